@@ -1,0 +1,1 @@
+"""The way of the files: remote → landed → verified → validated → staged, and published lists out again."""

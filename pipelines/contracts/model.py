@@ -1,0 +1,198 @@
+"""Feed contracts as frozen values: what a file of a feed must look like, and what its rows must hold.
+
+They are read from YAML once (`pipelines.contracts.load`) and never change while a process lives.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+
+
+class Type(StrEnum):
+    """The types of the file interface (section 4); `id` is text of letters and digits."""
+
+    TEXT = "text"
+    ID = "id"
+    CODE = "code"
+    INTEGER = "integer"
+    MONEY = "money"
+    DATE = "date"
+    TIMESTAMP = "timestamp"
+    MONTH = "month"
+
+
+class Cadence(StrEnum):
+    """How long a cycle is: the form of CYCLE in a file's name follows from it."""
+
+    HOURLY = "hourly"
+    DAILY = "daily"
+    MONTHLY = "monthly"
+
+
+class Mode(StrEnum):
+    """I: what changed since; F: everything there is."""
+
+    INCREMENT = "I"
+    FULL = "F"
+
+
+class RuleKind(StrEnum):
+    """What a rule's condition decides, and with it the code of a row that breaks it."""
+
+    REQUIRED_WHEN = "required_when"  # E402 where the condition is true and the value is missing
+    ONLY_WHEN = "only_when"  # E408 where the value is present and the condition is false
+    PATTERN = "pattern"  # E405 where the value does not match the whole pattern (only where `when` is true)
+    RANGE = "range"  # E407 where the condition is false
+    RULE = "rule"  # E408 where the condition is false
+    CHECK_DIGIT = "check_digit"  # E411 where the named scheme denies the value (only where `when` is true)
+
+
+@dataclass(frozen=True)
+class Code:
+    """One entry of a code list. `attributes` are further columns of the list, as text."""
+
+    value: str
+    title_en: str
+    title_zh: str
+    attributes: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class CodeList:
+    """A named list of codes; it becomes the reference table `core.<name>`."""
+
+    name: str
+    title_en: str
+    title_zh: str
+    codes: tuple[Code, ...]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule of a column beyond its type.
+
+    `expression` is a condition in SQL over the row's columns and `cycle`, `cycle_start`, `cycle_end`, `source`
+    (three-valued: a missing value breaks no rule); for PATTERN a regular expression, for CHECK_DIGIT a scheme.
+    `when` narrows PATTERN and CHECK_DIGIT to rows where it is true.
+    """
+
+    kind: RuleKind
+    expression: str
+    description: str
+    when: str | None = None
+
+
+@dataclass(frozen=True)
+class Column:
+    """One field of a record, in the order of the file."""
+
+    name: str
+    type: Type
+    title_en: str
+    title_zh: str
+    description: str
+    required: bool = False
+    personal: bool = False
+    mask: str | None = None  # how personal data is shown: phone, name, email, hidden
+    min_length: int | None = None
+    max_length: int | None = None
+    code_list: CodeList | None = None
+    codes: tuple[str, ...] = ()  # the codes allowed here; of `code_list`, all unless narrowed
+    rules: tuple[Rule, ...] = ()
+
+
+@dataclass(frozen=True)
+class ForeignKey:
+    """A column that names the entity of another feed; one not found is an orphan (E506)."""
+
+    column: str
+    feed: str
+    to_column: str
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a file may be at most (E205): bytes uncompressed, bytes a line, gzip ratio."""
+
+    file_bytes: int
+    line_bytes: int
+    gzip_ratio: int
+
+
+@dataclass(frozen=True)
+class Rejects:
+    """How many rows may be rejected before the file is refused (E501): `rows` or `share`, whichever is more."""
+
+    rows: int
+    share: float
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """When a cycle is expected, and how long after that it is late and missing.
+
+    `expected_s` counts seconds from the end of the cycle (for BILL: day 3, 06:00 of the next month).
+    """
+
+    cadence: Cadence
+    expected_s: int
+    late_after_s: int
+    missing_after_s: int
+
+
+@dataclass(frozen=True)
+class Contract:
+    """Everything that is agreed for one feed in one format version."""
+
+    feed: str
+    format_version: str
+    title_en: str
+    title_zh: str
+    description: str
+    table: str  # the name below core.
+    stateful: bool  # type-2 history of whole states, else facts
+    modes: tuple[Mode, ...]
+    delimiter: str
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+    control_column: str | None
+    delete_when: str | None  # rows that need only `delete_needs`
+    delete_needs: tuple[str, ...]
+    foreign_keys: tuple[ForeignKey, ...]
+    rejects: Rejects
+    limits: Limits
+    schedule: Schedule
+    retention_days: int
+    snapshot_drop_share: float | None  # E505: a full snapshot may shrink by this share
+
+    @cached_property
+    def column_names(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def entity_key(self) -> str:
+        """The column that names the entity of a stateful feed (its key without op_time)."""
+        return self.key[0]
+
+    def column(self, name: str) -> Column:
+        return self.columns[self.column_names.index(name)]
+
+
+@dataclass(frozen=True)
+class Contracts:
+    """All contracts of an installation, by feed, and the code lists they share."""
+
+    feeds: tuple[Contract, ...]
+    code_lists: tuple[CodeList, ...]
+
+    def __getitem__(self, feed: str) -> Contract:
+        return next(contract for contract in self.feeds if contract.feed == feed)
+
+    def __contains__(self, feed: str) -> bool:
+        return any(contract.feed == feed for contract in self.feeds)
+
+    @property
+    def feed_names(self) -> tuple[str, ...]:
+        return tuple(contract.feed for contract in self.feeds)
