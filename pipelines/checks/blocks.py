@@ -1,0 +1,113 @@
+"""A data file as a stream of blocks of whole lines, within the limits of its contract.
+
+Everything here works on bytes as received (of the gzip's content where it is one), so that memory is bounded by
+the block size and not by the file. The borders of blocks carry no meaning: no result depends on them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pipelines.contracts.model import Limits
+
+BLOCK_BYTES = 8 << 20
+_GZIP_MAGIC = b"\x1f\x8b"
+
+
+class Refused(Exception):
+    """A file check failed: the file is refused whole with `code`; the judge turns this into a value."""
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(f"{code}: {reason}")
+        self.code = code
+        self.reason = reason
+
+
+class DigestReader:
+    """Reads a file in blocks and digests what it reads, so that one pass serves both."""
+
+    def __init__(self, path: Path, algorithm: str, block_bytes: int = BLOCK_BYTES) -> None:
+        self._path = path
+        self._digest = hashlib.new(algorithm, usedforsecurity=False)
+        self._block_bytes = block_bytes
+
+    def __iter__(self) -> Iterator[bytes]:
+        with self._path.open("rb", buffering=0) as file:
+            while block := file.read(self._block_bytes):
+                self._digest.update(block)
+                yield block
+
+    @property
+    def hexdigest(self) -> str:
+        """Of what was read so far: of the whole file once the iteration has ended."""
+        return self._digest.hexdigest()
+
+
+def gunzip(blocks: Iterator[bytes], compressed_bytes: int, limits: Limits, block_bytes: int) -> Iterator[bytes]:
+    """The content of a gzip of one or more members; refused E204 where it is not sound, E205 beyond the ratio.
+
+    The ratio is that of all content to the whole file, so it does not depend on how the file was read.
+    """
+    most = limits.gzip_ratio * compressed_bytes
+    content_bytes = 0
+    member: Any = zlib.decompressobj(wbits=31)
+    fresh = True
+    for block in blocks:
+        pending = block
+        while pending:
+            if member.eof:
+                member, fresh = zlib.decompressobj(wbits=31), True
+            try:
+                content = member.decompress(pending, block_bytes)
+            except zlib.error as error:
+                raise Refused("E204", f"gzip not sound after {content_bytes} bytes of content: {error}") from None
+            fresh = False
+            content_bytes += len(content)
+            if content_bytes > most:
+                raise Refused("E205", f"gzip ratio above {limits.gzip_ratio}: expected at most {most} bytes")
+            pending = member.unused_data if member.eof else member.unconsumed_tail
+            if content:
+                yield content
+    if fresh or not member.eof:
+        raise Refused("E204", f"gzip ends early, after {content_bytes} bytes of content")
+
+
+def whole_lines(blocks: Iterator[bytes], limits: Limits) -> Iterator[bytes]:
+    """Regroup blocks so that each ends with a line end (LF); only the last may lack it. Refused E205 beyond the limits."""
+    rest = b""
+    file_bytes = 0
+    for block in blocks:
+        file_bytes += len(block)
+        if file_bytes > limits.file_bytes:
+            raise Refused("E205", f"expected at most {limits.file_bytes} bytes uncompressed, found more")
+        cut = block.rfind(b"\n") + 1
+        if cut == 0:
+            rest += block
+            _line_limit(rest, limits)
+            continue
+        lines = rest + block[:cut]
+        _line_limit(lines, limits)
+        yield lines
+        rest = block[cut:]
+    _line_limit(rest, limits)
+    if rest:
+        yield rest
+
+
+def _line_limit(lines: bytes, limits: Limits) -> None:
+    """No line is longer than the limit; it jumps from line end to line end as far as the limit allows."""
+    start = 0
+    while len(lines) - start > limits.line_bytes:
+        end = lines.rfind(b"\n", start, start + limits.line_bytes + 1)
+        if end < 0:
+            raise Refused("E205", f"expected lines of at most {limits.line_bytes} bytes, found a longer one")
+        start = end + 1
+
+
+def is_gzip(path: Path) -> bool:
+    """Whether the name says that the file is a gzip; its content is judged when it is read (E204)."""
+    return path.name.endswith(".gz")

@@ -1,0 +1,146 @@
+"""A contract becomes checks once; then they run over every block of every file of the feed.
+
+A check is a boolean expression that is true where a row breaks it. Checks read the typed frame: columns of the
+contract's types (a missing or unreadable value is null), `raw:<column>` as text for what is not text, and the
+literals `cycle`, `cycle_start`, `cycle_end`, `source` of the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import reduce
+from operator import or_
+
+import polars as pl
+
+from pipelines.checks.digits import SCHEMES
+from pipelines.contracts.model import Column, Contract, Rule, RuleKind, Type
+
+INTEGER_PATTERN = r"\A(?:0|-?[1-9][0-9]{0,17})\z"
+_YEAR = "(?:19|2[0-9])[0-9]{2}"
+_MONTH = "(?:0[1-9]|1[0-2])"
+_DAY = "(?:0[1-9]|[12][0-9]|3[01])"
+_TIME = "(?:[01][0-9]|2[0-3])[0-5][0-9][0-5][0-9]"
+_TEXTUAL = (Type.TEXT, Type.ID, Type.CODE)
+DTYPES = {
+    Type.TEXT: pl.String(),
+    Type.ID: pl.String(),
+    Type.CODE: pl.String(),
+    Type.MONTH: pl.String(),
+    Type.INTEGER: pl.Int64(),
+    Type.MONEY: pl.Int64(),
+    Type.DATE: pl.Date(),
+    Type.TIMESTAMP: pl.Datetime("us"),
+}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One code of one column: `breaks` is true where a row earns it; never null."""
+
+    code: str
+    column: str
+    breaks: pl.Expr
+
+
+@dataclass(frozen=True)
+class CompiledChecks:
+    """`typed` turns text fields into the typed frame; `checks` stand in the order of columns, then codes."""
+
+    typed: tuple[pl.Expr, ...]
+    checks: tuple[Check, ...]
+
+    @property
+    def any_breaks(self) -> pl.Expr:
+        return pl.any_horizontal([check.breaks for check in self.checks])
+
+
+def compile_checks(contract: Contract) -> CompiledChecks:
+    """Turn a contract into expressions; the contract was checked when it was loaded, so this cannot fail."""
+    typed = tuple(expression for column in contract.columns for expression in _typed(column))
+    checks = [check for column in contract.columns for check in _column_checks(column, contract)]
+    return CompiledChecks(typed, tuple(checks))
+
+
+def _present(column: Column) -> pl.Expr:
+    if column.type in _TEXTUAL:
+        return pl.col(column.name).is_not_null()
+    return pl.col(f"raw:{column.name}") != ""
+
+
+def _typed(column: Column) -> Iterator[pl.Expr]:
+    field = pl.col(column.name)
+    if column.type in _TEXTUAL:
+        yield pl.when(field != "").then(field).alias(column.name)
+        return
+    yield field.alias(f"raw:{column.name}")
+    match column.type:
+        case Type.INTEGER | Type.MONEY:
+            yield _where(field, INTEGER_PATTERN).cast(pl.Int64, strict=False)
+        case Type.DATE:
+            yield _where(field, rf"\A{_YEAR}{_MONTH}{_DAY}\z").str.to_date("%Y%m%d", strict=False)
+        case Type.TIMESTAMP:
+            text = _where(field, rf"\A{_YEAR}{_MONTH}{_DAY}{_TIME}\z")
+            yield text.str.to_datetime("%Y%m%d%H%M%S", time_unit="us", strict=False)
+        case _:
+            yield _where(field, rf"\A{_YEAR}{_MONTH}\z")
+
+
+def _where(field: pl.Expr, pattern: str) -> pl.Expr:
+    """The field where it matches, else null; named as the field."""
+    return pl.when(field.str.contains(pattern)).then(field)
+
+
+def _column_checks(column: Column, contract: Contract) -> Iterator[Check]:
+    by_code: dict[str, list[pl.Expr]] = {}
+    for code, breaks in _breaks(column, contract):
+        by_code.setdefault(code, []).append(breaks)
+    for code in sorted(by_code):
+        yield Check(code, column.name, reduce(or_, by_code[code]).fill_null(False))
+
+
+def _breaks(column: Column, contract: Contract) -> Iterator[tuple[str, pl.Expr]]:
+    value = pl.col(column.name)
+    if column.required:
+        yield "E402", ~_present(column) & _unless_deleted(column, contract)
+    if column.type not in _TEXTUAL:
+        yield "E403", _present(column) & value.is_null()
+    if column.min_length is not None:
+        yield "E404", value.str.len_chars() < column.min_length
+    if column.max_length is not None:
+        yield "E404", value.str.len_chars() > column.max_length
+    if column.type is Type.ID:
+        yield "E405", ~value.str.contains(r"\A[0-9A-Za-z]*\z")
+    if column.type is Type.TEXT:
+        yield "E405", value.str.contains("[\r\0]")
+    if column.type is Type.CODE:
+        yield "E406", ~value.is_in(column.codes)
+    for rule in column.rules:
+        yield _rule_breaks(rule, column, contract)
+
+
+def _unless_deleted(column: Column, contract: Contract) -> pl.Expr:
+    """A row that deletes its entity needs only a few columns."""
+    if contract.delete_when is None or column.name in contract.delete_needs:
+        return pl.lit(True)
+    return ~pl.sql_expr(contract.delete_when).fill_null(False)
+
+
+def _rule_breaks(rule: Rule, column: Column, contract: Contract) -> tuple[str, pl.Expr]:
+    value = pl.col(column.name)
+    applies = pl.lit(True) if rule.when is None else pl.sql_expr(rule.when).fill_null(False)
+    match rule.kind:
+        case RuleKind.REQUIRED_WHEN:
+            needed = pl.sql_expr(rule.expression).fill_null(False)
+            return "E402", needed & ~_present(column) & _unless_deleted(column, contract)
+        case RuleKind.ONLY_WHEN:
+            return "E408", _present(column) & ~pl.sql_expr(rule.expression)
+        case RuleKind.PATTERN:
+            return "E405", applies & ~value.str.contains(rf"\A(?:{rule.expression})\z")
+        case RuleKind.RANGE:
+            return "E407", ~pl.sql_expr(rule.expression)
+        case RuleKind.RULE:
+            return "E408", ~pl.sql_expr(rule.expression)
+        case RuleKind.CHECK_DIGIT:
+            return "E411", applies & value.is_not_null() & ~SCHEMES[rule.expression](value)

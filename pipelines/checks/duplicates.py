@@ -1,0 +1,100 @@
+"""E409: of several otherwise sound rows of a file with one key the last stands; the earlier ones are rejected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow.parquet as pq
+
+from pipelines.checks.staging import REJECT_SCHEMA, ParquetSink, StagedPaths, staged_schema
+from pipelines.contracts.model import Contract
+
+Hashes = npt.NDArray[np.uint64]
+_BATCH_ROWS = 1 << 18
+
+
+class KeyHashes:
+    """Eight bytes a row instead of its key: enough to know that no key stands twice, or which rows to look at."""
+
+    def __init__(self, key: tuple[str, ...]) -> None:
+        self._key = key
+        self._parts: list[Hashes] = []
+
+    def add(self, sound: pl.DataFrame) -> None:
+        self._parts.append(hash_keys(sound, self._key))
+
+    @property
+    def repeated(self) -> Hashes:
+        """Hashes that occur more than once, sorted."""
+        hashes = np.sort(np.concatenate(self._parts)) if self._parts else np.empty(0, np.uint64)
+        return np.unique(hashes[1:][hashes[1:] == hashes[:-1]])
+
+
+def hash_keys(rows: pl.DataFrame, key: tuple[str, ...]) -> Hashes:
+    """One hash a row; the same in every block of one process."""
+    if len(key) == 1:
+        return rows[key[0]].hash(seed=1).to_numpy()
+    return rows.select(pl.struct(key).hash(seed=1))[key[0]].to_numpy()
+
+
+def drop_duplicates(
+    staged: StagedPaths, contract: Contract, repeated: Hashes, content: Iterable[bytes]
+) -> tuple[int, int]:
+    """Move the earlier rows of each repeated key from the staged rows to the rejects.
+
+    Returns how many, and their sum of the control column. `content` gives the lines of the file once more.
+    """
+    earlier = _earlier_rows(staged, contract, repeated)
+    if earlier.is_empty():
+        return 0, 0
+    lines = earlier["line"].to_numpy()
+    records = _records_at(set(lines.tolist()), content)
+    rejects = earlier.select(
+        "line",
+        codes=pl.lit("E409"),
+        columns=pl.lit(contract.key[0]),
+        record=pl.Series([records[line] for line in lines.tolist()], dtype=pl.Binary),
+        entity_key=pl.lit(None, pl.String),
+    )
+    all_rejects = pl.concat([pl.read_parquet(staged.rejects), rejects]).sort("line")
+    with ParquetSink(staged.rejects, REJECT_SCHEMA) as sink:
+        sink.write(all_rejects)
+    with ParquetSink(staged.rows, staged_schema(contract)) as sink:
+        for rows in _batches(staged, None):
+            sink.write(rows.filter(~pl.col("line").is_in(earlier["line"].implode())))
+    control = earlier[contract.control_column].cast(pl.Int128).sum() if contract.control_column else 0
+    return earlier.height, int(control)
+
+
+def _earlier_rows(staged: StagedPaths, contract: Contract, repeated: Hashes) -> pl.DataFrame:
+    columns = [*contract.key, "line", *([contract.control_column] if contract.control_column else [])]
+    columns = list(dict.fromkeys(columns))
+    suspects = [
+        rows.filter(pl.Series(np.isin(hash_keys(rows, contract.key), repeated))) for rows in _batches(staged, columns)
+    ]
+    rows = pl.concat(suspects)
+    return rows.filter(pl.col("line") < pl.col("line").max().over(contract.key)).sort("line")
+
+
+def _batches(staged: StagedPaths, columns: list[str] | None) -> Iterator[pl.DataFrame]:
+    with pq.ParquetFile(staged.rows) as file:
+        for batch in file.iter_batches(_BATCH_ROWS, columns=columns):
+            frame = pl.from_arrow(batch)
+            assert isinstance(frame, pl.DataFrame)
+            yield frame
+
+
+def _records_at(lines: set[int], blocks: Iterable[bytes]) -> dict[int, bytes]:
+    found: dict[int, bytes] = {}
+    first_line = 1
+    for block in blocks:
+        count = block.count(b"\n")
+        wanted = [line for line in lines if first_line <= line <= first_line + count]
+        if wanted:
+            raw = block.split(b"\n")
+            found |= {line: raw[line - first_line].removesuffix(b"\r") for line in wanted}
+        first_line += count
+    return found

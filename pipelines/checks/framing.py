@@ -1,0 +1,69 @@
+"""Header and trailer: what the file says about itself, against its name, its check file and its content."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from pipelines.checks.blocks import Refused
+from pipelines.names import BatchName
+
+_COUNT = re.compile(r"0|[1-9][0-9]{0,17}")
+_TOTAL = re.compile(r"0|-?[1-9][0-9]{0,17}")
+
+
+@dataclass(frozen=True)
+class Trailer:
+    records: int
+    control_total: int
+
+
+def read_header(line: bytes, name: BatchName, format_version: str, delimiter: str) -> int:
+    """The record count of a header that agrees with the name; refused E301, or E305 for an unknown format version."""
+    fields = _fields(line, delimiter)
+    if fields[0] != "H" or len(fields) != 10:
+        raise Refused("E301", f"line 1: expected a header of 10 fields that begins with H, found {len(fields)} fields")
+    stated = fields[2:8]
+    expected = [name.feed, name.source, name.mode, name.cycle, name.seq, name.version]
+    if stated != expected:
+        raise Refused("E301", f"line 1: expected {'_'.join(expected)} as the name says, found {_shown(stated)}")
+    if not re.fullmatch(r"[0-9]{14}", fields[8]) or not _COUNT.fullmatch(fields[9]):
+        raise Refused("E301", "line 1: expected a creation time YYYYMMDDHHMMSS and a record count at the end")
+    if fields[1] != format_version:
+        raise Refused("E305", f"line 1: expected format version {format_version}, found {_shown(fields[1:2])}")
+    return int(fields[9])
+
+
+def read_trailer(line: bytes, line_number: int, delimiter: str) -> Trailer:
+    """The trailer, which must be the last line; refused E304."""
+    fields = _fields(line, delimiter)
+    sound = fields[0] == "T" and len(fields) == 3 and _COUNT.fullmatch(fields[1]) and _TOTAL.fullmatch(fields[2])
+    if not sound:
+        raise Refused("E304", f"line {line_number}: expected a trailer T, records, control total as the last line")
+    return Trailer(int(fields[1]), int(fields[2]))
+
+
+def agree_on_counts(content: int, header: int, trailer: Trailer, check_file: int) -> None:
+    """All four record counts are one number; refused E302."""
+    if not content == header == trailer.records == check_file:
+        raise Refused(
+            "E302",
+            f"record counts differ: header {header}, trailer {trailer.records}, check file {check_file}, "
+            f"content {content}",
+        )
+
+
+def agree_on_total(content: int, trailer: Trailer) -> None:
+    """The control total of the trailer is that of the content; refused E303."""
+    if content != trailer.control_total:
+        raise Refused("E303", f"control total: trailer says {trailer.control_total}, content gives {content}")
+
+
+def _fields(line: bytes, delimiter: str) -> list[str]:
+    return line.removesuffix(b"\n").removesuffix(b"\r").decode("ascii", "replace").split(delimiter)
+
+
+def _shown(parts: list[str]) -> str:
+    """What was found, fit for a receipt: short, printable, without the delimiter."""
+    text = "_".join(parts)[:60]
+    return "".join(character if character.isalnum() or character in "_-." else "?" for character in text)

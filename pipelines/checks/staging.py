@@ -1,0 +1,122 @@
+"""What the checks leave behind: staged rows and rejects of one batch, as Parquet, whole or not at all.
+
+`<stem>.parquet` has the contract's columns in their types, `batch_stem` and `line`; `<stem>.rejects.parquet` has
+`line`, `codes`, `columns`, `record` (the bytes as they came, without the line end) and `entity_key` (what the row
+names, where that can be trusted). Both are sorted by line.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipelines.checks.compiling import DTYPES
+from pipelines.contracts.model import Contract
+
+REJECT_SCHEMA = {
+    "line": pl.Int64(),
+    "codes": pl.String(),
+    "columns": pl.String(),
+    "record": pl.Binary(),
+    "entity_key": pl.String(),
+}
+
+
+@dataclass(frozen=True)
+class StagedPaths:
+    """Where a batch's staged rows and rejects stand, or will stand."""
+
+    rows: Path
+    rejects: Path
+
+
+def staged_schema(contract: Contract) -> dict[str, pl.DataType]:
+    """Names and types of staged columns, in the order of the file; facts and records of core have them too."""
+    columns: dict[str, pl.DataType] = {column.name: DTYPES[column.type] for column in contract.columns}
+    return columns | {"batch_stem": pl.String(), "line": pl.Int64()}
+
+
+class ParquetSink:
+    """Writes frames of one schema to `path` in a thread of its own, one behind; the file appears when it is closed."""
+
+    def __init__(self, path: Path, schema: dict[str, pl.DataType]) -> None:
+        self._path = path
+        self._part = path.with_name(path.name + ".part")
+        self._part.parent.mkdir(parents=True, exist_ok=True)
+        self._arrow: pa.Schema = pl.DataFrame(schema=schema).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
+        self._writer = pq.ParquetWriter(self._part, self._arrow, compression="snappy")
+        self._thread = ThreadPoolExecutor(1)
+        self._pending: Future[None] | None = None
+        self._columns = list(schema)
+
+    def write(self, frame: pl.DataFrame) -> None:
+        """Hand a frame over; waits while the one before is still being written, so memory stays bounded."""
+        if frame.height:
+            self._settle()
+            self._pending = self._thread.submit(self._write, frame.select(self._columns))
+
+    def _write(self, frame: pl.DataFrame) -> None:
+        table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
+        self._writer.write_table(table.cast(self._arrow))
+
+    def _settle(self) -> None:
+        if self._pending is not None:
+            self._pending.result()
+            self._pending = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        try:
+            if error is None:
+                self._settle()
+        finally:
+            self._thread.shutdown(wait=True)
+            self._writer.close()
+        if error is None:
+            replace_durably(self._part, self._path)
+        else:
+            self._part.unlink()
+
+
+def replace_durably(part: Path, path: Path) -> None:
+    """Give a finished file its name: on disk before it has it, and the name on disk before we go on."""
+    descriptor = os.open(part, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    os.replace(part, path)
+    sync_directory(path.parent)
+
+
+def sync_directory(directory: Path) -> None:
+    """Make what was renamed or made in a directory survive a loss of power."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def read_rejects(paths: StagedPaths) -> Iterator[dict[str, Any]]:
+    """The rejected rows of a batch by line, as dictionaries of REJECT_SCHEMA."""
+    return pl.read_parquet(paths.rejects).sort("line").iter_rows(named=True)
+
+
+def reject_file(paths: StagedPaths) -> bytes:
+    """The content of `.REJ`: `line|codes|columns|record` for each rejected row, the record byte for byte."""
+    return b"".join(
+        f"{row['line']}|{row['codes']}|{row['columns']}|".encode() + row["record"] + b"\n"
+        for row in read_rejects(paths)
+    )

@@ -1,0 +1,196 @@
+"""`tierline.yaml`: sources, receivers, policy, contracts; read once, checked, frozen (see docs in README)."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from pipelines.contracts.load import DEFAULT_SCHEMAS
+from pipelines.contracts.yaml_lines import Item, read_yaml
+from pipelines.errors import ConfigurationError
+from pipelines.transfer.base import Endpoint
+
+FILE_NAME = "tierline.yaml"
+_PORTS = {"sftp": 22, "ftps": 21, "ftp": 21, "file": 0}
+_SOURCE_KEYS = ("secret", "key_file", "host_key", "known_hosts", "ca_file", "encoding", "since", "feeds", "patience")
+
+
+# How each kind of reference is read; the Airflow side adds `airflow`, so that nothing here depends on it.
+SECRET_READERS: dict[str, Callable[[str], str]] = {
+    "env": lambda name: os.environ[name],
+    "file": lambda path: Path(path).read_text().rstrip("\r\n"),
+}
+
+
+@dataclass(frozen=True)
+class SecretRef:
+    """Where a secret is to be found: `env:NAME`, `file:PATH` or `airflow:CONNECTION_ID`; never the secret itself."""
+
+    reference: str
+    where: str  # file and line, for messages
+
+    def read(self) -> str:
+        """The secret; raises ConfigurationError where there is none. Never to be put into a message."""
+        kind, _, name = self.reference.partition(":")
+        if kind not in SECRET_READERS:
+            raise ConfigurationError(f"{self.where}, key secret: {self.reference} can be read only inside Airflow.")
+        try:
+            return SECRET_READERS[kind](name)
+        except (KeyError, OSError) as error:
+            raise ConfigurationError(f"{self.where}, key secret: expected {self.reference} to exist, found none.") from error
+
+
+@dataclass(frozen=True)
+class SourceConfig:
+    """One producer: where it is, how it writes, which feeds it sends. `patience_s`: how long a file may be unpaired."""
+
+    source: str
+    endpoint: Endpoint
+    secret: SecretRef | None
+    encoding: str
+    since: date | None
+    feeds: tuple[str, ...]
+    patience_s: int
+
+    def with_secret(self) -> Endpoint:
+        """The endpoint with its secret read, for the moment of connecting."""
+        if self.secret is None:
+            return self.endpoint
+        return Endpoint(**{**vars(self.endpoint), "secret": self.secret.read()})
+
+
+@dataclass(frozen=True)
+class ReceiverConfig:
+    """One downstream system that lists are delivered to."""
+
+    receiver: str
+    endpoint: Endpoint
+    secret: SecretRef | None
+    lists: tuple[str, ...]
+    sources: tuple[str, ...]
+    encoding: str
+
+
+@dataclass(frozen=True)
+class Config:
+    """The whole of `tierline.yaml`."""
+
+    sources: dict[str, SourceConfig]
+    receivers: dict[str, ReceiverConfig]
+    policy: Path
+    contracts: Path
+    ledger: str | None
+    watch_days: int
+
+    def ledger_url(self, home: Path) -> str:
+        return self.ledger or f"sqlite:///{home.resolve() / 'ledger.sqlite'}"
+
+
+def load_config(home: Path, known_feeds: tuple[str, ...] | None = None) -> Config:
+    """Read `tierline.yaml` of a home. Raises ConfigurationError naming file, line, key and what is expected."""
+    path = home / FILE_NAME
+    if not path.exists():
+        raise ConfigurationError(
+            f"{path}: expected a configuration, found none; 'tierline demo' makes one, README shows a template."
+        )
+    root = read_yaml(path, FILE_NAME)
+    fields = root.fields(["sources"], ["timezone", "receivers", "policy", "contracts", "ledger", "watch_days"])
+    if "timezone" in fields:
+        fields["timezone"].choice(["Asia/Shanghai"])
+    sources = _named(fields["sources"], "[0-9]{3}", "a source of three digits")
+    receivers = _named(fields["receivers"], "[a-z][a-z0-9_]*", "a short name") if "receivers" in fields else {}
+    return Config(
+        sources={name: _source(name, item, known_feeds) for name, item in sources.items()},
+        receivers={name: _receiver(name, item, tuple(sources)) for name, item in receivers.items()},
+        policy=_path(home, fields.get("policy"), DEFAULT_SCHEMAS / "policy" / "default.yaml"),
+        contracts=_path(home, fields.get("contracts"), DEFAULT_SCHEMAS),
+        ledger=fields["ledger"].text() if "ledger" in fields else None,
+        watch_days=fields["watch_days"].whole(1) if "watch_days" in fields else 35,
+    )
+
+
+def _named(item: Item, form: str, expected: str) -> dict[str, Item]:
+    if not isinstance(item.value, dict) or not item.value:
+        raise item.error("a mapping with at least one entry")
+    for name, entry in item.value.items():
+        if not re.fullmatch(form, name):
+            raise entry.error(expected, f'"{name}"')
+    return item.value
+
+
+def _path(home: Path, item: Item | None, default: Path) -> Path:
+    """A path of the configuration: relative to the home where it exists there, else to the schemas that ship."""
+    if item is None:
+        return default
+    stated = Path(item.text())
+    for candidate in (home / stated, DEFAULT_SCHEMAS / stated, DEFAULT_SCHEMAS.parent / stated):
+        if candidate.exists():
+            return candidate
+    raise item.error("a path that exists, relative to the home directory", f'"{stated}"')
+
+
+def _source(name: str, item: Item, known_feeds: tuple[str, ...] | None) -> SourceConfig:
+    fields = item.fields(["url", "feeds"], _SOURCE_KEYS)
+    return SourceConfig(
+        source=name,
+        endpoint=_endpoint(fields),
+        secret=_secret(fields),
+        encoding=_encoding(fields),
+        since=_date(fields["since"]) if "since" in fields else None,
+        feeds=fields["feeds"].texts(known_feeds),
+        patience_s=fields["patience"].whole(0) if "patience" in fields else 1800,
+    )
+
+
+def _receiver(name: str, item: Item, sources: tuple[str, ...]) -> ReceiverConfig:
+    fields = item.fields(["url", "lists"], ["secret", "key_file", "host_key", "known_hosts", "ca_file", "sources", "encoding"])
+    return ReceiverConfig(
+        receiver=name,
+        endpoint=_endpoint(fields),
+        secret=_secret(fields),
+        lists=fields["lists"].texts(["TIER", "WARN", "CALL", "CARD", "WORK", "KPIM"]),
+        sources=fields["sources"].texts(sources) if "sources" in fields else sources,
+        encoding=_encoding(fields),
+    )
+
+
+def _encoding(fields: dict[str, Item]) -> str:
+    return fields["encoding"].choice(["utf-8", "gb18030"]) if "encoding" in fields else "utf-8"
+
+
+def _secret(fields: dict[str, Item]) -> SecretRef | None:
+    if "secret" not in fields:
+        return None
+    item = fields["secret"]
+    return SecretRef(item.text("(env|file|airflow):.+"), f"{item.file}, line {item.line}")
+
+
+def _date(item: Item) -> date:
+    try:
+        return date.fromisoformat(item.text())
+    except ValueError:
+        raise item.error("a day such as 2026-10-01") from None
+
+
+def _endpoint(fields: dict[str, Item]) -> Endpoint:
+    url = urlsplit(fields["url"].text())
+    if url.scheme not in _PORTS:
+        raise fields["url"].error("a URL that begins with sftp://, ftps://, ftp:// or file:///")
+    if url.password is not None:
+        raise fields["url"].error("a URL without a password (use the key secret)", "one in it")
+    if url.scheme != "file" and not (url.hostname and url.username):
+        raise fields["url"].error(f"{url.scheme}://user@host[:port]/root")
+    optional = {key: fields[key].text() for key in ("key_file", "host_key", "known_hosts", "ca_file") if key in fields}
+    return Endpoint(
+        scheme=url.scheme,
+        host=url.hostname or "",
+        port=url.port or _PORTS[url.scheme],
+        user=unquote(url.username or ""),
+        root=unquote(url.path) or "/",
+        **optional,
+    )

@@ -1,0 +1,57 @@
+"""All contracts and code lists of an installation, read once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from pipelines.contracts.code_lists import read_code_list
+from pipelines.contracts.feeds import Draft, read_contract
+from pipelines.contracts.model import Contracts
+from pipelines.contracts.yaml_lines import Item, read_yaml
+from pipelines.errors import ConfigurationError
+
+DEFAULT_SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"
+
+# Tables of core that come from neither a feed nor a code list.
+_OTHER_TABLES = ("date", "plan")
+
+
+def load_contracts(directory: Path = DEFAULT_SCHEMAS) -> Contracts:
+    """The contracts in `feeds/` and the code lists in `codes/` of a directory, each by name.
+
+    Raises ConfigurationError, one sentence with file (below the directory), line, key, what was expected and found.
+    """
+    code_lists = {name: read_code_list(document, name) for name, document in _documents(directory, "codes")}
+    drafts = [read_contract(document, name, code_lists) for name, document in _documents(directory, "feeds")]
+    _check_tables(drafts, code_lists)
+    _check_targets(drafts)
+    return Contracts(tuple(draft.contract for draft in drafts), tuple(code_lists.values()))
+
+
+def _documents(directory: Path, folder: str) -> Iterator[tuple[str, Item]]:
+    """The YAML files of a folder by name, in the order of their names."""
+    paths = sorted((directory / folder).glob("*.yaml"))
+    if not paths:
+        raise ConfigurationError(f"{folder}/: expected at least one file *.yaml in {directory}, found none.")
+    for path in paths:
+        yield path.stem, read_yaml(path, f"{folder}/{path.name}")
+
+
+def _check_tables(drafts: Iterable[Draft], code_lists: Iterable[str]) -> None:
+    """Every feed and every code list is a table of core of its own."""
+    taken = {*code_lists, *_OTHER_TABLES}
+    for draft in drafts:
+        if draft.contract.table in taken:
+            raise draft.table.error(
+                "a table of its own", f"{draft.contract.table}, which another feed or a code list has"
+            )
+        taken.add(draft.contract.table)
+
+
+def _check_targets(drafts: list[Draft]) -> None:
+    known = {f"{draft.contract.feed}.{name}" for draft in drafts for name in draft.contract.column_names}
+    for draft in drafts:
+        for target in draft.targets:
+            if target.text() not in known:
+                raise target.error("the column of a feed that has a contract, as FEED.column")

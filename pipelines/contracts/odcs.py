@@ -1,0 +1,64 @@
+"""The parts of the Open Data Contract Standard that our contracts are written in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from open_data_contract_standard.model import OpenDataContractStandard
+from pydantic import ValidationError
+
+from pipelines.contracts.yaml_lines import Item
+
+
+def check_standard(document: Item) -> None:
+    """Check a contract against the standard's own model; raises ConfigurationError at the first place that differs."""
+    if not isinstance(document.value, dict):
+        raise document.error("a mapping")
+    try:
+        OpenDataContractStandard.model_validate(document.plain(), strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = _at(document, first["loc"])
+        if first["type"] == "extra_forbidden":
+            raise place.error("a key of the Open Data Contract Standard", f"the unknown key {place.key}") from error
+        problem = first["msg"].removeprefix("Input should be ")
+        raise place.error(f"{problem} (Open Data Contract Standard)") from error
+
+
+def custom_properties(item: Item, required: Iterable[str], optional: Iterable[str] = ()) -> dict[str, Item]:
+    """The values of a list of custom properties by name, each standing under its property's name."""
+    return {name: _named(entry.fields(["property", "value"])) for name, entry in by_property(item, required, optional)}
+
+
+def by_property(item: Item, required: Iterable[str], optional: Iterable[str] = ()) -> list[tuple[str, Item]]:
+    """The entries of a list by their `property`: all required ones, no unknown one, none twice."""
+    required = list(required)
+    known = [*required, *optional]
+    found: dict[str, Item] = {}
+    for entry in item.items():
+        if not isinstance(entry.value, dict) or "property" not in entry.value:
+            raise entry.error("a mapping with the key property")
+        label = entry.value["property"]
+        name = label.choice(known)
+        if name in found:
+            raise label.error("every property once", f"{name} twice")
+        found[name] = entry
+    for name in required:
+        if name not in found:
+            raise replace(item, key=name).error(f"the property {name} in {item.key}", "none")
+    return list(found.items())
+
+
+def _named(fields: dict[str, Item]) -> Item:
+    return replace(fields["value"], key=fields["property"].text())
+
+
+def _at(item: Item, path: tuple[int | str, ...]) -> Item:
+    """The item at a path of keys and positions, as far as it leads; the rest names alternatives of the model."""
+    for part in path:
+        if isinstance(item.value, dict) and part in item.value:
+            item = item.value[str(part)]
+        elif isinstance(item.value, tuple) and isinstance(part, int) and part < len(item.value):
+            item = item.value[part]
+    return item

@@ -1,0 +1,184 @@
+"""YAML with its line numbers: a value knows where it stands, so that every complaint can say so.
+
+Only `true`, `false`, nothing and plain JSON numbers are more than text: NO stays "NO" and 0012 stays "0012". What could
+be meant as either (a code 1, say) is a number, and refused where text is expected, until somebody quotes it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipelines.errors import ConfigurationError
+
+_WORDS = {"true": True, "false": False, "null": None, "~": None, "": None}
+_WHOLE = re.compile(r"-?(0|[1-9][0-9]*)")
+_FRACTION = re.compile(r"-?(0|[1-9][0-9]*)\.[0-9]+")
+
+
+@dataclass(frozen=True)
+class Item:
+    """A value of a YAML file with its place: `line` counts from 1, `key` is what the value stands under.
+
+    Its methods give the value as a Python type, and raise ConfigurationError where it is of another.
+    """
+
+    value: str | int | float | bool | tuple[Item, ...] | dict[str, Item] | None
+    file: str
+    line: int
+    key: str
+
+    def error(self, expected: str, found: str | None = None) -> ConfigurationError:
+        """The error to raise about this value: one sentence with file, line, key, what was expected and found."""
+        found = self._described() if found is None else found
+        return ConfigurationError(f"{self.file}, line {self.line}, key {self.key}: expected {expected}, found {found}.")
+
+    def text(self, form: str | None = None) -> str:
+        """A text that is not empty, and matches the whole of the regular expression `form`."""
+        if not isinstance(self.value, str) or not self.value.strip():
+            raise self.error("a text")
+        if form is not None and re.fullmatch(form, self.value) is None:
+            raise self.error(f"a text of the form {form}")
+        return self.value
+
+    def choice(self, allowed: Iterable[str]) -> str:
+        """One of the texts allowed."""
+        allowed = list(allowed)
+        if not isinstance(self.value, str) or self.value not in allowed:
+            raise self.error(f"one of {', '.join(allowed)}")
+        return self.value
+
+    def whole(self, least: int) -> int:
+        """A whole number, at least `least`."""
+        if isinstance(self.value, bool) or not isinstance(self.value, int) or self.value < least:
+            raise self.error(f"a whole number from {least} on")
+        return self.value
+
+    def share(self) -> float:
+        """A number from 0 to 1."""
+        if isinstance(self.value, bool) or not isinstance(self.value, int | float) or not 0 <= self.value <= 1:
+            raise self.error("a share from 0 to 1")
+        return float(self.value)
+
+    def flag(self) -> bool:
+        """True or false, and no other word for them."""
+        if not isinstance(self.value, bool):
+            raise self.error("true or false")
+        return self.value
+
+    def items(self) -> tuple[Item, ...]:
+        """A list with at least one entry."""
+        if not isinstance(self.value, tuple) or not self.value:
+            raise self.error("a list")
+        return self.value
+
+    def texts(self, allowed: Iterable[str] | None = None) -> tuple[str, ...]:
+        """A list of texts, each one of those allowed and none twice."""
+        allowed = None if allowed is None else list(allowed)
+        seen: list[str] = []
+        for item in self.items():
+            text = item.text() if allowed is None else item.choice(allowed)
+            if text in seen:
+                raise item.error("every entry once", f"{text} twice")
+            seen.append(text)
+        return tuple(seen)
+
+    def fields(self, required: Iterable[str], optional: Iterable[str] = ()) -> dict[str, Item]:
+        """A mapping that has all keys required, and no key that is neither required nor optional."""
+        if not isinstance(self.value, dict):
+            raise self.error("a mapping")
+        required = list(required)
+        known = [*required, *optional]
+        for key, item in self.value.items():
+            if key not in known:
+                raise item.error(f"one of the keys {', '.join(known)}", f"the unknown key {key}")
+        for key in required:
+            if key not in self.value:
+                raise Item(None, self.file, self.line, key).error(f"the key {key} in {self.key}", "none")
+        return self.value
+
+    def plain(self) -> Any:
+        """The value without its places."""
+        if isinstance(self.value, tuple):
+            return [item.plain() for item in self.value]
+        if isinstance(self.value, dict):
+            return {key: item.plain() for key, item in self.value.items()}
+        return self.value
+
+    def _described(self) -> str:
+        if isinstance(self.value, tuple):
+            return "a list" if self.value else "an empty list"
+        if isinstance(self.value, dict):
+            return "a mapping"
+        if isinstance(self.value, str):
+            return f'the text "{self.value}"'
+        if self.value is None or isinstance(self.value, bool):
+            return "nothing" if self.value is None else str(self.value).lower()
+        return f"the number {self.value} (a text that looks like one is written in quotes)"
+
+
+def read_yaml(path: Path, name: str) -> Item:
+    """The one document of a YAML file; `name` is how messages call the file.
+
+    Raises ConfigurationError where the file cannot be read, is not YAML, gives a key twice or uses aliases.
+    """
+    try:
+        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+    except (OSError, UnicodeError) as error:
+        raise ConfigurationError(f"{name}: expected a readable file in UTF-8, found: {error}.") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "text that is none"
+        line = 1 if mark is None else mark.line + 1
+        raise ConfigurationError(f"{name}, line {line}: expected YAML, found: {problem}.") from error
+    if root is None:
+        raise ConfigurationError(f"{name}, line 1: expected a mapping, found an empty file.")
+    return _Reader(name).item(root, 1, "(top)")
+
+
+class _Reader:
+    """Turns the nodes of one file into items."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.seen: set[int] = set()
+
+    def item(self, node: yaml.Node, line: int, key: str) -> Item:
+        """`line` is where the key stands; an alias is refused, for it would hide where a value stands."""
+        if id(node) in self.seen:
+            raise Item(None, self.name, line, key).error("a value", "an alias")
+        self.seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            return Item(self._mapping(node, key), self.name, line, key)
+        if isinstance(node, yaml.SequenceNode):
+            entries = tuple(self.item(entry, entry.start_mark.line + 1, key) for entry in node.value)
+            return Item(entries, self.name, line, key)
+        return Item(_scalar(node), self.name, line, key)
+
+    def _mapping(self, node: yaml.MappingNode, parent: str) -> dict[str, Item]:
+        mapping: dict[str, Item] = {}
+        for key_node, value_node in node.value:
+            line = key_node.start_mark.line + 1
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise Item(None, self.name, line, parent).error("a text as key", "a list or mapping")
+            key = str(key_node.value)
+            if key in mapping:
+                raise Item(None, self.name, line, key).error("every key once", f"{key} twice")
+            mapping[key] = self.item(value_node, line, key)
+        return mapping
+
+
+def _scalar(node: yaml.Node) -> str | int | float | bool | None:
+    text = str(node.value)
+    if node.style:  # type: ignore[attr-defined]  # the stubs leave out that quotes and blocks have a style, plain has none
+        return text
+    if text in _WORDS:
+        return _WORDS[text]
+    if _WHOLE.fullmatch(text):
+        return int(text)
+    return float(text) if _FRACTION.fullmatch(text) else text

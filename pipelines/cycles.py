@@ -1,0 +1,64 @@
+"""Cycles: the hour, day or month that a file covers, its borders and its deadlines (file interface, sections 2 and 8)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from pipelines.contracts.model import Cadence, Schedule
+
+_FORMS = {Cadence.HOURLY: "%Y%m%d%H", Cadence.DAILY: "%Y%m%d", Cadence.MONTHLY: "%Y%m"}
+_LENGTHS = {Cadence.HOURLY: 10, Cadence.DAILY: 8, Cadence.MONTHLY: 6}
+
+
+@dataclass(frozen=True)
+class Cycle:
+    """One cycle: `[start, end)` in Asia/Shanghai, and its text as it stands in names."""
+
+    cadence: Cadence
+    text: str
+    start: datetime
+
+    @property
+    def end(self) -> datetime:
+        if self.cadence is Cadence.HOURLY:
+            return self.start + timedelta(hours=1)
+        if self.cadence is Cadence.DAILY:
+            return self.start + timedelta(days=1)
+        return (self.start + timedelta(days=31)).replace(day=1)
+
+    @property
+    def day(self) -> date:
+        """The day that archive and backup directories are named after: the first one for a month."""
+        return self.start.date()
+
+    @property
+    def next(self) -> Cycle:
+        return cycle_at(self.cadence, self.end)
+
+    def expected_at(self, schedule: Schedule) -> datetime:
+        return self.end + timedelta(seconds=schedule.expected_s)
+
+    def late_at(self, schedule: Schedule) -> datetime:
+        return self.expected_at(schedule) + timedelta(seconds=schedule.late_after_s)
+
+    def missing_at(self, schedule: Schedule) -> datetime:
+        return self.expected_at(schedule) + timedelta(seconds=schedule.missing_after_s)
+
+
+def parse_cycle(cadence: Cadence, text: str) -> Cycle | None:
+    """The cycle that a name states, or None where it does not fit the cadence or is no real date (E104)."""
+    if not re.fullmatch(rf"[0-9]{{{_LENGTHS[cadence]}}}", text):
+        return None
+    try:
+        start = datetime.strptime(text, _FORMS[cadence])
+    except ValueError:
+        return None
+    return Cycle(cadence, text, start) if start.year >= 1900 else None
+
+
+def cycle_at(cadence: Cadence, moment: datetime) -> Cycle:
+    """The cycle that a moment falls into."""
+    text = moment.strftime(_FORMS[cadence])
+    return Cycle(cadence, text, datetime.strptime(text, _FORMS[cadence]))

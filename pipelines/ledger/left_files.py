@@ -1,0 +1,54 @@
+"""Files that stay on a server: which, since when, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, select
+
+from pipelines.arrival import LeftFile
+from pipelines.ledger.tables import left_file
+
+
+def note_left(connection: Connection, source: str, directory: str, left: Iterable[LeftFile], at: datetime) -> None:
+    """Replace what is known of a directory by what a listing showed; the time of first sight is kept."""
+    here = (left_file.c.source == source) & (left_file.c.directory == directory)
+    rows = connection.execute(select(left_file.c.file_name, left_file.c.first_seen_at).where(here))
+    first_seen = {row.file_name: row.first_seen_at for row in rows}
+    connection.execute(delete(left_file).where(here))
+    rows_now = [
+        {
+            "source": source, "directory": directory, "file_name": printable(each.file_name), "code": each.code,
+            "reason": each.reason, "first_seen_at": first_seen.get(printable(each.file_name), at), "last_seen_at": at,
+        }
+        for each in left
+    ]  # fmt: skip
+    if rows_now:
+        connection.execute(insert(left_file), rows_now)
+
+
+def note_one_left(connection: Connection, source: str, directory: str, left: LeftFile, at: datetime) -> None:
+    """Add one file to what is known of a directory."""
+    name = printable(left.file_name)
+    here = (left_file.c.source == source) & (left_file.c.directory == directory) & (left_file.c.file_name == name)
+    first = connection.execute(select(left_file.c.first_seen_at).where(here)).scalar()
+    connection.execute(delete(left_file).where(here))
+    connection.execute(
+        insert(left_file).values(
+            source=source, directory=directory, file_name=name, code=left.code, reason=left.reason,
+            first_seen_at=first or at, last_seen_at=at,
+        )
+    )  # fmt: skip
+
+
+def all_left(connection: Connection) -> list[dict[str, Any]]:
+    """Every file that was left at the last poll of its directory."""
+    query = select(left_file).order_by(left_file.c.source, left_file.c.directory, left_file.c.file_name)
+    return [dict(row._mapping) for row in connection.execute(query)]
+
+
+def printable(name: str) -> str:
+    """A file name of any bytes as text that every terminal and database can hold."""
+    return name.encode("unicode_escape").decode()[:400]

@@ -1,0 +1,124 @@
+"""The ledger's tables. Times are naive and mean Asia/Shanghai; paths are relative to the home directory."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+metadata = MetaData()
+_Id = BigInteger().with_variant(Integer, "sqlite")
+
+# Grain: one row for each time that a producer offered a batch and we took it up. A stem can be offered again.
+offering = Table(
+    "offering",
+    metadata,
+    Column("offering_id", _Id, primary_key=True, autoincrement=True),
+    Column("stem", String(40), nullable=False, index=True),
+    Column("feed", String(4), nullable=False),
+    Column("source", String(3), nullable=False),
+    Column("mode", String(1), nullable=False),
+    Column("cycle", String(10), nullable=False),
+    Column("seq", String(4), nullable=False),
+    Column("version", String(2), nullable=False),
+    Column("file_name", String(48), nullable=False),
+    Column("state", String(12), nullable=False),
+    Column("code", String(4)),
+    Column("reason", Text),
+    Column("bytes", BigInteger),
+    Column("digest", String(80)),  # as the check file declares it
+    Column("check_digest", String(64)),  # sha256 of the check file itself: tells one offering of a stem from the next
+    Column("records", BigInteger),
+    Column("loaded", BigInteger),
+    Column("rejected", BigInteger),
+    Column("control_total", BigInteger),  # as the trailer declares it
+    Column("control_loaded", BigInteger),
+    Column("control_rejected", BigInteger),
+    Column("kept_in", Text),  # directory of the bytes as received: below archive/ or quarantine/
+    Column("taken_at", DateTime, nullable=False),
+    Column("judged_at", DateTime),
+    Column("acknowledged_at", DateTime),  # moved on the server and receipt written
+    Index("offering_by_seq", "feed", "source", "mode", "cycle", "seq"),
+    Index("offering_by_state", "state"),
+)
+
+# At most one offering of a stem is on its way at a time: whoever comes second finds this in its way.
+_ON_ITS_WAY = offering.c.state.in_(("announced", "fetched", "verified"))
+Index(
+    "offering_on_its_way",
+    offering.c.stem,
+    unique=True,
+    sqlite_where=_ON_ITS_WAY,
+    postgresql_where=_ON_ITS_WAY,
+)
+# At most one version of a SEQ stands.
+_STANDING = offering.c.state.in_(("staged", "loaded"))
+Index(
+    "offering_standing",
+    *(offering.c[name] for name in ("feed", "source", "mode", "cycle", "seq")),
+    unique=True,
+    sqlite_where=_STANDING,
+    postgresql_where=_STANDING,
+)
+
+# Grain: one change of state. Nothing is ever changed or deleted here.
+event = Table(
+    "event",
+    metadata,
+    Column("event_id", _Id, primary_key=True, autoincrement=True),
+    Column("offering_id", _Id, ForeignKey("offering.offering_id"), nullable=False, index=True),
+    Column("state", String(12), nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("actor", String(80), nullable=False),
+    Column("at", DateTime, nullable=False),
+)
+
+# Grain: one end file that stands; one sent again replaces it.
+end_file = Table(
+    "end_file",
+    metadata,
+    Column("feed", String(4), primary_key=True),
+    Column("source", String(3), primary_key=True),
+    Column("mode", String(1), primary_key=True),
+    Column("cycle", String(10), primary_key=True),
+    Column("files", Integer, nullable=False),
+    Column("records", BigInteger, nullable=False),
+    Column("control_total", BigInteger, nullable=False),
+    Column("entries", Text, nullable=False),  # JSON: [[stem, records], …]
+    Column("digest", String(64), nullable=False),
+    Column("taken_at", DateTime, nullable=False),
+)
+
+# Grain: one file that is left on the server and why; gone once the file is gone or good.
+left_file = Table(
+    "left_file",
+    metadata,
+    Column("source", String(3), primary_key=True),
+    Column("directory", String(80), primary_key=True),
+    Column("file_name", String(400), primary_key=True),
+    Column("code", String(4)),
+    Column("reason", Text, nullable=False),
+    Column("first_seen_at", DateTime, nullable=False),
+    Column("last_seen_at", DateTime, nullable=False),
+)
+
+# Grain: one published state with its lists.
+publication = Table(
+    "publication",
+    metadata,
+    Column("publication_id", String(40), primary_key=True),
+    Column("as_of_date", String(10), nullable=False),
+    Column("state", String(12), nullable=False),  # prepared, published
+    Column("lists", Text, nullable=False),  # JSON: [{name, records, digest}, …]
+    Column("prepared_at", DateTime, nullable=False),
+    Column("published_at", DateTime),
+)

@@ -1,0 +1,127 @@
+"""A home directory and everything that is agreed for it: what every step works on."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cached_property
+from pathlib import Path
+
+from pipelines.checks.staging import StagedPaths
+from pipelines.clock import now
+from pipelines.config import Config, SourceConfig
+from pipelines.contracts.model import Contract, Contracts
+from pipelines.errors import StoreError
+from pipelines.ledger.offerings import Change
+from pipelines.ledger.store import LedgerStore
+from pipelines.names import BatchName
+from pipelines.policy import Policy
+
+
+@dataclass(frozen=True)
+class Home:
+    """The directories below a home; all are made narrow, for their owner and group."""
+
+    root: Path
+
+    def __getattr__(self, name: str) -> Path:
+        if name in DIRECTORIES:
+            return self.root / name
+        raise AttributeError(name)
+
+    def make(self) -> None:
+        for name in DIRECTORIES:
+            (self.root / name).mkdir(mode=0o750, parents=True, exist_ok=True)
+
+
+DIRECTORIES = ("landing", "staged", "archive", "quarantine", "warehouse", "bi", "publish", "logs")
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What a step is narrowed to; an empty part means all."""
+
+    sources: tuple[str, ...] = ()
+    feeds: tuple[str, ...] = ()
+    cycles: tuple[str, ...] = ()
+
+    def has(self, source: str, feed: str, cycle: str | None = None) -> bool:
+        return (
+            (not self.sources or source in self.sources)
+            and (not self.feeds or feed in self.feeds)
+            and (not self.cycles or cycle is None or cycle in self.cycles)
+        )
+
+
+@dataclass(frozen=True)
+class Site:
+    """One installation at work. `actor` stands in the ledger for whoever runs the step."""
+
+    home: Home
+    config: Config
+    contracts: Contracts
+    policy: Policy
+    actor: str
+
+    @cached_property
+    def ledger(self) -> LedgerStore:
+        return LedgerStore(self.config.ledger_url(self.home.root))
+
+    @property
+    def now(self) -> datetime:
+        return now()
+
+    def change(self, cause: str) -> Change:
+        return Change(cause, self.actor, self.now)
+
+    def source(self, source: str) -> SourceConfig:
+        return self.config.sources[source]
+
+    def feeds_of(self, source: SourceConfig, scope: Scope) -> list[Contract]:
+        """The contracts of the feeds that a source sends, within a scope."""
+        return [self.contracts[feed] for feed in source.feeds if scope.has(source.source, feed)]
+
+    def staged_paths(self, name: BatchName, day: date) -> StagedPaths:
+        """Where the staged rows and rejects of a batch stand."""
+        directory = self.home.staged / name.feed / day_path(day)
+        return StagedPaths(directory / f"{name.stem}.parquet", directory / f"{name.stem}.rejects.parquet")
+
+    @contextmanager
+    def lock(self, what: str, *, wait: bool = False) -> Iterator[bool]:
+        """Hold a lock of this home, named by what it guards; yields False where another process holds it.
+
+        The lock is the kernel's: it ends with the process, however that ends, so none is ever left behind.
+        """
+        directory = self.home.root / "locks"
+        directory.mkdir(mode=0o750, exist_ok=True)
+        descriptor = os.open(directory / f"{what}.lock", os.O_RDWR | os.O_CREAT, 0o640)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+                return
+            yield True
+        finally:
+            os.close(descriptor)
+
+    def relative(self, path: Path) -> str:
+        """A path below the home as the ledger keeps it."""
+        return str(path.relative_to(self.home.root))
+
+
+def day_path(day: date) -> str:
+    """YYYY/MM/DD, as archive, staged and quarantine are laid out."""
+    return day.strftime("%Y/%m/%d")
+
+
+def require_free_space(directory: Path, needed: int) -> None:
+    """Stop before a step that would fill the disk; raises StoreError."""
+    status = os.statvfs(directory)
+    free = status.f_bavail * status.f_frsize
+    if free < needed:
+        raise StoreError(f"{directory}: expected {needed >> 20} MiB of free space, found {free >> 20}; free some and run again")

@@ -1,0 +1,233 @@
+"""remote → landed → verified: taking what has arrived, and keeping its bytes (file interface, sections 3 and 5)."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipelines.archive import keep, write_reason
+from pipelines.arrival import ArrivedPair, sort_out
+from pipelines.check_files import MAX_BYTES, CheckFile, Unreadable, parse_check_file
+from pipelines.config import SourceConfig
+from pipelines.contracts.model import Contract, Mode
+from pipelines.cycles import parse_cycle
+from pipelines.ledger import offerings
+from pipelines.ledger.left_files import note_left
+from pipelines.ledger.offerings import ON_ITS_WAY, Change, Offering, State
+from pipelines.ledger.tables import offering
+from pipelines.names import BatchName
+from pipelines.site import Site, day_path
+from pipelines.taking_ends import take_end
+from pipelines.transfer.base import Transport
+
+
+@dataclass
+class Taken:
+    """What one poll of a directory came to: stems by what became of them."""
+
+    verified: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    duplicates: list[str] = field(default_factory=list)
+    ends: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+    busy: bool = False  # another process takes this feed of this source right now
+
+    def add(self, other: Taken) -> None:
+        for name in ("verified", "refused", "duplicates", "ends", "left"):
+            getattr(self, name).extend(getattr(other, name))
+        self.busy = self.busy or other.busy
+
+
+@dataclass(frozen=True)
+class _Landed:
+    """The bytes of a pair in landing/, with what they are; `digest` is ours, sha256 of the data file."""
+
+    data: Path
+    check: Path
+    bytes: int
+    digest: str
+
+
+@dataclass(frozen=True)
+class _Verdict:
+    """What the checks before the content say: a state, and a code with its reason where there is one."""
+
+    state: State
+    code: str | None = None
+    reason: str | None = None
+
+
+def take_feed(site: Site, source: SourceConfig, contract: Contract, transport: Transport, cycles: tuple[str, ...]) -> Taken:
+    """Poll `outgoing/<FEED>/` once: take every batch that has arrived and every end file. Raises TransferError."""
+    taken = Taken()
+    with site.lock(f"take-{source.source}-{contract.feed}") as mine:
+        if not mine:
+            taken.busy = True
+            return taken
+        directory = f"outgoing/{contract.feed}"
+        arrivals = sort_out(transport.list(directory), contract.feed, source.source, site.contracts.feed_names)
+        with site.ledger.transaction() as connection:
+            note_left(connection, source.source, directory, arrivals.left, site.now)
+        taken.left = [each.file_name for each in arrivals.left]
+        for pair in arrivals.pairs:
+            if not cycles or pair.name.cycle in cycles:
+                _Take(site, source, contract, transport, pair).run(taken)
+        for key, entry in arrivals.ends:
+            if not cycles or key.cycle in cycles:
+                problem = take_end(site, contract, transport, key, entry.name)
+                (taken.left if problem else taken.ends).append(entry.name)
+    return taken
+
+
+class _Take:
+    """One pair of data and check file on its way from the server into the archive."""
+
+    def __init__(
+        self, site: Site, source: SourceConfig, contract: Contract, transport: Transport, pair: ArrivedPair
+    ) -> None:
+        self._site = site
+        self._contract = contract
+        self._transport = transport
+        self._name = pair.name
+        self._pair = pair
+        self._directory = f"outgoing/{contract.feed}"
+        self._landing = site.home.landing / source.source
+        self._landing.mkdir(mode=0o750, parents=True, exist_ok=True)
+
+    def run(self, taken: Taken) -> None:
+        check_bytes = self._read_check()
+        current = self._claim(hashlib.sha256(check_bytes).hexdigest())
+        if current is None:
+            return
+        check, problem = self._parse_check(check_bytes)
+        landed = self._land(check_bytes, check)
+        if check and (landed.bytes, self._declared_digest(landed, check)) != (check.bytes, check.digest):
+            landed = self._land(check_bytes, check)  # E202, E203: fetched once more
+        self._note(current, State.FETCHED, f"{landed.bytes} bytes", bytes=landed.bytes, digest=f"sha256:{landed.digest}")
+        verdict = self._verdict(check, problem, landed)
+        self._settle(current, verdict, landed, check)
+        done = {State.VERIFIED: taken.verified, State.DUPLICATE: taken.duplicates}
+        done.get(verdict.state, taken.refused).append(self._name.stem)
+
+    def _read_check(self) -> bytes:
+        content = bytearray()
+
+        def collect(block: bytes) -> None:
+            if len(content) <= MAX_BYTES:
+                content.extend(block)
+
+        self._transport.read(f"{self._directory}/{self._pair.check_name}", collect)
+        return bytes(content)
+
+    def _claim(self, check_digest: str) -> Offering | None:
+        """The offering to work on: a new one, or one that a broken run left; None where it is in hand already."""
+        change = self._site.change("its check file is there")
+        with self._site.ledger.transaction() as connection:
+            open_ones = offerings.find(
+                connection, offering.c.stem == self._name.stem, offering.c.acknowledged_at.is_(None)
+            )
+            for each in open_ones:
+                if each.state in (State.ANNOUNCED, State.FETCHED):
+                    offerings.set_check_digest(connection, each.offering_id, check_digest)
+                    return each
+                if each.state in ON_ITS_WAY or each.check_digest == check_digest:
+                    return None
+            current = offerings.announce(connection, self._name, self._pair.data.name, change)
+            if current is not None:
+                offerings.set_check_digest(connection, current.offering_id, check_digest)
+            return current
+
+    def _parse_check(self, content: bytes) -> tuple[CheckFile | None, str]:
+        try:
+            check = parse_check_file(content, self._name.stem)
+        except Unreadable as error:
+            return None, str(error)
+        if check.name != self._pair.data.name:
+            return None, f"expected it to name {self._pair.data.name}, found {check.name}"
+        return check, ""
+
+    def _land(self, check_bytes: bytes, check: CheckFile | None) -> _Landed:
+        data = self._landing / self._pair.data.name
+        part = data.with_name(data.name + ".part")
+        digest = hashlib.sha256()
+        with part.open("wb") as file:
+
+            def sink(block: bytes) -> None:
+                digest.update(block)
+                file.write(block)
+
+            size = self._transport.read(f"{self._directory}/{self._pair.data.name}", sink)
+        part.replace(data)
+        check_path = self._landing / self._pair.check_name
+        check_path.write_bytes(check_bytes)
+        return _Landed(data, check_path, size, digest.hexdigest())
+
+    def _declared_digest(self, landed: _Landed, check: CheckFile) -> str:
+        """The landed bytes' digest by the algorithm that the check file uses."""
+        if check.digest.startswith("sha256:"):
+            return f"sha256:{landed.digest}"
+        with landed.data.open("rb") as file:
+            return f"md5:{hashlib.file_digest(file, 'md5').hexdigest()}"
+
+    def _verdict(self, check: CheckFile | None, problem: str, landed: _Landed) -> _Verdict:
+        """The file checks before the content, in their order: E104 to E106, E201 to E203, duplicate, E503, E504."""
+        cycle = parse_cycle(self._contract.schedule.cadence, self._name.cycle)
+        if cycle is None:
+            cadence = self._contract.schedule.cadence
+            return _Verdict(State.REFUSED, "E104", f"expected a {cadence} cycle that is a real date, found {self._name.cycle}")
+        if cycle.end > self._site.now:
+            return _Verdict(State.REFUSED, "E105", f"the cycle ends at {cycle.end}, later than now")
+        if Mode(self._name.mode) not in self._contract.modes:
+            return _Verdict(State.REFUSED, "E106", f"mode {self._name.mode} is not allowed for {self._name.feed}")
+        if check is None:
+            return _Verdict(State.REFUSED, "E201", f"check file: {problem}")
+        if landed.bytes != check.bytes:
+            return _Verdict(State.REFUSED, "E202", f"expected {check.bytes} bytes as the check file says, found {landed.bytes}")
+        if self._declared_digest(landed, check) != check.digest:
+            return _Verdict(State.REFUSED, "E203", f"expected digest {check.digest[:19]}… as the check file says, found another")
+        return self._against_ledger(landed)
+
+    def _against_ledger(self, landed: _Landed) -> _Verdict:
+        with self._site.ledger.transaction() as connection:
+            same_stem = offerings.accepted_of_stem(connection, self._name.stem)
+            newest = offerings.newest_accepted(connection, self._name)
+        if same_stem is not None:
+            if same_stem.digest == f"sha256:{landed.digest}":
+                return _Verdict(State.DUPLICATE, reason="the same bytes were accepted before")
+            return _Verdict(State.REFUSED, "E503", "a batch of this stem with other bytes was accepted before")
+        if newest is not None and newest.version > self._name.version:
+            reason = f"version {newest.version} of this SEQ was accepted before"
+            return _Verdict(State.SUPERSEDED, "E504", reason)
+        return _Verdict(State.VERIFIED)
+
+    def _settle(self, current: Offering, verdict: _Verdict, landed: _Landed, check: CheckFile | None) -> None:
+        """Keep the bytes first, then say so in the ledger."""
+        values: dict[str, object] = {"code": verdict.code, "reason": verdict.reason}
+        if check is not None:
+            values |= {"records": check.records}
+        if verdict.state is State.DUPLICATE:
+            landed.data.unlink()
+            landed.check.unlink()
+        else:
+            directory = self._keeping_place(current, verdict)
+            for path in (landed.data, landed.check):
+                keep(path, directory)
+            values |= {"kept_in": self._site.relative(directory)}
+        if verdict.state is State.REFUSED:
+            write_reason(directory, self._name.stem, {"stem": self._name.stem, "at": self._site.now} | values)
+        if verdict.state is not State.VERIFIED:
+            values |= {"judged_at": self._site.now, "loaded": 0, "rejected": 0}
+        self._note(current, verdict.state, verdict.reason or "size and digest as in the check file", **values)
+
+    def _keeping_place(self, current: Offering, verdict: _Verdict) -> Path:
+        cycle = parse_cycle(self._contract.schedule.cadence, self._name.cycle)
+        day = day_path(cycle.day if cycle else self._site.now.date())
+        if verdict.state is State.REFUSED:
+            return self._site.home.quarantine / self._name.feed / day / f"{current.offering_id:06d}"
+        return self._site.home.archive / self._name.feed / day
+
+    def _note(self, current: Offering, state: State, cause: str, **values: object) -> None:
+        change: Change = self._site.change(cause)
+        with self._site.ledger.transaction() as connection:
+            offerings.move(connection, current.offering_id, state, change, **values)

@@ -1,0 +1,1 @@
+"""Transports: one small interface, and everything behind it is the same code."""

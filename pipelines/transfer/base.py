@@ -1,0 +1,94 @@
+"""What a transport can do, whatever the protocol: list, read, write, rename."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+from pipelines.errors import TransferError
+
+Sink = Callable[[bytes], object]
+
+
+class RemoteMissingError(TransferError):
+    """What was to be read or moved is not there; most often another run has moved it."""
+
+
+class TargetExistsError(TransferError):
+    """A file was to be moved to a name that stands already; nothing was changed."""
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """One entry of a directory: `size` in bytes, or None where the server does not say.
+
+    `name` may hold any character; bytes that are not UTF-8 stand as surrogates (`surrogateescape`).
+    """
+
+    name: str
+    size: int | None
+    is_regular: bool
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where a source's (or receiver's) directories are, and how to prove who we and they are.
+
+    `root` is the directory above `outgoing/`. `secret` never appears in a message: it is left out of the repr.
+    """
+
+    scheme: str  # sftp, ftps, ftp, file
+    host: str = ""
+    port: int = 0
+    user: str = ""
+    root: str = "/"
+    secret: str | None = field(default=None, repr=False)
+    key_file: str | None = None
+    host_key: str | None = None  # pinned: "ssh-ed25519 AAAA…"
+    known_hosts: str | None = None
+    ca_file: str | None = None  # FTPS: the authority that signed the server's certificate
+    connect_timeout_s: float = 15.0
+    idle_timeout_s: float = 60.0
+
+
+class Transport(ABC):
+    """A connection to an endpoint. Paths are relative to its root, joined by `/`.
+
+    Every method raises TransferError (see pipelines.errors) with the endpoint's host and the path in its message.
+    """
+
+    @abstractmethod
+    def list(self, directory: str) -> list[RemoteFile]:
+        """The entries of a directory, in one round of requests; an empty list where the directory does not exist."""
+
+    @abstractmethod
+    def read(self, path: str, sink: Sink, offset: int = 0) -> int:
+        """Stream a file from `offset` into `sink`; returns the number of bytes read."""
+
+    @abstractmethod
+    def write(self, path: str, content: bytes) -> None:
+        """Put a small file there at once and whole: written as `path.tmp`, then renamed over what may stand there.
+
+        Directories above it are made.
+        """
+
+    @abstractmethod
+    def rename(self, source: str, target: str) -> None:
+        """Move a file; directories above the target are made; a target that exists is never overwritten (TransferError)."""
+
+    @abstractmethod
+    def exists(self, path: str) -> bool:
+        """Whether a regular file stands at `path`."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End the connection; harmless when it is gone already."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
