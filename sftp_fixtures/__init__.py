@@ -1,4 +1,1 @@
-"""What producers really do: a province that writes files by the interface, and scenarios with their outcome.
-
-Nothing here imports the consumer's code: the interface is read a second time, so that one reading tests the other.
-"""
+"""What producers really do: their files, the servers they put them on, and the trouble on the way."""

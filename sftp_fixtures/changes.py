@@ -1,4 +1,4 @@
-"""What changes subscribers in the window: CHNG records, and the patches that USER records and later facts agree with."""
+"""What changes subscribers in the window: CHNG records, and the patches that USER records agree with."""
 
 from __future__ import annotations
 
@@ -27,8 +27,9 @@ _SHARES: Mapping[str, Mapping[str, float]] = {
 }  # fmt: skip
 _STATUS = {"02": "9", "14": "9", "03": "2", "04": "3", "05": "4", "06": "1"}
 _REASONS = {
-    "01": "新开户", "02": "客户申请", "03": "客户申请", "04": "欠费", "05": "欠费", "06": "复机", "07": "过户", "08": "改号",
-    "09": "换卡", "10": "套餐变更", "11": "业务订购", "12": "业务退订", "13": "携号转入", "14": "携号转出",
+    "01": "新开户", "02": "客户申请", "03": "客户申请", "04": "欠费", "05": "欠费", "06": "复机", "07": "过户",
+    "08": "改号", "09": "换卡", "10": "套餐变更", "11": "业务订购", "12": "业务退订", "13": "携号转入",
+    "14": "携号转出",
 }  # fmt: skip
 _SERVICES = ["CRBT01", "CLIP01", "ROAM01", "VOLTE1", "CLOUD1"]
 
@@ -117,7 +118,9 @@ def _with_values(events: pl.DataFrame, targets: Mapping[str, pl.Series], rng: np
     return events.with_columns(
         old_value=pl.when(kind == "07").then("customer_id").when(kind == "08").then("service_number")
         .when(kind == "10").then("plan_code").when(kind == "12").then(service),
-        new_value=pl.coalesce("to_customer_id", "to_service_number", "to_plan_code", pl.when(kind == "11").then(service)),
+        new_value=pl.coalesce(
+            "to_customer_id", "to_service_number", "to_plan_code", pl.when(kind == "11").then(service)
+        ),
     )  # fmt: skip
 
 

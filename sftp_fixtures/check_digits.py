@@ -23,7 +23,7 @@ _ORGANISATION_CHECKS = "0X987654321"
 def resident_checks(bodies: pl.Series) -> pl.Series:
     """The 18th character of resident IDs.
 
-    `bodies` are the first 17 digits; as many characters come back. ValueError where one has another length or character.
+    `bodies` are the first 17 digits; as many come back. ValueError where one has another length or character.
     """
     return _take(_RESIDENT_CHECKS, _values(bodies, 17, "0123456789") @ _RESIDENT_WEIGHTS % 11)
 

@@ -10,7 +10,7 @@ import polars as pl
 
 from sftp_fixtures import people
 from sftp_fixtures.cases import CASES
-from sftp_fixtures.draws import Flags, Ints, Times, between, busy_times, numbered, pick, where
+from sftp_fixtures.draws import Flags, Ints, Times, between, busy_times, moment, numbered, pick, where
 from sftp_fixtures.records import as_records
 from sftp_fixtures.settings import Settings
 
@@ -61,7 +61,7 @@ def customer_records(settings: Settings, customers: Customers, rng: np.random.Ge
     former = moved.select("customer_id", before)
     first = created.update(former, on="customer_id")
     parts = [first, moved, _updates(settings, customers, rng), _deletions(settings, customers, rng)]
-    history_day = np.datetime64(settings.first_day, "ms") - _DAY
+    history_day = moment(settings.first_day) - _DAY
     records = pl.concat(parts, how="diagonal").sort("op_time", "customer_id")
     return as_records("CUST", records, pl.max_horizontal("op_time", pl.lit(history_day)))
 
@@ -103,7 +103,7 @@ def _sample(rng: np.random.Generator, pool: Ints, share: float) -> Ints:
 
 
 def _day_times(settings: Settings, rng: np.random.Generator, count: int) -> Times:
-    hours = np.arange(settings.first_day, settings.today, np.timedelta64(1, "h")).astype("datetime64[ms]")
+    hours: Times = np.arange(moment(settings.first_day), moment(settings.today), np.timedelta64(1, "h"))
     return rng.permutation(busy_times(rng, hours, count))
 
 
@@ -138,7 +138,10 @@ def _created_at(settings: Settings, rng: np.random.Generator, count: int) -> Tim
     this_month = np.datetime64(settings.end, "M")
     opened = [(this_month - case.tenure_months).astype("datetime64[D]") for case in CASES][:count]
     days[: len(opened)] = opened
-    return days.astype("datetime64[ms]") + rng.integers(8 * 3600, 20 * 3600, count).astype("timedelta64[s]")
+    created_at: Times = days.astype("datetime64[ms]") + rng.integers(8 * 3600, 20 * 3600, count).astype(
+        "timedelta64[s]"
+    )
+    return created_at
 
 
 def _frame(settings: Settings, rng: np.random.Generator, types: pl.Series, created_at: Times) -> pl.DataFrame:
@@ -146,28 +149,32 @@ def _frame(settings: Settings, rng: np.random.Generator, types: pl.Series, creat
     numbers = np.arange(count, dtype=np.int64)
     person = types.is_in(["1", "4"]).to_numpy()
     male = rng.integers(0, 2, count)
-    birth_dates = created_at.astype("datetime64[D]") - rng.integers(18 * 366, 70 * 365, count)
+    birth_dates: Times = created_at.astype("datetime64[D]") - rng.integers(18 * 366, 70 * 365, count).astype(
+        "timedelta64[D]"
+    )
     blacklisted = rng.random(count) < 0.003
     blacklisted[: len(CASES)] = [case.blacklisted == "Y" for case in CASES][:count]
-    return pl.DataFrame({
-        "customer_id": numbered(f"C{source}", numbers),
-        "customer_type": types,
-        "customer_name": _names(settings, rng, types),
-        **_identity(settings, rng, person, birth_dates, male),
-        "gender": where(person, pl.Series(["F", "M"]).gather(male)),
-        "birth_date": where(person, pl.Series(birth_dates)),
-        "contact_phone": people.mobile_numbers(rng, numbers + 50_000_000),
-        "email": where(rng.random(count) < 0.3, numbered("kehu", numbers) + "@example.com"),
-        "address": people.addresses(rng, source, count),
-        "postcode": numbered("", rng.integers(100_000, 860_000, count), 6),
-        "industry": where(~person, pick(rng, list("CEFGIJLMOPRS"), count)),
-        "manager_id": where(~person, numbered(f"M{source}", rng.integers(1, 200, count), 6)),
-        "credit_class": where(rng.random(count) < 0.9, pick(rng, list("ABCDE"), count, [20, 45, 25, 8, 2])),
-        "blacklisted": pl.Series(["N", "Y"]).gather(blacklisted.astype(np.int64)),
-        "marketing_consent": pick(rng, ["Y", "N"], count, [7, 3]),
-        "created_date": pl.Series(created_at).dt.date(),
-        "created_at": pl.Series(created_at),
-    })
+    return pl.DataFrame(
+        {
+            "customer_id": numbered(f"C{source}", numbers),
+            "customer_type": types,
+            "customer_name": _names(settings, rng, types),
+            **_identity(settings, rng, person, birth_dates, male),
+            "gender": where(person, pl.Series(["F", "M"]).gather(male)),
+            "birth_date": where(person, pl.Series(birth_dates)),
+            "contact_phone": people.mobile_numbers(rng, numbers + 50_000_000),
+            "email": where(rng.random(count) < 0.3, numbered("kehu", numbers) + "@example.com"),
+            "address": people.addresses(rng, source, count),
+            "postcode": numbered("", rng.integers(100_000, 860_000, count), 6),
+            "industry": where(~person, pick(rng, list("CEFGIJLMOPRS"), count)),
+            "manager_id": where(~person, numbered(f"M{source}", rng.integers(1, 200, count), 6)),
+            "credit_class": where(rng.random(count) < 0.9, pick(rng, list("ABCDE"), count, [20, 45, 25, 8, 2])),
+            "blacklisted": pl.Series(["N", "Y"]).gather(blacklisted.astype(np.int64)),
+            "marketing_consent": pick(rng, ["Y", "N"], count, [7, 3]),
+            "created_date": pl.Series(created_at).dt.date(),
+            "created_at": pl.Series(created_at),
+        }
+    )
 
 
 def _names(settings: Settings, rng: np.random.Generator, types: pl.Series) -> pl.Series:
@@ -185,7 +192,9 @@ def _identity(
     """id_type and id_number: persons mostly with a resident ID, some with a passport or none; others a credit code."""
     count = len(person)
     numbers = np.arange(count, dtype=np.int64)
-    kinds = where(~person, pl.repeat("04", count, eager=True)).fill_null(pick(rng, ["01", "02", "00"], count, [94, 4, 2]))
+    kinds = where(~person, pl.repeat("04", count, eager=True)).fill_null(
+        pick(rng, ["01", "02", "00"], count, [94, 4, 2])
+    )
     residents = people.resident_ids(rng, settings.source, birth_dates, male)
     passports = numbered("E", rng.permutation(numbers), 8)
     codes = people.credit_codes(rng, settings.source, numbers)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
+from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,11 @@ Times = npt.NDArray[np.datetime64]
 
 # How busy the hours of a day are, from 00:00 on: quiet at night, a peak before noon and one after supper.
 _BUSY = np.array([2, 1, 1, 1, 1, 2, 4, 8, 14, 20, 22, 18, 14, 14, 17, 18, 17, 16, 17, 19, 18, 13, 8, 4], float)
+
+
+def moment(at: datetime) -> np.datetime64:
+    """The time in the unit of all columns."""
+    return np.datetime64(at, "ms")
 
 
 def stream(seed: int, source: str, part: str) -> np.random.Generator:
@@ -45,8 +51,9 @@ def where(mask: Flags, values: pl.Series) -> pl.Series:
 
 def between(rng: np.random.Generator, low: Times, high: Times) -> Times:
     """A whole second for each pair, from `low` (included) to `high` (excluded, but `low` where nothing is between)."""
-    seconds = (high - low) // np.timedelta64(1, "s")
-    return low + (rng.random(len(low)) * np.maximum(seconds, 1)).astype("timedelta64[s]")
+    seconds = np.maximum((high - low) // np.timedelta64(1, "s"), 1)
+    drawn: Times = low + (rng.random(len(low)) * seconds).astype("timedelta64[s]")
+    return drawn
 
 
 def busy_times(rng: np.random.Generator, hour_starts: Times, count: int) -> Times:

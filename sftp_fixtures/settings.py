@@ -31,7 +31,7 @@ class Rates:
 
     usage: float = 3.0
     payments: float = 0.04
-    contacts: float = 0.03
+    contacts: float = 0.05
     changes: float = 1.0
 
 
@@ -64,7 +64,7 @@ class Settings:
     def __post_init__(self) -> None:
         if not (len(self.source) == 3 and self.source.isdigit()):
             raise ValueError(f"source: expected 3 digits, found {self.source!r}")
-        for name, least in (("subscribers", 1), ("months", 0), ("days", 1), ("hours", 1)):
+        for name, least in (("subscribers", 1), ("months", 1), ("days", 1), ("hours", 1)):
             value = getattr(self, name)
             if value is not None and value < least:
                 raise ValueError(f"{name}: expected at least {least}, found {value}")

@@ -10,7 +10,7 @@ import polars as pl
 from sftp_fixtures import people, plans
 from sftp_fixtures.cases import CASES
 from sftp_fixtures.customers import Customers
-from sftp_fixtures.draws import Flags, Ints, Times, between, numbered, pick, where
+from sftp_fixtures.draws import Flags, Ints, Times, between, moment, numbered, pick, where
 from sftp_fixtures.settings import Settings
 
 _DAY = np.timedelta64(1, "D")
@@ -29,16 +29,18 @@ def make_subscribers(settings: Settings, customers: Customers, rng: np.random.Ge
     opened_at = _opened_at(settings, customers, owners, rng)
     products = pick(rng, list(plans.PRODUCTS), len(owners), [share for share, _ in plans.PRODUCTS.values()])
     products = _planted(products, ["MOB"] * len(CASES))
-    frame = pl.DataFrame({
-        "user": np.arange(len(owners)),
-        "user_id": numbered(f"U{settings.source}", np.arange(len(owners))),
-        "customer_id": customers.frame["customer_id"].gather(owners),
-        "account_id": numbered(f"A{settings.source}", owners),
-        "service_number": people.service_numbers(rng, products, np.arange(len(owners))),
-        "product": products,
-        "opened_at": pl.Series(opened_at),
-        "open_date": pl.Series(opened_at).dt.date(),
-    })
+    frame = pl.DataFrame(
+        {
+            "user": np.arange(len(owners)),
+            "user_id": numbered(f"U{settings.source}", np.arange(len(owners))),
+            "customer_id": customers.frame["customer_id"].gather(owners),
+            "account_id": numbered(f"A{settings.source}", owners),
+            "service_number": people.service_numbers(rng, products, np.arange(len(owners))),
+            "product": products,
+            "opened_at": pl.Series(opened_at),
+            "open_date": pl.Series(opened_at).dt.date(),
+        }
+    )
     frame = frame.with_columns(**_status(settings, opened_at, len(customers.newcomers), rng))
     frame = frame.with_columns(**_spending(products, rng))
     frame = frame.with_columns(**_plan_history(settings, frame, rng))
@@ -49,12 +51,12 @@ def _opened_at(settings: Settings, customers: Customers, owners: Ints, rng: np.r
     """The first subscriber of a customer comes with him, the others later, all a day or more before the window."""
     created_at = customers.frame["created_at"].to_numpy()[owners]
     is_first = np.concatenate([[True], owners[1:] != owners[:-1]])
-    latest = np.full(len(owners), settings.first_day, "datetime64[ms]") - _DAY
+    latest: Times = np.full(len(owners), moment(settings.first_day) - _DAY)
     return np.where(is_first, created_at, between(rng, created_at, latest))
 
 
 def _status(settings: Settings, opened_at: Times, newcomers: int, rng: np.random.Generator) -> dict[str, pl.Series]:
-    """Status and since when; closed ones closed within 14 months, barred and suspended ones are so for 60 days at most."""
+    """Status and since when: closed ones closed within 14 months, barred and suspended ones are so up to 60 days."""
     count = len(opened_at)
     status = pick(rng, list(_STATUS_SHARES), count, list(_STATUS_SHARES.values()))
     status = _planted(status, [case.status for case in CASES])
@@ -63,7 +65,7 @@ def _status(settings: Settings, opened_at: Times, newcomers: int, rng: np.random
     age = (rng.random(count) * days * 86_400).astype("timedelta64[s]") + np.timedelta64(1, "m")
     planted = [np.timedelta64(case.status_days, "D") for case in CASES][:count]
     age[: len(planted)] = planted
-    start = np.datetime64(settings.first_day, "ms")
+    start = moment(settings.first_day)
     since = np.maximum(start - age, opened_at + np.timedelta64(1, "h"))
     status_time = np.where((status == "1").to_numpy(), opened_at, since)
     return {
@@ -87,16 +89,18 @@ def _spending(products: pl.Series, rng: np.random.Generator) -> dict[str, pl.Ser
 
 def _plan_history(settings: Settings, frame: pl.DataFrame, rng: np.random.Generator) -> dict[str, pl.Series]:
     """Present plan, first plan, and when the one became the other: before the window and before a change of status."""
-    products, spend, opened_at = frame["product"], frame["spend_fen"].to_numpy(), frame["opened_at"].to_numpy()
-    start = np.datetime64(settings.first_day, "ms")
+    products, spend = frame["product"], frame["spend_fen"].to_numpy()
+    opened_at: Times = frame["opened_at"].to_numpy()
+    start = moment(settings.first_day)
     replanned: Flags = (rng.random(frame.height) < _REPLANNED_SHARE) & (opened_at < start)
     replanned[: len(CASES)] = False
     latest = np.where((frame["status"] == "1").to_numpy(), start, frame["status_time"].to_numpy())
+    earliest: Times = opened_at + np.timedelta64(1, "m")
     plan, other = plans.plan_codes(products, spend), plans.next_plan_codes(products, spend)
     return {
         "plan_code": plan,
         "first_plan": where(replanned, other).fill_null(plan),
-        "replanned_at": where(replanned, pl.Series(between(rng, opened_at + np.timedelta64(1, "m"), latest))),
+        "replanned_at": where(replanned, pl.Series(between(rng, earliest, latest))),
     }
 
 

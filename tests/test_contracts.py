@@ -1,287 +1,204 @@
-"""Contracts and code lists: they say what the feeds' tables say, judge rows as agreed, and refuse what is not sound."""
+"""Loading contracts: codes stay text, and whatever is not sound is refused with file, line and key."""
 
 import shutil
-from datetime import datetime
 from pathlib import Path
 
-import polars as pl
 import pytest
 
-from pipelines.contracts.conditions import CONTEXT_TYPES, POLARS_TYPES
 from pipelines.contracts.load import DEFAULT_SCHEMAS, load_contracts
-from pipelines.contracts.model import Cadence, Contract, Rule, RuleKind, Type
 from pipelines.errors import ConfigurationError
 
-CONTRACTS = load_contracts(DEFAULT_SCHEMAS)
-
-# Read from the feeds' tables by hand: name:type, ! required, P personal, (at most) characters.
-COLUMNS = {
-    "CUST": """op:code! op_time:timestamp! customer_id:id! customer_type:code! customer_name:text(100)!P id_type:code
-        id_number:text(30)P gender:code birth_date:dateP contact_phone:textP email:text(100)P address:text(200)P
-        postcode:text industry:code manager_id:id credit_class:code blacklisted:code! marketing_consent:code!
-        created_date:date!""",
-    "USER": """op:code! op_time:timestamp! user_id:id! customer_id:id! account_id:id! service_number:text(20)!P
-        product:code! plan_code:id! pay_mode:code! status:code! status_time:timestamp! open_date:date! close_date:date
-        area_code:text! dealer_id:id credit_limit_fen:money balance_fen:money! balance_expiry:date contract_end:date
-        member_level:code""",
-    "PAYM": """payment_id:id! account_id:id! user_id:id service_number:text(20)P paid_at:timestamp! amount_fen:money!
-        kind:code! method:code! channel:code! reversed_payment_id:id billing_cycle:month balance_after_fen:money
-        operator_id:id""",
-    "CHNG": """change_id:id! user_id:id! customer_id:id! service_number:text(20)!P change_type:code!
-        changed_at:timestamp! effective_at:timestamp! old_value:text(60) new_value:text(60) reason:text(60)
-        channel:code! operator_id:id""",
-    "BILL": """bill_id:id! account_id:id! customer_id:id! user_id:id! service_number:text(20)!P billing_cycle:month!
-        rental_fen:money! voice_fen:money! long_distance_fen:money! roaming_fen:money! message_fen:money!
-        data_fen:money! value_added_fen:money! other_fen:money! discount_fen:money! total_fen:money! paid_fen:money!
-        outstanding_fen:money! issued_at:timestamp! due_date:date!""",
-    "USGE": """record_id:id(32)! user_id:id! service_number:text(20)!P usage_type:code! direction:code
-        counterpart:text(32)P started_at:timestamp! duration_s:integer! volume_kb:integer! visited_area:text
-        roaming:code! fee_fen:money! counterpart_network:code""",
-    "CONT": """contact_id:id(32)! user_id:id service_number:text(20)!P channel:code! skill_group:text tier_served:code
-        arrived_at:timestamp! queued_at:timestamp answered_at:timestamp ended_at:timestamp! outcome:code! purpose:code
-        work_order_id:id satisfaction:integer agent_id:id retention_result:code""",
-    "WORD": """op:code! op_time:timestamp! work_order_id:id! contact_id:id(32) user_id:id category:code!
-        department:text(60)! priority:code! opened_at:timestamp! due_at:timestamp! status:code! closed_at:timestamp
-        satisfaction:integer""",
-}
-
-# table, key, control column, foreign keys, rejects, expected / late / missing in hours, days kept
-FEEDS = {
-    "CUST": "customer customer_id,op_time - - 10,0.01 2,1,6 180",
-    "USER": "subscriber user_id,op_time balance_fen customer_id:CUST.customer_id 10,0.01 2,1,6 180",
-    "PAYM": "payment payment_id amount_fen user_id:USER.user_id 3,0.001 0.25,0.25,2 90",
-    "CHNG": "subscriber_change change_id - user_id:USER.user_id 5,0.005 0.25,0.25,2 90",
-    "BILL": "bill user_id,billing_cycle total_fen user_id:USER.user_id,customer_id:CUST.customer_id"
-    " 3,0.001 54,12,48 1096",
-    "USGE": "usage record_id fee_fen user_id:USER.user_id 5,0.005 4,2,12 180",
-    "CONT": "contact contact_id - user_id:USER.user_id 10,0.01 3,2,12 180",
-    "WORD": "work_order work_order_id,op_time - user_id:USER.user_id 10,0.01 3,2,12 180",
-}
-
-CODES = {
-    "CUST": "op=I,U,D customer_type=1,2,3,4 id_type=01,02,03,04,09 gender=M,F"
-    " industry=A,B,C,D,E,F,G,H,I,J,K,L,M,N,O,P,Q,R,S,T credit_class=A,B,C,D,E blacklisted=Y,N marketing_consent=Y,N",
-    "USER": "op=I,U,D product=MOB,FIX,BBD,TVS,IOT pay_mode=PRE,POST status=1,2,3,4,9 member_level=D,G,S",
-    "PAYM": "kind=1,2,3,4,9 method=CASH,CARD,BANK,WALLET,VOUCHER,OTHER channel=HALL,WEB,APP,BANK,AGENT,IVR",
-    "CHNG": "change_type=01,02,03,04,05,06,07,08,09,10,11,12,13,14 channel=HALL,WEB,APP,BANK,AGENT,IVR,SYS",
-    "BILL": "",
-    "USGE": "usage_type=V,M,D,S direction=O,I roaming=0,1,2 counterpart_network=1,2,9",
-    "CONT": "channel=IVR,AGENT,OUTBOUND,WEB,HALL tier_served=D,G,S,N outcome=ANSWERED,ABANDONED,OVERFLOW,SELF"
-    " purpose=INQUIRY,REQUEST,COMPLAINT,FAULT,RETENTION,SURVEY retention_result=KEPT,LOST,PENDING",
-    "WORD": "op=I,U category=COMPLAINT,FAULT,REQUEST,RETENTION priority=1,2,3"
-    " status=OPEN,ASSIGNED,RESOLVED,CLOSED,REOPENED",
-}
-
-# Of every rule: a row at the edge for which it holds, and one just beyond. For required_when and only_when: for which
-# the condition is true, and not.
-RULES = """
-CUST op_time range | op_time=20261123000000 | op_time=20261123000001
-CUST id_number required_when | id_type=02 | id_type=
-CUST id_number check_digit | id_type=02 | id_type=01
-CUST id_number check_digit | id_type=02 | id_type=04
-CUST birth_date range | birth_date=19000101 | birth_date=18991231
-CUST birth_date range | birth_date=20261122 | birth_date=20261123
-CUST contact_phone pattern | contact_phone=13800001234 | contact_phone=12800001234
-CUST contact_phone pattern | contact_phone=0123456789 | contact_phone=012345678
-CUST contact_phone pattern | contact_phone=012345678901 | contact_phone=0123456789012
-CUST email pattern | email=a.b@c | email=a@b@c
-CUST email pattern | email=a@c.cn | email=a b@c.cn
-CUST postcode pattern | postcode=012345 | postcode=01234
-CUST created_date rule | created_date=20261122,op_time=20261122000000 | created_date=20261123,op_time=20261122235959
-USER op_time range | op_time=20261123000000 | op_time=20261123000001
-USER service_number pattern | product=MOB,service_number=13800001234 | product=MOB,service_number=A13800
-USER service_number pattern | product=FIX,service_number=01012345678 | product=FIX,service_number=1012345678
-USER service_number pattern | product=BBD,service_number=A13800 | product=IOT,service_number=A1380
-USER status_time rule | status_time=20261122000000,op_time=20261122000000 | status_time=20261122000001,op_time=20261122000000
-USER close_date required_when | status=9 | status=4
-USER close_date only_when | status=9 | status=4
-USER close_date rule | close_date=20261122,open_date=20261122 | close_date=20261121,open_date=20261122
-USER area_code pattern | area_code=110101 | area_code=11010
-USER area_code rule | area_code=110101 | area_code=120101
-USER credit_limit_fen range | credit_limit_fen=0 | credit_limit_fen=-1
-PAYM paid_at range | paid_at=20261115100000 | paid_at=20261115095959
-PAYM paid_at range | paid_at=20261122105959 | paid_at=20261122110000
-PAYM amount_fen range | amount_fen=-1 | amount_fen=0
-PAYM amount_fen rule | amount_fen=-1,kind=4 | amount_fen=1,kind=9
-PAYM amount_fen rule | amount_fen=1,kind=1 | amount_fen=-1,kind=2
-PAYM reversed_payment_id required_when | kind=9 | kind=4
-PAYM reversed_payment_id only_when | kind=9 | kind=4
-CHNG changed_at range | changed_at=20261115100000 | changed_at=20261115095959
-CHNG changed_at range | changed_at=20261122105959 | changed_at=20261122110000
-CHNG effective_at rule | effective_at=20261202000000,changed_at=20261001000000 | effective_at=20261202000001,changed_at=20261001000000
-CHNG effective_at rule | effective_at=20261001000000,changed_at=20261202000000 | effective_at=20260930235959,changed_at=20261202000000
-CHNG new_value required_when | change_type=11 | change_type=12
-CHNG new_value pattern | change_type=07,new_value=C00001 | change_type=07,new_value=C0001
-CHNG new_value pattern | change_type=08,new_value=13800001234 | change_type=08,new_value=1380000-1234
-CHNG new_value pattern | change_type=10,new_value=PLAN01 | change_type=10,new_value=计划000001
-CHNG new_value pattern | change_type=11,new_value=彩铃 | change_type=10,new_value=彩铃
-BILL billing_cycle range | billing_cycle=202611 | billing_cycle=202610
-BILL total_fen rule | total_fen=7,{items},discount_fen=1 | total_fen=8,{items},discount_fen=1
-BILL outstanding_fen rule | outstanding_fen=1,total_fen=3,paid_fen=2 | outstanding_fen=0,total_fen=3,paid_fen=2
-BILL issued_at range | issued_at=20261201000001 | issued_at=20261201000000
-BILL due_date rule | due_date=20261202,issued_at=20261202235959 | due_date=20261201,issued_at=20261202000000
-USGE direction required_when | usage_type=V | usage_type=D
-USGE counterpart required_when | usage_type=M | usage_type=S
-USGE started_at range | started_at=20261119000000 | started_at=20261118235959
-USGE started_at range | started_at=20261122235959 | started_at=20261123000000
-USGE duration_s range | duration_s=86400 | duration_s=86401
-USGE duration_s range | duration_s=0 | duration_s=-1
-USGE duration_s rule | duration_s=1,usage_type=V | duration_s=0,usage_type=V
-USGE volume_kb range | volume_kb=0 | volume_kb=-1
-USGE volume_kb rule | volume_kb=0,usage_type=V | volume_kb=0,usage_type=D
-USGE visited_area pattern | visited_area=110000 | visited_area=11000A
-USGE fee_fen range | fee_fen=0 | fee_fen=-1
-CONT skill_group pattern | skill_group=SK_GOLD | skill_group=S
-CONT skill_group required_when | channel=AGENT | channel=IVR
-CONT arrived_at range | arrived_at=20261122000000 | arrived_at=20261121235959
-CONT arrived_at range | arrived_at=20261122235959 | arrived_at=20261123000000
-CONT queued_at rule | queued_at=20261122100000,arrived_at=20261122100000 | queued_at=20261122095959,arrived_at=20261122100000
-CONT queued_at required_when | channel=AGENT | channel=OUTBOUND
-CONT answered_at rule | answered_at=20261122100000,queued_at=20261122100000 | answered_at=20261122095959,queued_at=20261122100000
-CONT answered_at required_when | outcome=ANSWERED,channel=AGENT | outcome=ANSWERED,channel=WEB
-CONT ended_at rule | ended_at=20261122100000,arrived_at=20261122100000,queued_at=20261122100000,answered_at=20261122100000 \
-| ended_at=20261122100000,arrived_at=20261122090000,queued_at=,answered_at=20261122100001
-CONT satisfaction range | satisfaction=5 | satisfaction=6
-CONT satisfaction range | satisfaction=1 | satisfaction=0
-CONT retention_result only_when | purpose=RETENTION | purpose=
-WORD op_time range | op_time=20261123000000 | op_time=20261123000001
-WORD opened_at rule | opened_at=20261122000000,op_time=20261122000000 | opened_at=20261122000001,op_time=20261122000000
-WORD due_at rule | due_at=20261122000001,opened_at=20261122000000 | due_at=20261122000000,opened_at=20261122000000
-WORD closed_at required_when | status=CLOSED | status=RESOLVED
-WORD closed_at only_when | status=CLOSED | status=RESOLVED
-WORD satisfaction range | satisfaction=5 | satisfaction=6
+# file | text in it | what stands there instead (⏎ for a new line) | key that the message names | words that it holds
+# and, where the message does not point to the last line put in, text of the line that it points to
+BROKEN = r"""
+feeds/PAYM.yaml | status: active | status: active⏎state: x | state | unknown key state
+feeds/PAYM.yaml | limitations: | limitation: | limitation | unknown key limitation
+feeds/PAYM.yaml | required: true | requierd: true | requierd | unknown key requierd
+feeds/PAYM.yaml | {range: " | {rnage: " | rnage | required_when, only_when, pattern, range, rule, check_digit
+feeds/PAYM.yaml | {rows: 3, | {row: 3, | row | rows, share
+feeds/PAYM.yaml | value: hourly} | value: hourly, units: h} | units | unknown key units
+feeds/PAYM.yaml | property: frequency | property: rhythm | property | found the text "rhythm"
+feeds/PAYM.yaml | property: delimiter | property: separator | property | found the text "separator"
+feeds/PAYM.yaml | {property: mask, | {property: veil, | property | found the text "veil"
+feeds/PAYM.yaml | property: rejects | property: modes | property | found modes twice
+feeds/PAYM.yaml | , unit: d} | } | unit | the key unit
+codes/yes_no.yaml | titleZh: 是} | titelZh: 是} | titelZh | code, titleEn, titleZh
+feeds/PAYM.yaml | version: "1" | version: 1 | version | valid string (Open Data Contract Standard), found the number 1
+feeds/PAYM.yaml | required: true | required: "true" | required | found the text "true"
+feeds/PAYM.yaml | required: true | required: yes | required | found the text "yes"
+feeds/PAYM.yaml | primaryKeyPosition: 1 | primaryKeyPosition: 1.5 | primaryKeyPosition | found the number 1.5
+feeds/PAYM.yaml | stateful, value: false | stateful, value: "no" | stateful | true or false, found the text "no"
+feeds/PAYM.yaml | stateful, value: false | stateful, value: true | stateful | op_time
+feeds/PAYM.yaml | value: payment} | value: [payment]} | table | found a list
+feeds/PAYM.yaml | value: payment} | value: Payment} | table | form [a-z][a-z0-9_]*
+feeds/PAYM.yaml | value: [I] | value: [I, F] | modes | snapshotDropShare with mode F
+feeds/PAYM.yaml | value: [I] | value: [I, I] | modes | I twice
+feeds/PAYM.yaml | value: [I] | value: [X] | modes | I, F
+feeds/PAYM.yaml | name: PAYM | name: PAYS | name | expected PAYM
+feeds/PAYM.yaml | apiVersion: v3.1.0 | apiVersion: v2.0.0 | apiVersion | v3.1.0
+feeds/PAYM.yaml | physicalType: id | physicalType: phone | physicalType | one of text, id, code, integer, money
+feeds/PAYM.yaml | logicalType: integer | logicalType: string | logicalType | expected integer
+feeds/PAYM.yaml | mask, value: phone | mask, value: star | mask | phone, name, email, hidden
+feeds/PAYM.yaml | classification: personal | classification: secret | classification | expected personal
+feeds/PAYM.yaml | classification: personal | required: false | mask | personal beside a mask | property: mask
+feeds/PAYM.yaml | value: payment_kind | value: payment_kinds | codeList | payment_kind
+feeds/PAYM.yaml | property: codeList, value: payment_kind | property: titleZh, value: x | property | titleZh twice
+feeds/PAYM.yaml | physicalType: code | physicalType: text | physicalType | codeList for type code and for no other
+feeds/PAYM.yaml | "HALL", "WEB" | "HALL", "WAP" | codes | found the text "WAP"
+feeds/PAYM.yaml | "HALL", "WEB" | "HALL", "HALL" | codes | HALL twice
+feeds/PAYM.yaml | name: account_id | name: payment_id | name | payment_id twice
+feeds/PAYM.yaml | name: account_id | name: source | name | does not use itself
+codes/yes_no.yaml | code: "N" | code: "Y" | code | Y twice
+codes/yes_no.yaml | code: "N" | code: 1 | code | expected a text in quotes, found the number 1
+codes/yes_no.yaml | code: "N" | code: "N|" | code | form
+feeds/PAYM.yaml | primaryKeyPosition: 1 | primaryKeyPosition: 2 | properties | without gaps, found [2] |     properties:
+feeds/PAYM.yaml | primaryKeyPosition: 1 | primaryKeyPosition: 0 | primaryKeyPosition | from 1 on, found the number 0
+feeds/PAYM.yaml | primaryKey: true | unique: true | unique | unknown key unique
+feeds/PAYM.yaml | primaryKey: true | primaryKey: false | primaryKey | true, and required: true
+feeds/CUST.yaml | primaryKeyPosition: 1 | primaryKeyPosition: 2 | primaryKeyPosition | 2 twice
+feeds/PAYM.yaml | value: amount_fen | value: amount | controlColumn | found the text "amount"
+feeds/PAYM.yaml | value: amount_fen | value: paid_at | controlColumn | amount_fen, balance_after_fen
+feeds/PAYM.yaml | from: payment.user_id | from: payment.usr_id | from | found the text "payment.usr_id"
+feeds/PAYM.yaml | to: USER.user_id | to: USER.usr_id | to | found the text "USER.usr_id"
+feeds/PAYM.yaml | to: USER.user_id | to: NONE.user_id | to | the column of a feed that has a contract
+feeds/CUST.yaml | [op, op_time, customer_id] | [op, op_time, client_id] | deleteNeeds | found the text "client_id"
+feeds/CUST.yaml | [op, op_time, customer_id] | [op, op_time] | deleteNeeds | none named customer_id
+feeds/CUST.yaml | "op = 'D'" | "op = 'D" | deleteWhen | a condition in SQL
+feeds/PAYM.yaml | amount_fen <> 0 | amount_fen <> | range | a condition in SQL, found "amount_fen <>"
+feeds/PAYM.yaml | amount_fen <> 0 | amount <> 0 | range | columns of this feed, or cycle
+feeds/PAYM.yaml | amount_fen <> 0 | amount_fen + 0 | range | true or false for each row
+feeds/PAYM.yaml | amount_fen <> 0 | sum(amount_fen) > 0 | range | true or false for each row
+feeds/PAYM.yaml | amount_fen <> 0 | 1 = 1 | range | true or false for each row
+feeds/PAYM.yaml | amount_fen <> 0 | paid_at > '2026-01-01' | range | cannot compare
+feeds/PAYM.yaml | amount_fen <> 0 | amount_fen <> '0' | range | cannot compare
+feeds/PAYM.yaml | "amount_fen <> 0"} | "amount_fen <> 0", when: "true"} | when | pattern or check_digit only
+feeds/PAYM.yaml | "amount_fen <> 0"} | "amount_fen <> 0", rule: "true"} | implementation | found range, rule
+feeds/PAYM.yaml | {range: "amount_fen <> 0"} | {} | implementation | exactly one kind of rule, found none
+feeds/PAYM.yaml | {range: "amount_fen <> 0"} | amount_fen <> 0 | implementation | a mapping
+feeds/PAYM.yaml | engine: tierline | engine: soda | engine | expected tierline
+feeds/CUST.yaml | check_digit: gb11643 | check_digit: luhn | check_digit | gb11643, gb32100
+feeds/CUST.yaml | when: "id_type = '01'" | when: "id_typ = '01'" | when | id_typ
+feeds/CUST.yaml | "[0-9]{6}" | "[0-9{6}" | pattern | unclosed character class
+feeds/CUST.yaml | "[0-9]{6}" | "(?=x)[0-9]{6}" | pattern | look-around
+feeds/PAYM.yaml | share: 0.001 | share: 1.5 | share | from 0 to 1, found the number 1.5
+feeds/PAYM.yaml | share: 0.001 | share: -0.1 | share | from 0 to 1
+feeds/PAYM.yaml | rows: 3 | rows: -1 | rows | from 0 on, found the number -1
+feeds/PAYM.yaml | lineBytes: 65536 | lineBytes: 0 | lineBytes | from 1 on
+feeds/PAYM.yaml | value: 15, unit: min | value: -15, unit: min | expected | from 0 on
+feeds/PAYM.yaml | value: 15, unit: min | value: 15, unit: m | unit | s, min, h, d
+feeds/PAYM.yaml | missingAfter, value: 2 | missingAfter, value: 0 | missingAfter | not before lateAfter
+feeds/CUST.yaml | snapshotDropShare, value: 0.05 | snapshotDropShare, value: 5 | snapshotDropShare | from 0 to 1
+feeds/PAYM.yaml | delimiter, value: "|" | delimiter, value: "||" | delimiter | exactly one ASCII character
+feeds/PAYM.yaml | delimiter, value: "|" | delimiter, value: "｜" | delimiter | exactly one ASCII character
+feeds/PAYM.yaml | delimiter, value: "|" | delimiter, value: "" | delimiter | exactly one ASCII character
+feeds/PAYM.yaml | delimiter, value: "|" | delimiter, value: "\n" | delimiter | exactly one ASCII character
+feeds/CUST.yaml | {maxLength: 100} | {maxLength: 0} | maxLength | from 1 on
+feeds/CUST.yaml | {maxLength: 100} | {minLength: 101, maxLength: 100} | logicalTypeOptions | 101 and 100
+feeds/PAYM.yaml | value: payment} | value: bill} | name | expected bill | - name: payment
+feeds/PAYM.yaml | status: active | status: active⏎name: PAYM | name | name twice
+feeds/PAYM.yaml | required: true | required: *yes | - | found undefined alias
+feeds/PAYM.yaml | required: true | required: ]true | - | expected YAML
+codes/yes_no.yaml | titleZh: 是} | titleZh: &same 是}⏎  - {code: "X", titleEn: x, titleZh: *same} | titleZh | an alias
 """
-ITEMS = "rental_fen voice_fen long_distance_fen roaming_fen message_fen data_fen value_added_fen other_fen".split()
-AMOUNTS = [*ITEMS, "discount_fen", "total_fen", "paid_fen", "outstanding_fen"]
-CYCLES = {
-    Cadence.HOURLY: ("2026112210", datetime(2026, 11, 22, 10), datetime(2026, 11, 22, 11)),
-    Cadence.DAILY: ("20261122", datetime(2026, 11, 22), datetime(2026, 11, 23)),
-    Cadence.MONTHLY: ("202611", datetime(2026, 11, 1), datetime(2026, 12, 1)),
-}
 
 
-def rule_cases() -> list[list[str]]:
-    lines = RULES.replace("\\\n", "").replace("{items}", ",".join(f"{name}=1" for name in ITEMS)).strip().splitlines()
-    return [line.split(" | ") for line in lines] + [[f"BILL {name} range", f"{name}=0", f"{name}=-1"] for name in AMOUNTS]
+def cases() -> list[list[str]]:
+    return [line.replace("⏎", "\n").split(" | ") for line in BROKEN.strip().split("\n")]
 
 
-def typed(text: str, column_type: Type) -> object:
-    if text == "":
-        return None
-    if column_type in (Type.INTEGER, Type.MONEY):
-        return int(text)
-    if column_type in (Type.DATE, Type.TIMESTAMP):
-        moment = datetime.strptime(text, "%Y%m%d" if column_type is Type.DATE else "%Y%m%d%H%M%S")
-        return moment.date() if column_type is Type.DATE else moment
-    return text
+@pytest.fixture
+def schemas(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(DEFAULT_SCHEMAS, tmp_path / "schemas"))
 
 
-def one_row(contract: Contract, text: str) -> pl.DataFrame:
-    """A row of which only the fields in `text` are there, with the context of its cycle."""
-    values = dict(field.split("=") for field in text.split(",") if field)
-    row = {column.name: typed(values.pop(column.name, ""), column.type) for column in contract.columns}
-    assert values == {}
-    cycle, start, end = CYCLES[contract.schedule.cadence]
-    row |= {"cycle": cycle, "cycle_start": start, "cycle_end": end, "source": "110"}
-    types = {column.name: POLARS_TYPES[column.type] for column in contract.columns}
-    return pl.DataFrame([row], schema={**types, **CONTEXT_TYPES})
+def put(path: Path, old: str, new: str) -> int:
+    """Replace a text once; returns the line of the file on which the new one ends."""
+    before, found, after = path.read_text(encoding="utf-8").partition(old)
+    assert found, f"{old} is no longer in {path.name}"
+    path.write_text(before + new + after, encoding="utf-8")
+    return 1 + (before + new).count("\n")
 
 
-def judge(rule: Rule, column: str, row: pl.DataFrame) -> bool | None:
-    """Whether the rule's condition is true; of a pattern, whether it is obeyed; of a check digit, whether it is idle."""
-    applies = rule.when is None or row.select(pl.sql_expr(rule.when).alias("when")).item() is True
-    if rule.kind is RuleKind.CHECK_DIGIT:
-        return not applies
-    if rule.kind is RuleKind.PATTERN:
-        return not applies or row.select(pl.col(column).str.contains(f"^(?:{rule.expression})$")).item()
-    return row.select(pl.sql_expr(rule.expression).alias("holds")).item()
+def line_of(path: Path, text: str) -> int:
+    return 1 + path.read_text(encoding="utf-8").split(text)[0].count("\n")
 
 
-def verdict(feed: str, column: str, kind: str, text: str) -> bool | None:
-    row = one_row(CONTRACTS[feed], text)
-    verdicts = [judge(rule, column, row) for rule in CONTRACTS[feed].column(column).rules if rule.kind == kind]
-    assert verdicts
-    return False if False in verdicts else None if None in verdicts else True
+def refusal(schemas: Path) -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        load_contracts(schemas)
+    return str(caught.value)
 
 
-def test_feeds_are_the_eight():
-    assert set(CONTRACTS.feed_names) == set(COLUMNS) == set(FEEDS) == set(CODES)
-    assert {contract.feed for contract in CONTRACTS.feeds if contract.stateful} == {"CUST", "USER", "WORD"}
-    assert {c.feed for c in CONTRACTS.feeds if c.modes == ("I", "F") and c.snapshot_drop_share == 0.05} == {"CUST", "USER"}
-    assert {c.feed: c.delete_needs for c in CONTRACTS.feeds if c.delete_when == "op = 'D'"} == {
-        "CUST": ("op", "op_time", "customer_id"),
-        "USER": ("op", "op_time", "user_id"),
-    }
+@pytest.mark.parametrize("case", cases(), ids=lambda case: " | ".join(case[:3]))
+def test_what_is_not_sound_is_refused_with_file_line_and_key(schemas, case):
+    file, old, new, key, words, *anchor = case
+    line = put(schemas / file, old, new)
+    if anchor:
+        line = line_of(schemas / file, anchor[0])
+    message = refusal(schemas)
+    place = f"{file}, line {line}" if key == "-" else f"{file}, line {line}, key {key}"
+    assert message.startswith(f"{place}: expected ")
+    assert words in message
+    assert ", found" in message
+    assert message.endswith(".")
+    assert "\n" not in message
 
 
-@pytest.mark.parametrize("feed", COLUMNS)
-def test_columns_are_those_of_the_table(feed):
-    found = []
-    for column in CONTRACTS[feed].columns:
-        at_most = "" if column.max_length in (None, 20 if column.type is Type.ID else None) else f"({column.max_length})"
-        assert column.min_length == (6 if column.type is Type.ID else None)
-        found.append(f"{column.name}:{column.type}{at_most}{'!' * column.required}{'P' * column.personal}")
-    assert found == COLUMNS[feed].split()
+def test_a_missing_key_is_asked_for_where_it_should_stand(schemas):
+    put(schemas / "feeds/PAYM.yaml", "status: active\n", "")
+    assert refusal(schemas) == "feeds/PAYM.yaml, line 1, key status: expected the key status in (top), found none."
 
 
-@pytest.mark.parametrize("feed", FEEDS)
-def test_feed_settings_are_those_agreed(feed):
-    contract, schedule, limits = CONTRACTS[feed], CONTRACTS[feed].schedule, CONTRACTS[feed].limits
-    foreign_keys = ",".join(f"{key.column}:{key.feed}.{key.to_column}" for key in contract.foreign_keys) or "-"
-    seconds = (schedule.expected_s, schedule.late_after_s, schedule.missing_after_s)
-    hours = ",".join(f"{value / 3600:g}" for value in seconds)
-    assert " ".join([
-        contract.table, ",".join(contract.key), contract.control_column or "-", foreign_keys,
-        f"{contract.rejects.rows},{contract.rejects.share}", hours, str(contract.retention_days),
-    ]) == FEEDS[feed]  # fmt: skip
-    assert (contract.delimiter, contract.format_version) == ("|", "1")
-    assert (limits.file_bytes, limits.line_bytes, limits.gzip_ratio) == (4 * 2**30, 64 * 2**10, 200)
+def test_a_missing_property_is_asked_for_where_it_should_stand(schemas):
+    put(schemas / "feeds/PAYM.yaml", "  - {property: stateful, value: false}\n", "")
+    line = line_of(schemas / "feeds/PAYM.yaml", "customProperties:")
+    assert refusal(schemas).startswith(f"feeds/PAYM.yaml, line {line}, key stateful: expected the property stateful")
 
 
-@pytest.mark.parametrize("feed", CODES)
-def test_codes_are_those_of_the_table(feed):
-    found = [f"{column.name}={','.join(column.codes)}" for column in CONTRACTS[feed].columns if column.code_list]
-    assert found == CODES[feed].split()
+def test_two_feeds_do_not_share_a_table(schemas):
+    put(schemas / "feeds/PAYM.yaml", "table, value: payment", "table, value: bill")
+    put(schemas / "feeds/PAYM.yaml", "- name: payment\n", "- name: bill\n")
+    put(schemas / "feeds/PAYM.yaml", "from: payment.", "from: bill.")
+    line = line_of(schemas / "feeds/PAYM.yaml", "value: bill")
+    assert refusal(schemas).startswith(
+        f"feeds/PAYM.yaml, line {line}, key table: expected a table of its own, found bill"
+    )
 
 
-def test_every_rule_has_a_case():
-    cased = {tuple(case[0].split()) for case in rule_cases()}
-    assert cased == {(c.feed, column.name, str(r.kind)) for c in CONTRACTS.feeds for column in c.columns for r in column.rules}
+def test_a_feed_does_not_share_a_table_with_a_code_list(schemas):
+    (schemas / "codes/tier.yaml").rename(schemas / "codes/payment.yaml")
+    put(schemas / "feeds/CONT.yaml", "value: tier}", "value: payment}")
+    assert "expected a table of its own, found payment" in refusal(schemas)
 
 
-@pytest.mark.parametrize("case", rule_cases(), ids=lambda case: " ".join(case[::2]))
-def test_rule_judges_as_agreed(case):
-    rule, holds, breaks = case
-    feed, column, kind = rule.split()
-    assert verdict(feed, column, kind, holds) is True
-    assert verdict(feed, column, kind, breaks) is not True
-    if kind not in ("required_when", "only_when"):
-        assert verdict(feed, column, kind, breaks) is False
-        assert verdict(feed, column, kind, "") is not False  # what is missing breaks no rule
+@pytest.mark.parametrize(("content", "words"), [(b"", "an empty file"), (b"a: \xc4\xe3", "UTF-8"), (b"- a", "a list")])
+def test_a_file_that_is_no_mapping_is_refused(schemas, content, words):
+    (schemas / "feeds/PAYM.yaml").write_bytes(content)
+    message = refusal(schemas)
+    assert message.startswith("feeds/PAYM.yaml")
+    assert words in message
 
 
-def test_check_digit_schemes_follow_the_type_of_document():
-    rules = CONTRACTS["CUST"].column("id_number").rules
-    schemes = {rule.when: rule.expression for rule in rules if rule.kind is RuleKind.CHECK_DIGIT}
-    assert schemes == {"id_type = '01'": "gb11643", "id_type = '04'": "gb32100"}
+def test_a_directory_without_contracts_is_refused(tmp_path):
+    assert refusal(tmp_path).startswith("codes/: expected at least one file *.yaml")
 
 
-def test_personal_data_says_how_it_is_shown():
-    masks = {c.feed: {column.name: column.mask for column in c.columns if column.personal} for c in CONTRACTS.feeds}
-    assert masks.pop("CUST") == {
-        "customer_name": "name", "id_number": "hidden", "birth_date": "hidden", "contact_phone": "phone",
-        "email": "email", "address": "hidden",
-    }  # fmt: skip
-    assert masks.pop("USGE") == {"service_number": "phone", "counterpart": "phone"}
-    assert masks.pop("WORD") == {}
-    assert all(mask == {"service_number": "phone"} for mask in masks.values())
+def test_codes_stay_text_without_quotes_too(schemas):
+    put(schemas / "codes/yes_no.yaml", 'code: "N"', "code: NO")
+    put(schemas / "codes/yes_no.yaml", 'code: "Y"', "code: 0012")
+    codes = load_contracts(schemas)["CUST"].column("blacklisted").codes
+    assert codes == ("0012", "NO")
 
 
-def test_changes_patch_columns_of_the_subscriber():
-    change_type = CONTRACTS["CHNG"].column("change_type").code_list
-    patches = {code.value: tuple(dict(code.attributes).values()) for code in change_type.codes if code.attributes}
-    status = {"02": "9", "03": "2", "04": "3", "05": "4", "06": "1", "14": "9"}
-    assert patches == {code: ("status", value) for code, value in status.items()} | {
-        "07": ("customer_id",), "08": ("service_number",), "10": ("plan_code",),
-    }  # fmt: skip
-    assert {patch[0] for patch in patches.values()} <= set(CONTRACTS["USER"].column_names)
+def test_a_contract_added_is_a_feed_more(schemas):
+    text = (schemas / "feeds/PAYM.yaml").read_text(encoding="utf-8")
+    text = (
+        text.replace("PAYM", "DEPO")
+        .replace("value: payment}", "value: deposit}")
+        .replace("- name: payment\n", "- name: deposit\n")
+    )
+    (schemas / "feeds/DEPO.yaml").write_text(text.replace("from: payment.", "from: deposit."), encoding="utf-8")
+    contracts = load_contracts(schemas)
+    assert "DEPO" in contracts
+    assert len(contracts.feeds) == 9
+    assert contracts["DEPO"].columns == contracts["PAYM"].columns

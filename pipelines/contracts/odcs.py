@@ -28,10 +28,11 @@ def check_standard(document: Item) -> None:
 
 def custom_properties(item: Item, required: Iterable[str], optional: Iterable[str] = ()) -> dict[str, Item]:
     """The values of a list of custom properties by name, each standing under its property's name."""
-    return {name: _named(entry.fields(["property", "value"])) for name, entry in by_property(item, required, optional)}
+    entries = by_property(item, required, optional).items()
+    return {name: replace(entry.fields(["property", "value"])["value"], key=name) for name, entry in entries}
 
 
-def by_property(item: Item, required: Iterable[str], optional: Iterable[str] = ()) -> list[tuple[str, Item]]:
+def by_property(item: Item, required: Iterable[str], optional: Iterable[str] = ()) -> dict[str, Item]:
     """The entries of a list by their `property`: all required ones, no unknown one, none twice."""
     required = list(required)
     known = [*required, *optional]
@@ -43,15 +44,11 @@ def by_property(item: Item, required: Iterable[str], optional: Iterable[str] = (
         name = label.choice(known)
         if name in found:
             raise label.error("every property once", f"{name} twice")
-        found[name] = entry
+        found[name] = replace(entry, key=name)
     for name in required:
         if name not in found:
             raise replace(item, key=name).error(f"the property {name} in {item.key}", "none")
-    return list(found.items())
-
-
-def _named(fields: dict[str, Item]) -> Item:
-    return replace(fields["value"], key=fields["property"].text())
+    return found
 
 
 def _at(item: Item, path: tuple[int | str, ...]) -> Item:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from pipelines.contracts.model import Cadence, Limits, Mode, Rejects, Schedule
 from pipelines.contracts.odcs import by_property
 from pipelines.contracts.yaml_lines import Item
 
+_TIMES = ("expected", "lateAfter", "missingAfter")
 _UNIT_S = {"s": 1, "min": 60, "h": 3600, "d": 86400}
 
 
@@ -50,23 +52,28 @@ def read_drop(custom: dict[str, Item], modes: Iterable[Mode]) -> float | None:
     """The share by which a full snapshot may shrink (E505): given where there are full snapshots, and only there."""
     item = custom.get("snapshotDropShare")
     if (item is None) == (Mode.FULL in modes):
-        raise custom["modes"].error("the property snapshotDropShare with mode F, and with no other")
+        raise custom["modes"].error(
+            "the property snapshotDropShare with mode F, and only with it", "one without the other"
+        )
     return None if item is None else item.share()
 
 
 def read_sla(item: Item) -> tuple[Schedule, int]:
     """When a cycle is expected, late and missing, in seconds; and for how many days the files are kept."""
-    entries = dict(by_property(item, ["frequency", "expected", "lateAfter", "missingAfter", "retention"]))
-    frequency = entries["frequency"].fields(["property", "value"])["value"].choice(Cadence)
-    late_after_s, missing_after_s = _seconds(entries["lateAfter"]), _seconds(entries["missingAfter"])
+    entries = by_property(item, ["frequency", *_TIMES, "retention"])
+    frequency = Cadence(entries["frequency"].fields(["property", "value"])["value"].choice(Cadence))
+    expected_s, late_after_s, missing_after_s = (_seconds(entries[name]) for name in _TIMES)
     if missing_after_s < late_after_s:
         raise entries["missingAfter"].error("a time not before lateAfter", "an earlier one")
-    schedule = Schedule(Cadence(frequency), _seconds(entries["expected"]), late_after_s, missing_after_s)
-    fields = entries["retention"].fields(["property", "value", "unit"])
-    fields["unit"].choice(["d"])
-    return schedule, fields["value"].whole(1)
+    days, _ = _amount(entries["retention"], 1, ["d"])
+    return Schedule(frequency, expected_s, late_after_s, missing_after_s), days
 
 
 def _seconds(entry: Item) -> int:
+    value, unit = _amount(entry, 0, _UNIT_S)
+    return value * _UNIT_S[unit]
+
+
+def _amount(entry: Item, least: int, units: Iterable[str]) -> tuple[int, str]:
     fields = entry.fields(["property", "value", "unit"])
-    return fields["value"].whole(0) * _UNIT_S[fields["unit"].choice(_UNIT_S)]
+    return replace(fields["value"], key=entry.key).whole(least), fields["unit"].choice(units)

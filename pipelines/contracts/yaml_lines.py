@@ -6,9 +6,10 @@ be meant as either (a code 1, say) is a number, and refused where text is expect
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ class Item:
     def text(self, form: str | None = None) -> str:
         """A text that is not empty, and matches the whole of the regular expression `form`."""
         if not isinstance(self.value, str) or not self.value.strip():
-            raise self.error("a text")
+            raise self._text_error("a text")
         if form is not None and re.fullmatch(form, self.value) is None:
             raise self.error(f"a text of the form {form}")
         return self.value
@@ -50,7 +51,7 @@ class Item:
         """One of the texts allowed."""
         allowed = list(allowed)
         if not isinstance(self.value, str) or self.value not in allowed:
-            raise self.error(f"one of {', '.join(allowed)}")
+            raise self._text_error(allowed[0] if len(allowed) == 1 else f"one of {', '.join(allowed)}")
         return self.value
 
     def whole(self, least: int) -> int:
@@ -72,10 +73,10 @@ class Item:
         return self.value
 
     def items(self) -> tuple[Item, ...]:
-        """A list with at least one entry."""
+        """The entries of a list that has at least one; they stand under the key of the list."""
         if not isinstance(self.value, tuple) or not self.value:
             raise self.error("a list")
-        return self.value
+        return tuple(replace(item, key=self.key) for item in self.value)
 
     def texts(self, allowed: Iterable[str] | None = None) -> tuple[str, ...]:
         """A list of texts, each one of those allowed and none twice."""
@@ -116,10 +117,15 @@ class Item:
         if isinstance(self.value, dict):
             return "a mapping"
         if isinstance(self.value, str):
-            return f'the text "{self.value}"'
+            return f"the text {json.dumps(self.value, ensure_ascii=False)}"
         if self.value is None or isinstance(self.value, bool):
             return "nothing" if self.value is None else str(self.value).lower()
-        return f"the number {self.value} (a text that looks like one is written in quotes)"
+        return f"the number {self.value}"
+
+    def _text_error(self, expected: str) -> ConfigurationError:
+        """Says where quotes are all that is missing."""
+        is_unquoted = isinstance(self.value, int | float)
+        return self.error(f"{expected} in quotes" if is_unquoted else expected)
 
 
 def read_yaml(path: Path, name: str) -> Item:

@@ -77,7 +77,7 @@ class Transport(ABC):
 
     @abstractmethod
     def rename(self, source: str, target: str) -> None:
-        """Move a file; directories above the target are made; a target that exists is never overwritten (TransferError)."""
+        """Move a file; directories above the target are made; TargetExistsError rather than overwrite what is there."""
 
     @abstractmethod
     def exists(self, path: str) -> bool:
@@ -90,5 +90,7 @@ class Transport(ABC):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()

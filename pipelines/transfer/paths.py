@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from pipelines.errors import TransferError
-from pipelines.transfer.base import Endpoint, RemoteFile
+from typing import TypeVar
 
-NOT_SENT = "nothing was sent to the server"
+from pipelines.errors import TransferError
+from pipelines.transfer.base import Endpoint, RemoteFile, RemoteMissingError, TargetExistsError
+
+_Error = TypeVar("_Error", bound=TransferError)
 
 
 def remote_path(endpoint: Endpoint, path: str) -> str:
@@ -17,8 +19,9 @@ def remote_path(endpoint: Endpoint, path: str) -> str:
     parts = path.split("/") if path else []
     if any(part in {"", ".", ".."} for part in parts) or any(sign in path for sign in "\0\r\n"):
         raise failure(endpoint, path, "is not a path below the root", "the name is left as it is; ask who wrote it")
-    root = endpoint.root.rstrip("/")
-    return "/".join([root, *parts]) if root or endpoint.root == "" else "/" + "/".join(parts)
+    if not endpoint.root:
+        return path or "."
+    return f"{endpoint.root.rstrip('/')}/{path}".rstrip("/") or "/"
 
 
 def parent(path: str) -> str:
@@ -41,13 +44,26 @@ def is_listed(entry: RemoteFile) -> bool:
     return entry.name not in {"", ".", ".."}
 
 
-def failure(
-    endpoint: Endpoint, path: str, cause: object, advice: str, kind: type[TransferError] = TransferError
-) -> TransferError:
-    """An error of `kind` that names server, path, cause and what to do; the secret is cut out wherever it came from."""
+def failure(endpoint: Endpoint, path: str, cause: object, advice: str) -> TransferError:
+    """An error that names server, path, cause and what to do; see `failure_of`."""
+    return failure_of(TransferError, endpoint, path, cause, advice)
+
+
+def failure_of(kind: type[_Error], endpoint: Endpoint, path: str, cause: object, advice: str) -> _Error:
+    """An error of one kind that names server, path, cause and what to do; the secret is cut out, whoever said it."""
     where = f"{endpoint.scheme}://{endpoint.user + '@' if endpoint.user else ''}{endpoint.host}"
     where += f":{endpoint.port}" if endpoint.port else ""
     text = f"{where} {path or endpoint.root}: {cause}; {advice}"
     if endpoint.secret:
         text = text.replace(endpoint.secret, "***")
     return kind("".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text))
+
+
+def missing(endpoint: Endpoint, path: str) -> RemoteMissingError:
+    """The error of a file that is to be read or moved and is not there."""
+    return failure_of(RemoteMissingError, endpoint, path, "no such file", "see whether another run moved it")
+
+
+def target_exists(endpoint: Endpoint, source: str, target: str) -> TargetExistsError:
+    """The error of a move that would overwrite."""
+    return failure_of(TargetExistsError, endpoint, source, f"not moved, {target} exists", "compare the two files")

@@ -1,0 +1,117 @@
+"""A drop directory: the producer puts files into a local or mounted directory."""
+
+from __future__ import annotations
+
+import builtins
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import FileIO
+from pathlib import Path
+
+from pipelines.transfer.base import Endpoint, RemoteFile, RemoteMissingError, Sink, Transport
+from pipelines.transfer.paths import failure, missing, remote_path, target_exists
+
+_BLOCK = 1024 * 1024
+_NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}  # as file systems without hard links say it
+
+
+class DirectoryTransport(Transport):
+    """A directory of this machine; symbolic links are never followed to a file."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        if not Path(endpoint.root).is_dir():
+            raise failure(endpoint, "", "no such directory", "make or mount it, or correct the url of the source")
+
+    def list(self, directory: str) -> builtins.list[RemoteFile]:
+        try:
+            with self._explained(directory), os.scandir(self._local(directory)) as entries:
+                found = [_remote_file(entry) for entry in entries]
+        except RemoteMissingError:
+            return []
+        return [file for file in found if file is not None]
+
+    def read(self, path: str, sink: Sink, offset: int = 0) -> int:
+        count = 0
+        with self._regular(path) as file:
+            file.seek(offset)
+            while block := self._block(file, path):
+                sink(block)
+                count += len(block)
+        return count
+
+    def write(self, path: str, content: bytes) -> None:
+        whole = self._local(path)
+        partial = Path(f"{whole}.tmp")
+        with self._explained(path):
+            partial.parent.mkdir(parents=True, exist_ok=True)
+            partial.unlink(missing_ok=True)
+            with partial.open("xb") as file:  # x: never through a link or a FIFO that someone put there
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(partial, whole)
+
+    def rename(self, source: str, target: str) -> None:
+        old, new = self._local(source), self._local(target)
+        with self._explained(source):
+            os.makedirs(os.path.dirname(new), exist_ok=True)
+            try:
+                os.link(old, new, follow_symlinks=False)  # unlike a rename it never overwrites
+            except FileExistsError:
+                if not os.path.samestat(os.lstat(old), os.lstat(new)):  # the same: a move that was broken off
+                    raise target_exists(self._endpoint, source, target) from None
+            except OSError as error:
+                if error.errno not in _NO_LINKS:
+                    raise
+                if os.path.lexists(new):
+                    raise target_exists(self._endpoint, source, target) from error
+                os.rename(old, new)
+                return
+            os.unlink(old)
+
+    def exists(self, path: str) -> bool:
+        try:
+            with self._explained(path):
+                return stat.S_ISREG(os.lstat(self._local(path)).st_mode)
+        except RemoteMissingError:
+            return False
+
+    def close(self) -> None:
+        """Nothing is open between calls."""
+
+    def _local(self, path: str) -> str:
+        return remote_path(self._endpoint, path)
+
+    def _regular(self, path: str) -> FileIO:
+        with self._explained(path):
+            # neither waits at a FIFO nor follows a link
+            descriptor = os.open(self._local(path), os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                os.close(descriptor)
+                raise failure(self._endpoint, path, "no regular file", "it is left as it is; ask who put it there")
+            return FileIO(descriptor)
+
+    def _block(self, file: FileIO, path: str) -> bytes:
+        with self._explained(path):
+            return file.read(_BLOCK)
+
+    @contextmanager
+    def _explained(self, path: str) -> Iterator[None]:
+        try:
+            yield
+        except FileNotFoundError as error:
+            raise missing(self._endpoint, path) from error
+        except OSError as error:
+            raise failure(self._endpoint, path, error.strerror, "check the directory, its rights and disk") from error
+
+
+def _remote_file(entry: os.DirEntry[str]) -> RemoteFile | None:
+    try:
+        size = entry.stat(follow_symlinks=False).st_size
+    except FileNotFoundError:
+        return None  # moved since the directory was read
+    return RemoteFile(entry.name, size, entry.is_file(follow_symlinks=False))

@@ -1,0 +1,201 @@
+"""FTP and FTP over TLS (AUTH TLS, both channels protected)."""
+
+from __future__ import annotations
+
+import builtins
+import ftplib
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from socket import socket
+
+from pipelines.errors import TransferError
+from pipelines.transfer.base import Endpoint, RemoteFile, RemoteMissingError, Sink, Transport
+from pipelines.transfer.ftp_listing import lines_of, narrowed, parse_long, parse_mlsd
+from pipelines.transfer.ftp_login import open_ftp, raw
+from pipelines.transfer.paths import (
+    failure,
+    failure_of,
+    is_listed,
+    missing,
+    name_of,
+    parent,
+    remote_path,
+    target_exists,
+)
+
+_BLOCK = 256 * 1024
+_NOT_OFFERED = {"500", "501", "502", "504"}
+_DENIALS = ("permission", "denied", "privilege", "not allowed")  # 550 is said of these and of what is not there
+
+
+class _NotOfferedError(TransferError):
+    """The server does not know the command, or not for this path."""
+
+
+class FtpTransport(Transport):
+    """One FTP or FTPS connection, for one thread; after a transfer that broke off it is of no more use."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._made: set[str] = set()
+        self._has_mlsd = True
+        self._ftp = open_ftp(endpoint)
+
+    def list(self, directory: str) -> builtins.list[RemoteFile]:
+        try:
+            return [file for file in self._entries(directory) if is_listed(file)]
+        except RemoteMissingError:
+            return []
+
+    def read(self, path: str, sink: Sink, offset: int = 0) -> int:
+        connection, skip = self._retrieve(path, offset)
+        count = 0
+        try:
+            with connection:
+                while block := self._block(connection, path):
+                    wanted, skip = block[skip:], max(0, skip - len(block))
+                    sink(wanted)
+                    count += len(wanted)
+            with self._explained(path):
+                self._ftp.voidresp()
+        except BaseException:
+            self.close()  # the reply to this transfer is still to come: what is asked next would be given it
+            raise
+        return count
+
+    def write(self, path: str, content: bytes) -> None:
+        partial = f"{path}.tmp"
+        self._make_directory(parent(path))
+        with self._explained(path):
+            with self._transfer(f"STOR {self._raw(partial)}") as connection:
+                for start in range(0, len(content), _BLOCK):
+                    connection.sendall(content[start : start + _BLOCK])
+                if isinstance(connection, ssl.SSLSocket):
+                    connection.unwrap()  # says that this is all; a server may take a bare end for a cut
+            self._ftp.voidresp()
+        try:
+            self._move(partial, path)
+        except TransferError:
+            if not self.exists(path):
+                raise
+            with self._explained(path):  # a server that renames over nothing: for a moment the file is not there
+                self._ftp.delete(self._raw(path))
+            self._move(partial, path)
+
+    def rename(self, source: str, target: str) -> None:
+        self._make_directory(parent(target))
+        if self.exists(target):  # the protocol has no rename that refuses by itself
+            raise target_exists(self._endpoint, source, target)
+        self._move(source, target)
+
+    def exists(self, path: str) -> bool:
+        try:
+            return self._size(path) is not None
+        except RemoteMissingError:
+            return False
+        except _NotOfferedError:
+            return any(file.is_regular and path.endswith(f"/{file.name}") for file in self.list(parent(path)))
+
+    def close(self) -> None:
+        self._ftp.close()
+
+    def _raw(self, path: str) -> str:
+        return raw(remote_path(self._endpoint, path))
+
+    def _transfer(self, command: str, rest: int | None = None) -> socket:
+        connection = self._ftp.transfercmd(command, rest)
+        connection.settimeout(self._endpoint.idle_timeout_s)
+        return connection
+
+    def _retrieve(self, path: str, offset: int) -> tuple[socket, int]:
+        """The data connection, and how many bytes to pass over because the server cannot begin at `offset`."""
+        command = f"RETR {self._raw(path)}"
+        if offset:
+            with suppress(_NotOfferedError), self._explained(path):  # no REST: the file comes from its beginning
+                return self._transfer(command, offset), 0
+        with self._explained(path):
+            return self._transfer(command), offset
+
+    def _block(self, connection: socket, path: str) -> bytes:
+        with self._explained(path):
+            return connection.recv(_BLOCK)
+
+    def _listing(self, command: str, directory: str) -> bytes:
+        parts = []
+        with self._explained(directory):
+            with self._transfer(f"{command} {self._raw(directory)}") as connection:
+                while part := connection.recv(_BLOCK):
+                    parts.append(part)
+            self._ftp.voidresp()
+        return b"".join(parts)
+
+    def _entries(self, directory: str) -> builtins.list[RemoteFile]:
+        files = None
+        if self._has_mlsd:
+            with suppress(_NotOfferedError):  # or no such directory, as some say so; the next listing tells
+                files = parse_mlsd(self._listing("MLSD", directory))
+        listed = parse_long(self._listing("LIST", directory))
+        if files is not None:
+            return narrowed(files, listed)
+        self._has_mlsd = False
+        return self._named(directory) if listed is None else listed
+
+    def _named(self, directory: str) -> builtins.list[RemoteFile]:
+        """The entries of a server whose listings have a form of their own: names alone, then each one's size."""
+        names = [name_of(line).rpartition("/")[2] for line in lines_of(self._listing("NLST", directory))]
+        files = []
+        for name in names:
+            try:
+                files.append(RemoteFile(name, self._size(f"{directory}/{name}"), is_regular=True))
+            except RemoteMissingError:
+                files.append(RemoteFile(name, None, is_regular=False))
+        return files
+
+    def _size(self, path: str) -> int | None:
+        with self._explained(path):
+            return self._ftp.size(self._raw(path))
+
+    def _move(self, source: str, target: str) -> None:
+        with self._explained(source):
+            self._ftp.sendcmd(f"RNFR {self._raw(source)}")
+        try:
+            with self._explained(source):
+                self._ftp.voidcmd(f"RNTO {self._raw(target)}")
+        except RemoteMissingError as error:  # a 550 that can only be about the target
+            cause = f"not moved to {target}: {error.__cause__}"
+            raise failure(self._endpoint, source, cause, "check the rights on the server") from error
+
+    def _make_directory(self, directory: str) -> None:
+        """Make a directory and those above it, but never the root; asked once a connection."""
+        if directory == "" or directory in self._made:
+            return
+        self._make_directory(parent(directory))
+        try:
+            with self._explained(directory):
+                self._ftp.voidcmd(f"MKD {self._raw(directory)}")
+        except TransferError:
+            if self._ftp.sock is None:
+                raise
+            # Most likely it stands; FTP has no sure way to ask. If not, what comes next fails and says so.
+        self._made.add(directory)
+
+    @contextmanager
+    def _explained(self, path: str) -> Iterator[None]:
+        """What the server says, as an error that names server and path."""
+        if self._ftp.sock is None:
+            raise failure(self._endpoint, path, "the connection is gone", "connect again")
+        try:
+            yield
+        except ftplib.Error as error:
+            reply = str(error)
+            if reply.startswith("550") and not any(word in reply.lower() for word in _DENIALS):
+                raise missing(self._endpoint, path) from error
+            kind = _NotOfferedError if reply[:3] in _NOT_OFFERED else TransferError
+            advice = "check the rights and the disk of the server"
+            raise failure_of(kind, self._endpoint, path, f"the server says {reply}", advice) from error
+        except (OSError, EOFError) as error:
+            self.close()
+            cause = "nothing came within the idle timeout" if isinstance(error, TimeoutError) else "cut"
+            cause = f"the connection broke off: {cause}{f' ({error})' if str(error) else ''}"
+            raise failure(self._endpoint, path, cause, "run again: nothing is lost") from error

@@ -1,0 +1,54 @@
+"""Directory listings of FTP servers: MLSD where there is one, else what `ls -l` prints."""
+
+from __future__ import annotations
+
+import re
+
+from pipelines.transfer.base import RemoteFile
+from pipelines.transfer.paths import name_of
+
+# type and rights, links, owner, group, size (of a device: two numbers), three words of date, one space, name
+_LONG = re.compile(rb"([bcdlps-])\S{9,10}\s+\d+\s+\S+\s+\S+\s+(\d+|\d+,\s*\d+)\s+\S+\s+\S+\s+\S+ (.+)", re.DOTALL)
+
+
+def lines_of(listing: bytes) -> list[bytes]:
+    """The lines of a listing; a lone CR is part of a name."""
+    return [line.removesuffix(b"\r") for line in listing.split(b"\n") if line.strip()]
+
+
+def parse_mlsd(listing: bytes) -> list[RemoteFile]:
+    """The entries of an MLSD listing (RFC 3659): `type=file;size=5; NAME`, without the directory and its parent."""
+    files = []
+    for line in lines_of(listing):
+        words, _, name = line.partition(b" ")
+        facts = dict(fact.lower().partition(b"=")[::2] for fact in words.split(b";"))
+        if facts.get(b"type") in {b"cdir", b"pdir"}:
+            continue
+        size = facts.get(b"size", b"")
+        files.append(RemoteFile(name_of(name), int(size) if size.isdigit() else None, facts.get(b"type") == b"file"))
+    return files
+
+
+def parse_long(listing: bytes) -> list[RemoteFile] | None:
+    """The entries of a listing as `ls -l` prints it; None where a line has another form."""
+    files = []
+    for line in lines_of(listing):
+        if re.fullmatch(rb"total \d+", line):
+            continue
+        match = _LONG.fullmatch(line)
+        if match is None:
+            return None
+        kind, size, name = match.groups()
+        if kind == b"l":
+            name = name.partition(b" -> ")[0]
+        files.append(RemoteFile(name_of(name), int(size) if size.isdigit() else None, kind == b"-"))
+    return files
+
+
+def narrowed(files: list[RemoteFile], listed: list[RemoteFile] | None) -> list[RemoteFile]:
+    """The files, regular only where the long listing of the same directory does not say otherwise.
+
+    MLSD of some servers calls links and FIFOs files, as RFC 3659 has it that links are followed.
+    """
+    others = {file.name for file in listed or () if not file.is_regular}
+    return [RemoteFile(file.name, file.size, file.is_regular and file.name not in others) for file in files]

@@ -1,0 +1,79 @@
+"""An FTP connection up to the log-in; with TLS the server is proven before we are."""
+
+from __future__ import annotations
+
+import ftplib
+import ssl
+from socket import socket
+
+from pipelines.errors import ConfigurationError, HostKeyError
+from pipelines.transfer.base import Endpoint
+from pipelines.transfer.paths import failure, failure_of, wire
+
+
+def raw(text: str) -> str:
+    """A text as ftplib is to send it: a character a byte, so that names of any bytes pass."""
+    return wire(text).decode("latin-1")
+
+
+def open_ftp(endpoint: Endpoint) -> ftplib.FTP:
+    """Connect and log in; HostKeyError for a certificate that does not verify, before user or password is sent."""
+    if any(sign in f"{endpoint.user}{endpoint.secret}" for sign in "\r\n"):
+        raise ConfigurationError(f"ftp: {endpoint.host}: user or secret holds a line end; expected one line")
+    ftp = _Ftps(context=_context(endpoint)) if endpoint.scheme == "ftps" else ftplib.FTP()
+    ftp.encoding = "latin-1"
+    try:
+        _connect(endpoint, ftp)
+        _log_in(endpoint, ftp)
+    except BaseException:
+        ftp.close()
+        raise
+    return ftp
+
+
+class _Ftps(ftplib.FTP_TLS):
+    """Continues the control connection's TLS session on every data connection, as many servers demand."""
+
+    def ntransfercmd(self, cmd: str, rest: int | str | None = None) -> tuple[socket, int | None]:
+        connection, size = ftplib.FTP.ntransfercmd(self, cmd, rest)
+        assert isinstance(self.sock, ssl.SSLSocket)
+        return self.context.wrap_socket(connection, server_hostname=self.host, session=self.sock.session), size
+
+
+def _context(endpoint: Endpoint) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=endpoint.ca_file)
+    except OSError as error:
+        raise ConfigurationError(f"ca_file: {endpoint.ca_file}: {error}; expected certificates in PEM") from error
+
+
+def _connect(endpoint: Endpoint, ftp: ftplib.FTP) -> None:
+    try:
+        ftp.connect(endpoint.host, endpoint.port or 21, timeout=endpoint.connect_timeout_s)
+        if isinstance(ftp, ftplib.FTP_TLS):
+            ftp.auth()
+    except ssl.SSLCertVerificationError as error:
+        cause = f"the server's certificate does not verify: {error.verify_message}"
+        advice = "nothing was sent; ask the server's operator, and set ca_file to the authority that signed it"
+        raise failure_of(HostKeyError, endpoint, "", cause, advice) from error
+    except ftplib.Error as error:
+        raise failure(endpoint, "", f"the server says {error}", "nothing was sent; does it offer TLS?") from error
+    except (OSError, EOFError) as error:
+        cause = str(error) or "the connection was cut"
+        raise failure(endpoint, "", f"no connection: {cause}", "check host, port and firewall; is it up?") from error
+
+
+def _log_in(endpoint: Endpoint, ftp: ftplib.FTP) -> None:
+    try:
+        ftp.login(raw(endpoint.user), raw(endpoint.secret or ""))
+        if isinstance(ftp, ftplib.FTP_TLS):
+            ftp.prot_p()
+        ftp.voidcmd("TYPE I")
+    except ftplib.Error as error:
+        cause = f"the log-in was refused: {error}"
+        raise failure(endpoint, "", cause, "check user and secret of the source") from error
+    except (OSError, EOFError) as error:
+        cause = f"the connection was lost during the log-in: {error}"
+        raise failure(endpoint, "", cause, "try again; is it an FTP server?") from error
+    if ftp.sock is not None:
+        ftp.sock.settimeout(endpoint.idle_timeout_s)

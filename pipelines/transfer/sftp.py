@@ -1,0 +1,129 @@
+"""SFTP: the transport of most producers."""
+
+from __future__ import annotations
+
+import builtins
+import stat
+import struct
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+from pipelines.transfer import sftp_files as files
+from pipelines.transfer.base import Endpoint, RemoteFile, RemoteMissingError, Sink, Transport
+from pipelines.transfer.paths import failure, is_listed, missing, name_of, parent, remote_path, target_exists, wire
+from pipelines.transfer.sftp_session import Kind, SessionError, SftpSession, StatusError, string
+from pipelines.transfer.ssh import close_ssh, open_channel, open_ssh
+
+_MISSING = 2
+_POSIX_RENAME = b"posix-rename@openssh.com"
+
+
+class SftpTransport(Transport):
+    """One SFTP connection, for one thread; the server's key is checked before anything secret is sent."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._made: set[str] = set()
+        self._ssh = open_ssh(endpoint)
+        try:
+            channel = open_channel(endpoint, self._ssh)
+            with self._explained(""):
+                self._session = SftpSession(channel)
+        except BaseException:
+            self.close()
+            raise
+
+    def list(self, directory: str) -> builtins.list[RemoteFile]:
+        try:
+            with self._explained(directory):
+                found = [RemoteFile(name_of(e.name), e.size, e.is_regular) for e in files.entries(*self._at(directory))]
+        except RemoteMissingError:
+            return []
+        return [file for file in found if is_listed(file)]
+
+    def read(self, path: str, sink: Sink, offset: int = 0) -> int:
+        count = 0
+        with self._explained(path), closing(files.content(*self._at(path), offset)) as blocks:
+            for block in blocks:
+                sink(block)
+                count += len(block)
+        return count
+
+    def write(self, path: str, content: bytes) -> None:
+        partial = f"{path}.tmp"
+        self._make_directory(parent(path))
+        with self._explained(path):
+            files.write(*self._at(partial), content)
+            if _POSIX_RENAME in self._session.extensions:
+                self._session.call(Kind.EXTENDED, string(_POSIX_RENAME) + self._two(partial, path))
+                return
+            if self.exists(path):  # a server without the extension: for a moment the file is not there
+                self._session.call(Kind.REMOVE, string(self._at(path)[1]))
+            self._session.call(Kind.RENAME, self._two(partial, path))
+
+    def rename(self, source: str, target: str) -> None:
+        self._make_directory(parent(target))
+        if self._stands(target):
+            raise target_exists(self._endpoint, source, target)
+        with self._explained(source):
+            self._session.call(Kind.RENAME, self._two(source, target))
+
+    def exists(self, path: str) -> bool:
+        try:
+            with self._explained(path):
+                return files.entry(*self._at(path)).is_regular
+        except RemoteMissingError:
+            return False
+
+    def close(self) -> None:
+        close_ssh(self._ssh)
+
+    def _at(self, path: str) -> tuple[SftpSession, bytes]:
+        return self._session, self._whole(path)
+
+    def _whole(self, path: str) -> bytes:
+        return wire(remote_path(self._endpoint, path))
+
+    def _two(self, source: str, target: str) -> bytes:
+        return string(self._whole(source)) + string(self._whole(target))
+
+    def _stands(self, path: str) -> bool:
+        """Whether anything stands there, be it a directory or a link to nowhere."""
+        try:
+            with self._explained(path):
+                files.entry(*self._at(path))
+        except RemoteMissingError:
+            return False
+        return True
+
+    def _make_directory(self, directory: str) -> None:
+        """Make a directory and those above it, but never the root; asked once a connection."""
+        if directory == "" or directory in self._made:
+            return
+        make = string(self._whole(directory)) + struct.pack(">I", 0)
+        with self._explained(directory):
+            try:
+                self._session.call(Kind.MKDIR, make)
+            except StatusError as status:
+                if status.code == _MISSING:
+                    self._make_directory(parent(directory))
+                    self._session.call(Kind.MKDIR, make)
+                elif not self._is_directory(directory):
+                    raise
+        self._made.add(directory)
+
+    def _is_directory(self, path: str) -> bool:
+        mode = self._session.call(Kind.STAT, string(self._whole(path))).size_and_mode()[1]
+        return mode is None or stat.S_ISDIR(mode)
+
+    @contextmanager
+    def _explained(self, path: str) -> Iterator[None]:
+        """What the protocol says, as an error that names server and path; a sink's own errors pass untouched."""
+        try:
+            yield
+        except StatusError as status:
+            if status.code == _MISSING:
+                raise missing(self._endpoint, path) from status
+            raise failure(self._endpoint, path, status, "check the rights and the disk of the server") from status
+        except SessionError as error:
+            raise failure(self._endpoint, path, error, "run again: nothing is lost") from error

@@ -1,0 +1,116 @@
+"""Files and directories over an SFTP session: entries, content in a window of requests, writing."""
+
+from __future__ import annotations
+
+import stat
+import struct
+import sys
+from collections import deque
+from collections.abc import Generator, Iterator
+from typing import NamedTuple
+
+from pipelines.transfer.sftp_session import Fields, Kind, SftpSession, StatusError, string
+
+BLOCK = 128 * 1024  # bytes a read asks for; a server that gives less is asked for less from then on
+LEAST_BLOCK = 32 * 1024  # what every server gives at once, and takes at once
+WINDOW = 4 * 1024 * 1024  # bytes asked for that have not come: the memory of a read, and on a long line its speed
+MOST_REQUESTS = 64  # under way at once, as OpenSSH does; some servers hang at more
+
+_EOF = 1
+_FOR_READING = 0x01
+_FOR_WRITING = 0x02 | 0x08 | 0x10  # made where it is missing, emptied where it is not
+_NO_ATTRIBUTES = struct.pack(">I", 0)
+
+
+class Entry(NamedTuple):
+    """What stands at a name, symbolic links not followed; `size` in bytes, None where the server does not say."""
+
+    name: bytes
+    size: int | None
+    is_regular: bool
+
+
+def entry(session: SftpSession, path: bytes) -> Entry:
+    """What stands at a path; StatusError where nothing does."""
+    size, mode = session.call(Kind.LSTAT, string(path)).size_and_mode()
+    return Entry(path, size, mode is None or stat.S_ISREG(mode))
+
+
+def entries(session: SftpSession, path: bytes) -> Iterator[Entry]:
+    """The entries of a directory, `.` and `..` among them."""
+    handle = session.call(Kind.OPENDIR, string(path)).string()
+    try:
+        while (fields := _unless_at_end(session, session.ask(Kind.READDIR, string(handle)))) is not None:
+            for _ in range(fields.number()):
+                name, long_name = fields.string(), fields.string()
+                size, mode = fields.size_and_mode()
+                yield Entry(name, size, long_name.startswith(b"-") if mode is None else stat.S_ISREG(mode))
+    finally:
+        _close(session, handle)
+
+
+def content(session: SftpSession, path: bytes, offset: int) -> Generator[bytes, None, None]:
+    """The bytes of a file from `offset` to the end it had when it was opened, in blocks.
+
+    The first read goes out with the question for the size, so a small file takes two round trips; then the window
+    fills. A short block that is not the end is asked for again from where it stopped.
+    """
+    handle = session.call(Kind.OPEN, string(path) + struct.pack(">I", _FOR_READING) + _NO_ATTRIBUTES).string()
+    ahead: deque[tuple[int, int, int]] = deque()
+
+    def ask(start: int, length: int) -> tuple[int, int, int]:
+        return session.ask(Kind.READ, string(handle) + struct.pack(">QI", start, length)), start, length
+
+    try:
+        attributes = session.ask(Kind.FSTAT, string(handle))
+        ahead.append(ask(offset, BLOCK))
+        end = session.answer(attributes).size_and_mode()[0] or sys.maxsize  # 0 too: some servers know no sizes
+        asked, block = offset + BLOCK, BLOCK
+        while ahead:
+            number, start, length = ahead.popleft()
+            fields = _unless_at_end(session, number)
+            if fields is None or not (data := fields.string()):
+                return
+            yield data
+            if len(data) < length and start + len(data) < end:
+                ahead.appendleft(ask(start + len(data), length - len(data)))
+                block = max(LEAST_BLOCK, min(block, len(data)))
+            while asked < end and len(ahead) < min(MOST_REQUESTS, WINDOW // block):
+                ahead.append(ask(asked, min(block, end - asked)))
+                asked += block
+    finally:
+        session.forget(*(number for number, _, _ in ahead))
+        _close(session, handle)
+
+
+def write(session: SftpSession, path: bytes, data: bytes) -> None:
+    """Put `data` at a path, in place of what stands there; not whole until it returns."""
+    handle = session.call(Kind.OPEN, string(path) + struct.pack(">I", _FOR_WRITING) + _NO_ATTRIBUTES).string()
+    ahead: deque[int] = deque()
+    try:
+        for start in range(0, len(data), LEAST_BLOCK):
+            part = data[start : start + LEAST_BLOCK]
+            ahead.append(session.ask(Kind.WRITE, string(handle) + struct.pack(">Q", start) + string(part)))
+            if len(ahead) == MOST_REQUESTS:
+                session.answer(ahead.popleft())
+        while ahead:
+            session.answer(ahead.popleft())
+    except StatusError:
+        session.forget(*ahead)
+        _close(session, handle)
+        raise
+    session.call(Kind.CLOSE, string(handle))  # a full disk may show only now
+
+
+def _unless_at_end(session: SftpSession, number: int) -> Fields | None:
+    try:
+        return session.answer(number)
+    except StatusError as status:
+        if status.code == _EOF:
+            return None
+        raise
+
+
+def _close(session: SftpSession, handle: bytes) -> None:
+    if not session.is_lost:
+        session.forget(session.ask(Kind.CLOSE, string(handle)))

@@ -1,0 +1,149 @@
+"""An SSH connection whose server is proven before we are: TCP, host key, and only then password, key or agent."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from threading import Timer
+from typing import Any
+
+import paramiko
+from cryptography.exceptions import UnsupportedAlgorithm
+
+from pipelines.errors import ConfigurationError, TransferError
+from pipelines.transfer.base import Endpoint
+from pipelines.transfer.host_keys import HostKey, agreed_keys, check_host_key
+from pipelines.transfer.paths import failure
+
+_CHANNEL_WINDOW = 16 * 1024 * 1024  # more than is ever asked for at once, so that it never slows a read
+_CHANNEL_PACKET = 256 * 1024
+_FAST_CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
+
+# What paramiko reports of its threads comes as an error of the call as well; tracebacks in a log help nobody.
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
+logging.getLogger("paramiko").propagate = False
+
+
+def open_ssh(endpoint: Endpoint) -> paramiko.Transport:
+    """Connect and log in; HostKeyError for an unknown or changed host key, before anything secret is sent."""
+    agreed = agreed_keys(endpoint)
+    ssh = _transport(endpoint)
+    try:
+        _prefer(ssh, agreed)
+        ssh.start_client(timeout=endpoint.connect_timeout_s)
+        key = ssh.get_remote_server_key()
+        check_host_key(endpoint, HostKey(key.get_name(), key.asbytes()), agreed)
+        _log_in(endpoint, ssh)
+    except (paramiko.SSHException, EOFError, OSError) as error:
+        close_ssh(ssh)
+        cause = str(error) or "the connection was cut"
+        raise failure(endpoint, "", f"no SSH connection: {cause}", "try again; is it an SSH server?") from error
+    except BaseException:
+        close_ssh(ssh)
+        raise
+    return ssh
+
+
+def open_channel(endpoint: Endpoint, ssh: paramiko.Transport) -> paramiko.Channel:
+    """A channel to the server's SFTP; its reads and writes end after the endpoint's idle timeout."""
+    try:
+        channel = ssh.open_session(_CHANNEL_WINDOW, _CHANNEL_PACKET, timeout=endpoint.connect_timeout_s)
+        channel.settimeout(endpoint.idle_timeout_s)
+        with _at_most(endpoint.connect_timeout_s, ssh):
+            channel.invoke_subsystem("sftp")
+    except (paramiko.SSHException, EOFError, OSError) as error:
+        raise failure(endpoint, "", f"no SFTP: {error}", "ask the server's operator to allow it") from error
+    return channel
+
+
+def close_ssh(ssh: paramiko.Transport) -> None:
+    """End the connection; harmless when it is gone already."""
+    ssh.packetizer.complete_handshake()  # else its timer keeps the process alive
+    ssh.close()
+
+
+@contextmanager
+def _at_most(seconds: float, ssh: paramiko.Transport) -> Iterator[None]:
+    """Cut the connection after so many seconds: paramiko waits for this answer without end."""
+    timer = Timer(seconds, ssh.close)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _transport(endpoint: Endpoint) -> paramiko.Transport:
+    address = (endpoint.host, endpoint.port or 22)
+    try:
+        connection = socket.create_connection(address, endpoint.connect_timeout_s)
+    except OSError as error:
+        raise failure(endpoint, "", f"no connection: {error}", "check host, port and firewall; is it up?") from error
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # Nagle's wait makes small files 4 times slower
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # a server that takes nothing more; paramiko would try for ever
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(endpoint.idle_timeout_s * 1000))
+    ssh = paramiko.Transport(connection)
+    ssh.banner_timeout = ssh.handshake_timeout = ssh.auth_timeout = endpoint.connect_timeout_s
+    return ssh
+
+
+def _prefer(ssh: paramiko.Transport, agreed: list[HostKey]) -> None:
+    """Ask for the fast ciphers, and for a host key of a type that is agreed."""
+    options = ssh.get_security_options()
+    options.ciphers = (*_FAST_CIPHERS, *(cipher for cipher in options.ciphers if cipher not in _FAST_CIPHERS))
+    kinds = {key.kind for key in agreed}
+    if "ssh-rsa" in kinds:  # the type of the key, which signs by one of these
+        kinds |= {"rsa-sha2-512", "rsa-sha2-256"}
+    options.key_types = tuple(sorted(options.key_types, key=lambda kind: kind not in kinds))
+
+
+def _log_in(endpoint: Endpoint, ssh: paramiko.Transport) -> None:
+    try:
+        if endpoint.key_file:
+            more = ssh.auth_publickey(endpoint.user, _private_key(endpoint, endpoint.key_file))
+            if more and endpoint.secret is not None:
+                more = ssh.auth_password(endpoint.user, endpoint.secret)
+        elif endpoint.secret is not None:
+            more = ssh.auth_password(endpoint.user, endpoint.secret)
+        else:
+            more = _log_in_by_agent(endpoint, ssh)
+    except paramiko.AuthenticationException as error:
+        if not ssh.is_active() or "timeout" in str(error):
+            raise paramiko.SSHException("the connection was lost during the log-in") from error
+        raise _refused(endpoint, str(error).rstrip(".")) from error
+    if more:
+        raise _refused(endpoint, f"the server wants more: {', '.join(more)}")
+
+
+def _log_in_by_agent(endpoint: Endpoint, ssh: paramiko.Transport) -> list[str]:
+    with closing(paramiko.Agent()) as agent:
+        for key in agent.get_keys():
+            try:
+                return ssh.auth_publickey(endpoint.user, key)
+            except paramiko.AuthenticationException:
+                continue  # an agent holds keys for many servers
+    raise _refused(endpoint, "there is no secret, no key_file, and no key in an SSH agent that the server takes")
+
+
+def _refused(endpoint: Endpoint, cause: str) -> TransferError:
+    return failure(endpoint, "", f"the log-in was refused: {cause}", "check user, secret and key_file of the source")
+
+
+def _private_key(endpoint: Endpoint, key_file: str) -> paramiko.PKey:
+    """The key of a file; the secret is its passphrase where it has one."""
+    file = Path(key_file).expanduser()
+    passphrase: Any = endpoint.secret.encode() if endpoint.secret else None  # bytes, whatever its stubs say
+    try:
+        try:
+            return paramiko.PKey.from_path(file, passphrase)
+        except TypeError:  # the key has no passphrase (or wants one, then this says so again)
+            return paramiko.PKey.from_path(file)
+    except (OSError, ValueError, TypeError, paramiko.SSHException, UnsupportedAlgorithm) as error:
+        cause = f"{type(error).__name__}: {error}"
+        raise ConfigurationError(
+            f"key_file: {file}: {cause}; expected a private key, its passphrase as secret"
+        ) from error

@@ -1,0 +1,134 @@
+"""The demo's own servers, in threads of the process: SFTP by asyncssh, FTP and FTPS by pyftpdlib."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import asyncssh
+from pyftpdlib.authorizers import DummyAuthorizer
+from pyftpdlib.handlers import FTPHandler, TLS_FTPHandler
+from pyftpdlib.ioloop import IOLoop
+from pyftpdlib.servers import FTPServer
+
+from pipelines.transfer.base import Endpoint
+from sftp_fixtures.loops import loop_thread
+from sftp_fixtures.ports import DATA_PORTS, free_ports
+from sftp_fixtures.tls import Certificate, make_certificate
+
+_USER = "billing"
+
+for _name in ("asyncssh", "pyftpdlib"):  # they report every connection; pyftpdlib even sets up logging by itself
+    logging.getLogger(_name).addHandler(logging.NullHandler())
+    logging.getLogger(_name).setLevel(logging.CRITICAL)
+
+
+@contextmanager
+def sftp_server(root: Path, log: Path | None = None) -> Iterator[Endpoint]:
+    """An SFTP server below `root` with a host key and a password of its own; it ends with the block.
+
+    `log` gets a line for every attempt to log in.
+    """
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    secret, port = secrets.token_urlsafe(12), free_ports(1)
+    connections: list[asyncssh.SSHServerConnection] = []
+
+    class Server(asyncssh.SSHServer):
+        def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+            connections.append(conn)
+
+        def begin_auth(self, username: str) -> bool:
+            _note(log, f"auth {username}")
+            return True
+
+        def password_auth_supported(self) -> bool:
+            return True
+
+        def validate_password(self, username: str, password: str) -> bool:
+            return (username, password) == (_USER, secret)
+
+    def files(channel: asyncssh.SSHServerChannel[bytes]) -> asyncssh.SFTPServer:
+        return asyncssh.SFTPServer(channel, chroot=str(root).encode())
+
+    with loop_thread() as thread:
+        server = thread.run(
+            asyncssh.create_server(Server, "127.0.0.1", port, server_host_keys=[key], sftp_factory=files)
+        )
+        host_key = key.export_public_key().decode().strip()
+        try:
+            yield Endpoint("sftp", "127.0.0.1", port, _USER, "/", secret=secret, host_key=host_key)
+        finally:
+            server.close()
+            for connection in connections:
+                thread.loop.call_soon_threadsafe(connection.abort)
+            thread.run(server.wait_closed())
+
+
+@contextmanager
+def ftp_server(root: Path, log: Path | None = None) -> Iterator[Endpoint]:
+    """A plain FTP server below `root`; it ends with the block. `log` gets the name of every command."""
+    secret = secrets.token_urlsafe(12)
+    with _ftp(FTPHandler, root, secret, log, {}) as port:
+        yield Endpoint("ftp", "127.0.0.1", port, _USER, "/", secret=secret)
+
+
+@contextmanager
+def ftps_server(root: Path, log: Path | None = None, certificate: Certificate | None = None) -> Iterator[Endpoint]:
+    """An FTP server that demands TLS on both channels, with a new certificate where none is given."""
+    secret = secrets.token_urlsafe(12)
+    with tempfile.TemporaryDirectory() as scratch:
+        made = certificate or make_certificate(Path(scratch))
+        settings = {
+            "certfile": str(made.certificate_file),
+            "keyfile": str(made.key_file),
+            "tls_control_required": True,
+            "tls_data_required": True,
+        }
+        with _ftp(TLS_FTPHandler, root, secret, log, settings) as port:
+            yield Endpoint("ftps", "127.0.0.1", port, _USER, "/", secret=secret, ca_file=str(made.ca_file))
+
+
+@contextmanager
+def _ftp(base: Any, root: Path, secret: str, log: Path | None, settings: dict[str, Any]) -> Iterator[int]:
+    authorizer = DummyAuthorizer()
+    authorizer.add_user(_USER, secret, str(root), perm="elradfmwMT")
+    port = free_ports(1 + DATA_PORTS)
+
+    def pre_process_command(self: Any, line: str, command: str, argument: str) -> None:
+        _note(log, command)
+        base.pre_process_command(self, line, command, argument)
+
+    settings |= {
+        "authorizer": authorizer,
+        "passive_ports": range(port + 1, port + 1 + DATA_PORTS),
+        "auth_failed_timeout": 0,
+        "unicode_errors": "surrogateescape",  # names of any bytes
+        "pre_process_command": pre_process_command,
+    }
+    server = FTPServer(("127.0.0.1", port), type("Handler", (base,), settings), ioloop=IOLoop())
+    is_over = threading.Event()
+
+    def serve() -> None:
+        while not is_over.is_set():
+            server.serve_forever(timeout=0.05, blocking=False)
+        server.close_all()
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield port
+    finally:
+        is_over.set()
+        thread.join()
+
+
+def _note(log: Path | None, line: str) -> None:
+    if log is not None:
+        with log.open("a") as file:
+            file.write(f"{line}\n")

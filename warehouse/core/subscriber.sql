@@ -1,0 +1,122 @@
+-- The periods of subscribers: USER records, and CHNG events as patches at effective_at.
+-- Grain: subscriber and period; key user_id, valid_from.
+-- Reads: record, absence (as history.sql does), patch (entity_id, applies_at, change_id, column_name, value, batch_stem, line).
+-- Source of the rule: a record is a whole state; a patch carries the other attributes forward from the period that it
+-- falls into, and has no effect where it falls into none; at one time records go first, then patches by change_id.
+with
+happening as (
+    select
+        entity_id, applies_at, 0 as turn, cycle, mode, source, seq, line, '' as change_id, batch_stem, is_end,
+        'record' as kind, null as column_name, null as value, attributes
+    from record
+    union all
+    select entity_id, applies_at, 0, cycle, 'F', source, '', 0, '', null, true, 'absence', null, null, null
+    from absence
+    union all
+    select entity_id, applies_at, 1, '', '', '', '', line, change_id, batch_stem, false, 'patch', column_name, value, null
+    from patch
+),
+
+placed as (
+    select
+        *,
+        row_number() over (
+            partition by entity_id order by applies_at, turn, cycle, mode, source, seq, change_id, line
+        ) as place
+    from happening
+),
+
+-- What follows a record, up to the next record, rests on it.
+resting as (
+    select
+        *,
+        count(case when kind = 'record' then 1 end) over (partition by entity_id order by place) as base
+    from placed
+),
+
+patched as (
+    select
+        *,
+        first_value(attributes) over upto as base_state,
+        first_value(is_end) over upto as is_end_base,
+        last_value(case when column_name = 'status' then value end ignore nulls) over upto as new_status,
+        last_value(case when column_name = 'status' then applies_at end ignore nulls) over upto as new_status_time,
+        last_value(case when column_name = 'customer_id' then value end ignore nulls) over upto as new_customer_id,
+        last_value(case when column_name = 'service_number' then value end ignore nulls) over upto
+            as new_service_number,
+        last_value(case when column_name = 'plan_code' then value end ignore nulls) over upto as new_plan_code
+    from resting
+    where base > 0
+    window upto as (partition by entity_id, base order by place rows between unbounded preceding and current row)
+),
+
+-- An absence ends the period of an open subscriber of its source; nothing after it counts until the next record.
+ended as (
+    select
+        *,
+        coalesce(max(
+            case
+                when kind = 'absence' and base_state.source = source and coalesce(new_status, base_state.status) <> '9'
+                    then 1
+            end
+        ) over (partition by entity_id, base order by place), 0) = 1 or is_end_base as is_ended
+    from patched
+),
+
+-- Of several at the same time the last stands, and carries what those before it changed.
+standing as (
+    select
+        entity_id, applies_at, is_ended, base_state.op_time as op_time,
+        last_value(batch_stem ignore nulls) over upto as batch_stem,
+        last_value(case when batch_stem is not null then line end ignore nulls) over upto as line,
+        row_number() over (partition by entity_id, applies_at order by place desc) as from_last,
+        struct_pack(
+            source := base_state.source,
+            customer_id := coalesce(new_customer_id, base_state.customer_id),
+            account_id := base_state.account_id,
+            service_number := coalesce(new_service_number, base_state.service_number),
+            product := base_state.product,
+            plan_code := coalesce(new_plan_code, base_state.plan_code),
+            pay_mode := base_state.pay_mode,
+            status := coalesce(new_status, base_state.status),
+            status_time := coalesce(new_status_time, base_state.status_time),
+            open_date := base_state.open_date,
+            close_date := case
+                when new_status is null then base_state.close_date
+                when new_status = '9' then cast(new_status_time as date)
+            end,
+            area_code := base_state.area_code,
+            dealer_id := base_state.dealer_id,
+            credit_limit_fen := base_state.credit_limit_fen,
+            balance_fen := base_state.balance_fen,
+            balance_expiry := base_state.balance_expiry,
+            contract_end := base_state.contract_end,
+            member_level := base_state.member_level
+        ) as state
+    from ended
+    window upto as (partition by entity_id, base order by place rows between unbounded preceding and current row)
+),
+
+compared as (
+    select
+        *,
+        lag(is_ended) over in_time as is_ended_before,
+        lag(state) over in_time as state_before
+    from standing
+    where from_last = 1
+    window in_time as (partition by entity_id order by applies_at)
+),
+
+turning as (
+    select
+        *,
+        lead(applies_at) over (partition by entity_id order by applies_at) as valid_to
+    from compared
+    where
+        coalesce(is_ended_before, true) <> is_ended
+        or (not is_ended and state is distinct from state_before)
+)
+
+select entity_id as user_id, op_time, batch_stem, line, applies_at as valid_from, valid_to, unnest(state)
+from turning
+where not is_ended

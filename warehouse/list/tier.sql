@@ -1,0 +1,43 @@
+-- list.tier: the full TIER list: how the IVR and the call distributor treat a caller's number.
+-- grain: one row per service number of an open subscriber of a product that has tiers
+-- key: service_number
+-- reads: list.tier_previous, mart.subscriber_state, mart.tier, policy.service_level
+-- rule: of two open subscribers with one number the one with the later open_date, then the greater user_id, is listed.
+--   op is I in a full list; valid_from is the as-of date at which all else in the row first held: that of the list before
+--   where nothing differs.
+
+with ranked as (
+    select
+        s.service_number, t.user_id, t.tier, t.reason, t.flag, t.source,
+        row_number() over (partition by s.service_number order by s.open_date desc, t.user_id desc) as place
+    from mart.tier as t
+    inner join mart.subscriber_state as s on s.user_id = t.user_id
+),
+
+listed as (
+    select
+        r.service_number, r.user_id, r.tier, r.reason, l.priority, l.ivr_entry, l.skill_group, l.overflow_group,
+        l.overflow_after_s, r.flag, r.source
+    from ranked as r
+    inner join policy.service_level as l on l.source = r.source and l.tier = r.tier
+    where r.place = 1
+)
+
+select
+    'I' as op, n.service_number, n.user_id, n.tier, n.reason, n.priority, n.ivr_entry, n.skill_group, n.overflow_group,
+    n.overflow_after_s, n.flag,
+    coalesce(p.valid_from, cast($as_of as date)) as valid_from,
+    n.source
+from listed as n
+left join list.tier_previous as p
+    on p.service_number = n.service_number
+        and p.valid_from <= cast($as_of as date)
+        and p.user_id = n.user_id
+        and p.tier = n.tier
+        and p.reason = n.reason
+        and p.priority = n.priority
+        and p.ivr_entry = n.ivr_entry
+        and p.skill_group = n.skill_group
+        and p.overflow_group is not distinct from n.overflow_group
+        and p.overflow_after_s is not distinct from n.overflow_after_s
+        and p.flag is not distinct from n.flag

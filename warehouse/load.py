@@ -1,0 +1,151 @@
+"""staged → core: bringing the warehouse to the set of batches that stand in the ledger.
+
+Loading is reconciling. The warehouse notes in the same transaction which batches its rows are of, so it can tell by
+itself what is missing and what is too much; running it again, or after a crash at any point, does the rest or nothing.
+That is how a resend (rule 3), a discard and a second run (rule 2) are one and the same thing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+import polars as pl
+
+from pipelines.contracts.model import Contracts
+from warehouse.facts import replace_facts
+from warehouse.history import replace_records
+
+
+@dataclass(frozen=True)
+class StandingBatch:
+    """A batch whose rows belong into core, and where its staged rows are."""
+
+    stem: str
+    digest: str
+    feed: str
+    source: str
+    mode: str
+    cycle: str
+    seq: str
+    cycle_end: datetime
+    rows: Path
+    rejects: Path
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A complete full snapshot whose absences count: they end periods at `ends_at`."""
+
+    feed: str
+    source: str
+    cycle: str
+    ends_at: datetime
+
+
+@dataclass(frozen=True)
+class LoadResult:
+    """Stems whose rows came into core and stems whose rows were taken out."""
+
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+
+
+_BATCH_COLUMNS = ("stem", "digest", "feed", "source", "mode", "cycle", "seq", "cycle_end")
+
+
+def load(
+    connection: duckdb.DuckDBPyConnection, contracts: Contracts, standing: list[StandingBatch], snapshots: list[Snapshot]
+) -> LoadResult:
+    """Make core hold the rows of `standing` and no others, in one transaction."""
+    present = set(connection.execute("select stem, digest from ops.loaded_batch").fetchall())
+    wanted = {(batch.stem, batch.digest) for batch in standing}
+    adding = [batch for batch in standing if (batch.stem, batch.digest) not in present]
+    removing = sorted(stem for stem, digest in present - wanted)
+    if not adding and not removing and not _snapshots_changed(connection, snapshots):
+        return LoadResult((), ())
+    connection.execute("begin")
+    try:
+        _note_batches(connection, adding, removing)
+        _note_snapshots(connection, snapshots)
+        _replace(connection, contracts, adding)
+        connection.execute("commit")
+    except BaseException:
+        connection.execute("rollback")
+        raise
+    return LoadResult(tuple(batch.stem for batch in adding), tuple(removing))
+
+
+def _note_batches(connection: duckdb.DuckDBPyConnection, adding: list[StandingBatch], removing: list[str]) -> None:
+    """Temp tables `adding` and `removing`, which the steps below join with."""
+    frame = pl.DataFrame(
+        [[getattr(batch, name) for name in _BATCH_COLUMNS] for batch in adding],
+        schema={name: pl.Datetime("us") if name == "cycle_end" else pl.String for name in _BATCH_COLUMNS},
+        orient="row",
+    )
+    _temp_table(connection, "adding", frame)
+    _temp_table(connection, "removing", pl.DataFrame({"stem": removing}, schema={"stem": pl.String}))
+    connection.execute(
+        "create or replace temp table removing as select b.* from ops.loaded_batch as b semi join removing using (stem)"
+    )
+
+
+def _temp_table(connection: duckdb.DuckDBPyConnection, name: str, frame: pl.DataFrame) -> None:
+    connection.register("incoming", frame)
+    connection.execute(f"create or replace temp table {name} as select * from incoming")
+    connection.unregister("incoming")
+
+
+def _snapshots_changed(connection: duckdb.DuckDBPyConnection, snapshots: list[Snapshot]) -> bool:
+    present = connection.execute("select feed, source, cycle, ends_at from ops.snapshot").fetchall()
+    return set(present) != {(each.feed, each.source, each.cycle, each.ends_at) for each in snapshots}
+
+
+def _note_snapshots(connection: duckdb.DuckDBPyConnection, snapshots: list[Snapshot]) -> None:
+    """`ops.snapshot` as it is now; temp table `snapshot_change` has the sources where one came or went."""
+    frame = pl.DataFrame(
+        [[each.feed, each.source, each.cycle, each.ends_at] for each in snapshots],
+        schema={"feed": pl.String, "source": pl.String, "cycle": pl.String, "ends_at": pl.Datetime("us")},
+        orient="row",
+    )
+    _temp_table(connection, "snapshot_now", frame)
+    connection.execute(
+        """
+        create or replace temp table snapshot_change as
+        (select feed, source from (table ops.snapshot except table snapshot_now))
+        union
+        (select feed, source from (table snapshot_now except table ops.snapshot))
+        """
+    )
+    connection.execute("delete from ops.snapshot")
+    connection.execute("insert into ops.snapshot select * from snapshot_now")
+
+
+def _replace(connection: duckdb.DuckDBPyConnection, contracts: Contracts, adding: list[StandingBatch]) -> None:
+    """Take rows of `removing` out and put rows of `adding` in, feed by feed; facts first, for history reads them."""
+    for table in ("loaded_batch", "reject", "snapshot_reject"):
+        connection.execute(f"delete from ops.{table} where stem in (select stem from removing)")
+    connection.execute(f"insert into ops.loaded_batch select {', '.join(_BATCH_COLUMNS)} from adding")
+    _insert_rejects(connection, contracts, adding)
+    connection.execute("create or replace temp table patched_entity (entity_id varchar)")
+    for contract in sorted(contracts.feeds, key=lambda each: each.stateful):
+        batches = [batch for batch in adding if batch.feed == contract.feed]
+        if not contract.stateful:
+            replace_facts(connection, contract, [batch.rows for batch in batches])
+        else:
+            replace_records(connection, contract, [batch.rows for batch in batches])
+
+
+def _insert_rejects(connection: duckdb.DuckDBPyConnection, contracts: Contracts, adding: list[StandingBatch]) -> None:
+    for batch in adding:
+        connection.execute(
+            "insert into ops.reject select $stem, line, codes, columns from read_parquet($path)",
+            {"stem": batch.stem, "path": str(batch.rejects)},
+        )
+        if contracts[batch.feed].stateful and batch.mode == "F":
+            connection.execute(
+                "insert into ops.snapshot_reject select $stem, entity_key from read_parquet($path)",
+                {"stem": batch.stem, "path": str(batch.rejects)},
+            )

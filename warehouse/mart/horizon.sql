@@ -1,0 +1,31 @@
+-- mart.horizon: how far the models look: up to the end of the as-of date (E), and over which months.
+-- grain: one row
+-- key: none
+-- reads: mart.bill_month, policy.history
+-- rule: E is the midnight after $as_of, Asia/Shanghai; KPIs reach kpi_months back from the last closed month. A month's
+--   index counts months from year 0, so that months can be subtracted. Bills of a month that is not over do not count.
+
+with today as (
+    select
+        cast($as_of as date) as as_of,
+        cast($as_of as date) + interval 1 day as end_at,
+        cast(extract(year from cast($as_of as date)) * 12 + extract(month from cast($as_of as date)) - 1 as integer)
+            as month_index
+),
+
+closed as (
+    select min(month_index) as first_month_index, max(month_index) as last_month_index
+    from mart.bill_month
+)
+
+select
+    today.as_of,
+    today.end_at,
+    coalesce(closed.first_month_index, today.month_index - 1) - history.kpi_months as first_month_index,
+    greatest(today.month_index, coalesce(closed.last_month_index, 0)) as last_month_index,
+    greatest(today.month_index - 1, coalesce(closed.last_month_index, 0)) as last_bill_month_index,
+    coalesce(closed.first_month_index, today.month_index - 1)
+    - history.kpi_months - (history.held_months - 1) - (history.arpu_months - 1) as first_bill_month_index
+from today
+cross join closed
+cross join policy.history as history

@@ -1,0 +1,48 @@
+-- mart.kpi_subscriber: the KPIs that count subscribers: customer_base, gross_adds, churn_rate.
+-- grain: one row per month, source, tier and KPI
+-- key: month, source, tier, kpi
+-- reads: mart.bill_month, mart.kpi_cell, mart.subscriber_month
+-- rule: customer_base and gross_adds are counts (denominator 1, so 0 shows too); churn_rate is who closed in the month
+--   against who was open at its start
+
+with counted as (
+    select
+        s.month, s.source, s.tier,
+        sum(case when s.is_open_at_end then 1 else 0 end) as open_at_end,
+        sum(case when s.is_open_at_start then 1 else 0 end) as open_at_start,
+        sum(case when s.is_opened then 1 else 0 end) as opened,
+        sum(case when s.closing_count > 0 then 1 else 0 end) as closed
+    from mart.subscriber_month as s
+    inner join mart.bill_month as b on b.source = s.source and s.month_index <= b.month_index
+    group by s.month, s.source, s.tier
+),
+
+totalled as (
+    select
+        month,
+        case when grouping(source) = 1 then 'ALL' else source end as source,
+        case when grouping(tier) = 1 then 'ALL' else tier end as tier,
+        sum(open_at_end) as open_at_end,
+        sum(open_at_start) as open_at_start,
+        sum(opened) as opened,
+        sum(closed) as closed
+    from counted
+    group by month, cube (source, tier)
+),
+
+cell as (
+    select
+        c.month, c.source, c.tier,
+        coalesce(t.open_at_end, 0) as open_at_end,
+        coalesce(t.open_at_start, 0) as open_at_start,
+        coalesce(t.opened, 0) as opened,
+        coalesce(t.closed, 0) as closed
+    from mart.kpi_cell as c
+    left join totalled as t on t.month = c.month and t.source = c.source and t.tier = c.tier
+)
+
+select month, source, tier, 'customer_base' as kpi, open_at_end as numerator, 1 as denominator from cell
+union all
+select month, source, tier, 'gross_adds' as kpi, opened as numerator, 1 as denominator from cell
+union all
+select month, source, tier, 'churn_rate' as kpi, closed as numerator, open_at_start as denominator from cell

@@ -1,0 +1,24 @@
+-- mart.month: the months that the models work out, with their first days.
+-- grain: one row per month, from the first that a KPI needs to that of the as-of date
+-- key: month
+-- reads: mart.horizon
+-- rule: months are text YYYYMM; dates are days in Asia/Shanghai
+
+with numbered as (
+    select n.month_index, n.month_index // 12 as year_number, n.month_index % 12 + 1 as month_number
+    from range(1900 * 12, 3000 * 12) as n (month_index)
+    cross join mart.horizon
+    where n.month_index between mart.horizon.first_month_index and mart.horizon.last_month_index
+),
+
+dated as (
+    select month_index, cast(year_number as integer) as year_number, cast(month_number as integer) as month_number
+    from numbered
+)
+
+select
+    cast(year_number * 100 + month_number as varchar) as month,
+    cast(month_index as integer) as month_index,
+    make_date(year_number, month_number, 1) as first_date,
+    cast(make_date(year_number, month_number, 1) + interval 1 month as date) as next_date
+from dated

@@ -1,0 +1,31 @@
+-- What the warehouse knows of its own making.
+
+-- Grain: one batch whose rows are in core; key stem. Written in the transaction that puts the rows in, so it never
+-- says more or less than core holds: the ledger is brought to agree with it, not the other way round.
+create table if not exists ops.loaded_batch (
+    stem varchar, digest varchar, feed varchar, source varchar, mode varchar, cycle varchar, seq varchar,
+    cycle_end timestamp
+);
+
+-- Grain: one rejected row of a loaded batch; key stem, line. Never the record: that stays with the batch.
+create table if not exists ops.reject (stem varchar, line bigint, codes varchar, columns varchar);
+
+-- Grain: one rejected row of a full snapshot; entity_key is null where the row's key cannot be trusted.
+create table if not exists ops.snapshot_reject (stem varchar, entity_key varchar);
+
+-- Grain: one full snapshot whose absences end periods at `ends_at`; key feed, source, cycle.
+create table if not exists ops.snapshot (feed varchar, source varchar, cycle varchar, ends_at timestamp);
+
+-- Grain: one batch; key stem. A copy of the ledger as of the last build.
+create table if not exists ops.batch (
+    stem varchar, feed varchar, source varchar, mode varchar, cycle varchar, seq varchar, version varchar,
+    state varchar, code varchar, records bigint, loaded bigint, rejected bigint
+);
+
+-- Grain: one cycle of a feed, source and mode. A copy of the ledger as of the last build.
+create table if not exists ops.cycle (feed varchar, source varchar, mode varchar, cycle varchar, state varchar);
+
+-- Grain: one published state; the newest is the one at hand.
+create table if not exists ops.publication (
+    publication_id varchar, as_of_date date, published_at timestamp, batch_count bigint
+);

@@ -1,0 +1,120 @@
+"""The warehouse file: opening it for writing, and the tables that contracts ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+from pipelines.contracts.model import CodeList, Column, Contract, Contracts, Type
+from pipelines.errors import StoreError
+
+FILE_NAME = "warehouse.duckdb"
+# Readers' drivers are older than we are: a file in this format opens in DuckDB from 1.2 on.
+STORAGE_VERSION = "v1.0.0"
+SQL_TYPES = {
+    Type.TEXT: "VARCHAR",
+    Type.ID: "VARCHAR",
+    Type.CODE: "VARCHAR",
+    Type.MONTH: "VARCHAR",
+    Type.INTEGER: "BIGINT",
+    Type.MONEY: "BIGINT",
+    Type.DATE: "DATE",
+    Type.TIMESTAMP: "TIMESTAMP",
+}
+_ORIGIN = {"source": "VARCHAR", "batch_stem": "VARCHAR", "line": "BIGINT"}
+_OPS = (Path(__file__).parent / "ops" / "tables.sql").read_text
+
+
+@contextmanager
+def open_warehouse(directory: Path, contracts: Contracts) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The warehouse of a home, for its one writer; its tables are made where they are not there yet.
+
+    Raises StoreError naming the process where another has the file open.
+    """
+    connection = duckdb.connect()
+    try:
+        attach(connection, directory / FILE_NAME, "warehouse")
+        connection.execute("use warehouse")
+        connection.execute("set memory_limit = '4GB'")
+        connection.execute(f"set temp_directory = '{_quoted(directory / 'spill')}'")
+        make_tables(connection, contracts)
+        yield connection
+    finally:
+        connection.close()
+
+
+def attach(connection: duckdb.DuckDBPyConnection, path: Path, name: str) -> None:
+    """Attach a DuckDB file for writing in the format that old readers understand."""
+    try:
+        connection.execute(f"attach '{_quoted(path)}' as {name} (storage_version '{STORAGE_VERSION}')")
+    except duckdb.IOException as error:
+        raise StoreError(f"{path}: the warehouse cannot be opened for writing: {str(error).splitlines()[0]}") from error
+
+
+def make_tables(connection: duckdb.DuckDBPyConnection, contracts: Contracts) -> None:
+    """Make what contracts and code lists ask for, with comments; present tables are kept."""
+    for schema in ("core", "mart", "ops", "list", "policy"):
+        connection.execute(f"create schema if not exists {schema}")
+    connection.execute(_OPS())
+    for contract in contracts.feeds:
+        make_feed_tables(connection, contract)
+    for code_list in contracts.code_lists:
+        _fill_code_list(connection, code_list)
+
+
+def make_feed_tables(connection: duckdb.DuckDBPyConnection, contract: Contract) -> None:
+    """`core.<table>`; for a stateful feed its accepted records in `core.<table>_record` too."""
+    columns = {column.name: SQL_TYPES[column.type] for column in contract.columns}
+    placed = {"source": "VARCHAR", "cycle": "VARCHAR", "seq": "VARCHAR", "batch_stem": "VARCHAR", "line": "BIGINT"}
+    if contract.stateful:
+        record = columns | placed | {"mode": "VARCHAR", "applies_at": "TIMESTAMP"}
+        _create(connection, f"{contract.table}_record", record)
+        state = {name: sql_type for name, sql_type in columns.items() if name != "op"}
+        period = {"valid_from": "TIMESTAMP", "valid_to": "TIMESTAMP", "is_current": "BOOLEAN"}
+        _create(connection, contract.table, state | _ORIGIN | period)
+    else:
+        _create(connection, contract.table, columns | placed | {"is_current": "BOOLEAN"})
+    _comment(connection, contract)
+
+
+def _create(connection: duckdb.DuckDBPyConnection, table: str, columns: dict[str, str]) -> None:
+    listed = ", ".join(f"{name} {sql_type}" for name, sql_type in columns.items())
+    connection.execute(f"create table if not exists core.{table} ({listed})")
+
+
+def _comment(connection: duckdb.DuckDBPyConnection, contract: Contract) -> None:
+    connection.execute(f"comment on table core.{contract.table} is '{_text(contract.title_en, contract.title_zh)}'")
+    for column in contract.columns:
+        if not (contract.stateful and column.name == "op"):
+            comment = _text(f"{column.title_en}. {column.description}", column.title_zh)
+            connection.execute(f"comment on column core.{contract.table}.{column.name} is '{comment}'")
+
+
+def _fill_code_list(connection: duckdb.DuckDBPyConnection, code_list: CodeList) -> None:
+    extra = list(dict.fromkeys(name for code in code_list.codes for name, _ in code.attributes))
+    listed = ", ".join(f"{name} VARCHAR" for name in ["code", "title_en", "title_zh", *extra])
+    rows = [
+        [code.value, code.title_en, code.title_zh, *(dict(code.attributes).get(name) for name in extra)]
+        for code in code_list.codes
+    ]
+    connection.execute(f"create or replace table core.{code_list.name} ({listed})")
+    connection.executemany(f"insert into core.{code_list.name} values ({', '.join('?' * (3 + len(extra)))})", rows)
+    connection.execute(
+        f"comment on table core.{code_list.name} is '{_text(code_list.title_en, code_list.title_zh)}'"
+    )
+
+
+def state_columns(contract: Contract) -> list[Column]:
+    """The attributes whose change opens a period: all columns but the entity's key, op and op_time."""
+    return [column for column in contract.columns if column.name not in ("op", "op_time", contract.entity_key)]
+
+
+def _text(english: str, chinese: str) -> str:
+    return f"{english} / {chinese}".replace("'", "''")
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("'", "''")
