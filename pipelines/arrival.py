@@ -52,7 +52,7 @@ def sort_out(listing: list[RemoteFile], feed: str, source: str, known_feeds: tup
             arrivals.left.append(problem)
         elif isinstance(name, CycleKey):
             arrivals.ends.append((name, entry))
-        elif entry.name.endswith(DATA_ENDINGS):
+        elif name is not None and entry.name.endswith(DATA_ENDINGS):
             data.setdefault(name.stem, []).append((name, entry))
         elif name is not None:
             checks[name.stem] = entry.name

@@ -77,7 +77,7 @@ def parse_check_file(content: bytes, stem: str) -> CheckFile:
 
 
 def parse_end_file(content: bytes, cycle_stem: str) -> EndFile:
-    """Read the end file of `FEED_SOURCE_MODE_CYCLE`; raises Unreadable (E207) where it contradicts itself or its name."""
+    """Read the end file of `FEED_SOURCE_MODE_CYCLE`; raises Unreadable (E207)."""
     first, *rest = _lines(content)
     parts = first.split("|")
     if len(parts) != 3 or not all(map(_COUNT.fullmatch, parts[:2])) or not _TOTAL.fullmatch(parts[2]):

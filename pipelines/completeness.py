@@ -1,4 +1,4 @@
-"""Which cycles are complete, open, late or missing: a function of the ledger, the contracts and the clock (section 8)."""
+"""Which cycles are complete, open, late or missing: a function of ledger, contracts and clock (section 8)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select
 from pipelines.check_files import EndFile
 from pipelines.config import Config, SourceConfig
 from pipelines.contracts.model import Contract, Contracts, Mode
-from pipelines.cycles import Cycle, cycle_at, parse_cycle
+from pipelines.cycles import cycle_at, parse_cycle
 from pipelines.ledger.end_files import standing_ends
 from pipelines.ledger.offerings import ACCEPTED, STANDING
 from pipelines.ledger.tables import offering
@@ -65,7 +65,9 @@ def contradiction(end: EndFile, records: dict[str, int], totals: dict[str, int])
     """Where an end file and the check files and trailers differ (E207); empty where they agree as far as is known."""
     for entry in end.entries:
         if records.get(entry.stem, entry.records) != entry.records:
-            return f"expected {records[entry.stem]} records of {entry.stem} as its check file says, found {entry.records}"
+            return (
+                f"expected {records[entry.stem]} records of {entry.stem} as its check file says, found {entry.records}"
+            )
     if all(entry.stem in totals for entry in end.entries):
         total = sum(totals[entry.stem] for entry in end.entries)
         if total != end.control_total:
@@ -102,15 +104,16 @@ def _due(
     contract: Contract, source: SourceConfig, seen: set[CycleKey], now: datetime, watch_days: int
 ) -> Iterator[CycleKey]:
     cadence = contract.schedule.cadence
-    mine = [key.cycle for key in seen if (key.feed, key.source, key.mode) == (contract.feed, source.source, Mode.INCREMENT)]
-    first_seen = [cycle.start for text in mine if (cycle := parse_cycle(cadence, text)) is not None]
+    prefix = (contract.feed, source.source, Mode.INCREMENT)
+    mine = [key.cycle for key in seen if (key.feed, key.source, key.mode) == prefix]
+    first_seen = [known.start for text in mine if (known := parse_cycle(cadence, text)) is not None]
     if source.since is not None:
         since = datetime.combine(source.since, datetime.min.time())
     elif first_seen:
         since = min(first_seen)
     else:
         return
-    cycle: Cycle = cycle_at(cadence, max(since, now - timedelta(days=watch_days)))
+    cycle = cycle_at(cadence, max(since, now - timedelta(days=watch_days)))
     while cycle.end <= now:
         yield CycleKey(contract.feed, source.source, Mode.INCREMENT.value, cycle.text)
         cycle = cycle.next

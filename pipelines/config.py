@@ -17,7 +17,8 @@ from pipelines.transfer.base import Endpoint
 
 FILE_NAME = "tierline.yaml"
 _PORTS = {"sftp": 22, "ftps": 21, "ftp": 21, "file": 0}
-_SOURCE_KEYS = ("secret", "key_file", "host_key", "known_hosts", "ca_file", "encoding", "since", "feeds", "patience")
+_PROOFS = ("key_file", "host_key", "known_hosts", "ca_file")
+_SOURCE_KEYS = ("secret", *_PROOFS, "encoding", "since", "feeds", "patience")
 
 
 # How each kind of reference is read; the Airflow side adds `airflow`, so that nothing here depends on it.
@@ -42,7 +43,9 @@ class SecretRef:
         try:
             return SECRET_READERS[kind](name)
         except (KeyError, OSError) as error:
-            raise ConfigurationError(f"{self.where}, key secret: expected {self.reference} to exist, found none.") from error
+            raise ConfigurationError(
+                f"{self.where}, key secret: expected {self.reference} to exist, found none."
+            ) from error
 
 
 @dataclass(frozen=True)
@@ -148,7 +151,7 @@ def _source(name: str, item: Item, known_feeds: tuple[str, ...] | None) -> Sourc
 
 
 def _receiver(name: str, item: Item, sources: tuple[str, ...]) -> ReceiverConfig:
-    fields = item.fields(["url", "lists"], ["secret", "key_file", "host_key", "known_hosts", "ca_file", "sources", "encoding"])
+    fields = item.fields(["url", "lists"], ["secret", *_PROOFS, "sources", "encoding"])
     return ReceiverConfig(
         receiver=name,
         endpoint=_endpoint(fields),
@@ -185,12 +188,15 @@ def _endpoint(fields: dict[str, Item]) -> Endpoint:
         raise fields["url"].error("a URL without a password (use the key secret)", "one in it")
     if url.scheme != "file" and not (url.hostname and url.username):
         raise fields["url"].error(f"{url.scheme}://user@host[:port]/root")
-    optional = {key: fields[key].text() for key in ("key_file", "host_key", "known_hosts", "ca_file") if key in fields}
+    optional = {key: fields[key].text() if key in fields else None for key in _PROOFS}
     return Endpoint(
         scheme=url.scheme,
         host=url.hostname or "",
         port=url.port or _PORTS[url.scheme],
         user=unquote(url.username or ""),
         root=unquote(url.path) or "/",
-        **optional,
+        key_file=optional["key_file"],
+        host_key=optional["host_key"],
+        known_hosts=optional["known_hosts"],
+        ca_file=optional["ca_file"],
     )

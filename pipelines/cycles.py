@@ -1,4 +1,4 @@
-"""Cycles: the hour, day or month that a file covers, its borders and its deadlines (file interface, sections 2 and 8)."""
+"""Cycles: the hour, day or month that a file covers, its borders and deadlines (file interface, sections 2 and 8)."""
 
 from __future__ import annotations
 

@@ -9,9 +9,7 @@ _BATCH = re.compile(
     r"(?P<feed>[A-Z]{4})_(?P<source>[0-9]{3})_(?P<mode>[IF])_(?P<cycle>[0-9]{6}(?:[0-9]{2}){0,2})"
     r"_(?P<seq>(?!0000)[0-9]{4})_(?P<version>[0-9]{2})"
 )
-_END = re.compile(
-    r"(?P<feed>[A-Z]{4})_(?P<source>[0-9]{3})_(?P<mode>[IF])_(?P<cycle>[0-9]{6}(?:[0-9]{2}){0,2})\.END"
-)
+_END = re.compile(r"(?P<feed>[A-Z]{4})_(?P<source>[0-9]{3})_(?P<mode>[IF])_(?P<cycle>[0-9]{6}(?:[0-9]{2}){0,2})\.END")
 DATA_ENDINGS = (".DAT", ".DAT.gz")
 
 

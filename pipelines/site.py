@@ -15,8 +15,9 @@ from pipelines.checks.staging import StagedPaths
 from pipelines.clock import now
 from pipelines.config import Config, SourceConfig
 from pipelines.contracts.model import Contract, Contracts
+from pipelines.cycles import parse_cycle
 from pipelines.errors import StoreError
-from pipelines.ledger.offerings import Change
+from pipelines.ledger.offerings import Change, Offering
 from pipelines.ledger.store import LedgerStore
 from pipelines.names import BatchName
 from pipelines.policy import Policy
@@ -114,6 +115,18 @@ class Site:
         return str(path.relative_to(self.home.root))
 
 
+def cycle_day(site: Site, current: Offering) -> date:
+    """The day that a batch's directories are named after: its cycle's, or the day it was taken where that is no day."""
+    cycle = parse_cycle(site.contracts[current.feed].schedule.cadence, current.cycle)
+    return cycle.day if cycle else current.taken_at.date()
+
+
+def quarantine_place(site: Site, current: Offering) -> Path:
+    """Where the bytes of a refused offering are kept: apart for each, so that no bytes ever take another's place."""
+    directory = site.home.quarantine / current.feed / day_path(cycle_day(site, current))
+    return directory / f"{current.offering_id:06d}"
+
+
 def day_path(day: date) -> str:
     """YYYY/MM/DD, as archive, staged and quarantine are laid out."""
     return day.strftime("%Y/%m/%d")
@@ -124,4 +137,6 @@ def require_free_space(directory: Path, needed: int) -> None:
     status = os.statvfs(directory)
     free = status.f_bavail * status.f_frsize
     if free < needed:
-        raise StoreError(f"{directory}: expected {needed >> 20} MiB of free space, found {free >> 20}; free some and run again")
+        raise StoreError(
+            f"{directory}: expected {needed >> 20} MiB of free space, found {free >> 20}; free some and run again"
+        )

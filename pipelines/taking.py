@@ -16,8 +16,7 @@ from pipelines.ledger import offerings
 from pipelines.ledger.left_files import note_left
 from pipelines.ledger.offerings import ON_ITS_WAY, Change, Offering, State
 from pipelines.ledger.tables import offering
-from pipelines.names import BatchName
-from pipelines.site import Site, day_path
+from pipelines.site import Site, cycle_day, day_path, quarantine_place
 from pipelines.taking_ends import take_end
 from pipelines.transfer.base import Transport
 
@@ -58,7 +57,9 @@ class _Verdict:
     reason: str | None = None
 
 
-def take_feed(site: Site, source: SourceConfig, contract: Contract, transport: Transport, cycles: tuple[str, ...]) -> Taken:
+def take_feed(
+    site: Site, source: SourceConfig, contract: Contract, transport: Transport, cycles: tuple[str, ...]
+) -> Taken:
     """Poll `outgoing/<FEED>/` once: take every batch that has arrived and every end file. Raises TransferError."""
     taken = Taken()
     with site.lock(f"take-{source.source}-{contract.feed}") as mine:
@@ -104,7 +105,9 @@ class _Take:
         landed = self._land(check_bytes, check)
         if check and (landed.bytes, self._declared_digest(landed, check)) != (check.bytes, check.digest):
             landed = self._land(check_bytes, check)  # E202, E203: fetched once more
-        self._note(current, State.FETCHED, f"{landed.bytes} bytes", bytes=landed.bytes, digest=f"sha256:{landed.digest}")
+        self._note(
+            current, State.FETCHED, f"{landed.bytes} bytes", bytes=landed.bytes, digest=f"sha256:{landed.digest}"
+        )
         verdict = self._verdict(check, problem, landed)
         self._settle(current, verdict, landed, check)
         done = {State.VERIFIED: taken.verified, State.DUPLICATE: taken.duplicates}
@@ -175,7 +178,8 @@ class _Take:
         cycle = parse_cycle(self._contract.schedule.cadence, self._name.cycle)
         if cycle is None:
             cadence = self._contract.schedule.cadence
-            return _Verdict(State.REFUSED, "E104", f"expected a {cadence} cycle that is a real date, found {self._name.cycle}")
+            reason = f"expected a {cadence} cycle that is a real date, found {self._name.cycle}"
+            return _Verdict(State.REFUSED, "E104", reason)
         if cycle.end > self._site.now:
             return _Verdict(State.REFUSED, "E105", f"the cycle ends at {cycle.end}, later than now")
         if Mode(self._name.mode) not in self._contract.modes:
@@ -183,9 +187,12 @@ class _Take:
         if check is None:
             return _Verdict(State.REFUSED, "E201", f"check file: {problem}")
         if landed.bytes != check.bytes:
-            return _Verdict(State.REFUSED, "E202", f"expected {check.bytes} bytes as the check file says, found {landed.bytes}")
+            reason = f"expected {check.bytes} bytes as the check file says, found {landed.bytes}"
+            return _Verdict(State.REFUSED, "E202", reason)
         if self._declared_digest(landed, check) != check.digest:
-            return _Verdict(State.REFUSED, "E203", f"expected digest {check.digest[:19]}… as the check file says, found another")
+            return _Verdict(
+                State.REFUSED, "E203", f"expected {check.digest[:19]}… as the check file says, found another"
+            )
         return self._against_ledger(landed)
 
     def _against_ledger(self, landed: _Landed) -> _Verdict:
@@ -221,11 +228,9 @@ class _Take:
         self._note(current, verdict.state, verdict.reason or "size and digest as in the check file", **values)
 
     def _keeping_place(self, current: Offering, verdict: _Verdict) -> Path:
-        cycle = parse_cycle(self._contract.schedule.cadence, self._name.cycle)
-        day = day_path(cycle.day if cycle else self._site.now.date())
         if verdict.state is State.REFUSED:
-            return self._site.home.quarantine / self._name.feed / day / f"{current.offering_id:06d}"
-        return self._site.home.archive / self._name.feed / day
+            return quarantine_place(self._site, current)
+        return self._site.home.archive / self._name.feed / day_path(cycle_day(self._site, current))
 
     def _note(self, current: Offering, state: State, cause: str, **values: object) -> None:
         change: Change = self._site.change(cause)

@@ -15,7 +15,7 @@ _DEFECTS: dict[str, tuple[str, pl.Expr]] = {
     "E402": ("account_id", pl.lit(None, pl.String)),
     "E403": ("amount_fen", pl.lit("12.50")),
     "E404": ("operator_id", pl.lit("OP0000000000000000001")),
-    "E405": ("service_number", pl.lit("12345")),
+    "E405": ("operator_id", pl.lit("OP-0001")),
     "E406": ("method", pl.lit("COIN")),
     "E407": ("amount_fen", pl.lit("0")),
     "E408": ("amount_fen", "-" + pl.col("amount_fen").cast(pl.String)),

@@ -57,39 +57,43 @@ class Proxy:
         return await asyncio.start_server(connect, _HOST, port)
 
     async def cut(self) -> None:
-        """Close every connection."""
+        """Close every connection, once what was written has gone."""
         for writer in list(self._writers):
             writer.close()
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, is_answer: bool) -> None:
         try:
-            while chunk := await reader.read(_CHUNK):
+            while (chunk := await reader.read(_CHUNK)) and not writer.is_closing():
                 await self._flows.wait()
-                writer.write(await self._troubled(chunk) if is_answer else chunk)
+                place = self._place_in(chunk) if is_answer else None
+                chunk = chunk if place is None else self._troubled(chunk, place)
+                writer.write(chunk)
+                if place is not None and self._trouble is Trouble.CUT:
+                    await self.cut()
+                self.passed += len(chunk) if is_answer else 0
                 await writer.drain()
-                await self._flows.wait()
         except OSError:
             pass  # a connection that is gone is what this proxy is for
         finally:
             writer.close()
             self._writers.discard(writer)
 
-    async def _troubled(self, chunk: bytes) -> bytes:
-        """The chunk as it goes on; the trouble itself where this is the place for it."""
-        if self._left is not None and len(chunk) > self._left:
-            place, self._left = self._left, None
-            if self._trouble is Trouble.CORRUPT:
-                chunk = chunk[:place] + bytes([chunk[place] ^ 0xFF]) + chunk[place + 1 :]
-            else:
-                chunk = chunk[:place]
-                if self._trouble is Trouble.STALL:
-                    self._flows.clear()
-                else:
-                    asyncio.get_running_loop().call_soon(asyncio.ensure_future, self.cut())
-        elif self._left is not None:
-            self._left -= len(chunk)
-        self.passed += len(chunk)
-        return chunk
+    def _place_in(self, chunk: bytes) -> int | None:
+        """Where in this chunk the trouble begins, None if it does not."""
+        if self._left is None:
+            return None
+        place, self._left = self._left, self._left - len(chunk)
+        if self._left >= 0:
+            return None
+        self._left = None
+        return place
+
+    def _troubled(self, chunk: bytes, place: int) -> bytes:
+        if self._trouble is Trouble.CORRUPT:
+            return chunk[:place] + bytes([chunk[place] ^ 0xFF]) + chunk[place + 1 :]
+        if self._trouble is Trouble.STALL:
+            self._flows.clear()
+        return chunk[:place]
 
 
 @contextmanager

@@ -6,15 +6,15 @@ import logging
 import secrets
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import asyncssh
+from pyftpdlib import ioloop  # first: it loads asyncore without the warning that the others would raise
 from pyftpdlib.authorizers import DummyAuthorizer
 from pyftpdlib.handlers import FTPHandler, TLS_FTPHandler
-from pyftpdlib.ioloop import IOLoop
 from pyftpdlib.servers import FTPServer
 
 from pipelines.transfer.base import Endpoint
@@ -30,10 +30,12 @@ for _name in ("asyncssh", "pyftpdlib"):  # they report every connection; pyftpdl
 
 
 @contextmanager
-def sftp_server(root: Path, log: Path | None = None) -> Iterator[Endpoint]:
+def sftp_server(
+    root: Path, log: Path | None = None, files: type[asyncssh.SFTPServer] = asyncssh.SFTPServer
+) -> Iterator[Endpoint]:
     """An SFTP server below `root` with a host key and a password of its own; it ends with the block.
 
-    `log` gets a line for every attempt to log in.
+    `log` gets a line for every attempt to log in; `files` may be a class that behaves like some producer's server.
     """
     key = asyncssh.generate_private_key("ssh-ed25519")
     secret, port = secrets.token_urlsafe(12), free_ports(1)
@@ -53,13 +55,17 @@ def sftp_server(root: Path, log: Path | None = None) -> Iterator[Endpoint]:
         def validate_password(self, username: str, password: str) -> bool:
             return (username, password) == (_USER, secret)
 
-    def files(channel: asyncssh.SSHServerChannel[bytes]) -> asyncssh.SFTPServer:
-        return asyncssh.SFTPServer(channel, chroot=str(root).encode())
+    async def listen() -> asyncssh.SSHAcceptor:
+        return await asyncssh.create_server(
+            Server,
+            "127.0.0.1",
+            port,
+            server_host_keys=[key],
+            sftp_factory=lambda channel: files(channel, chroot=str(root).encode()),
+        )
 
     with loop_thread() as thread:
-        server = thread.run(
-            asyncssh.create_server(Server, "127.0.0.1", port, server_host_keys=[key], sftp_factory=files)
-        )
+        server = thread.run(listen())
         host_key = key.export_public_key().decode().strip()
         try:
             yield Endpoint("sftp", "127.0.0.1", port, _USER, "/", secret=secret, host_key=host_key)
@@ -71,10 +77,14 @@ def sftp_server(root: Path, log: Path | None = None) -> Iterator[Endpoint]:
 
 
 @contextmanager
-def ftp_server(root: Path, log: Path | None = None) -> Iterator[Endpoint]:
-    """A plain FTP server below `root`; it ends with the block. `log` gets the name of every command."""
+def ftp_server(root: Path, log: Path | None = None, without: Collection[str] = ()) -> Iterator[Endpoint]:
+    """A plain FTP server below `root`; it ends with the block.
+
+    `log` gets the name of every command; `without` are commands that it does not know, as old servers do not.
+    """
     secret = secrets.token_urlsafe(12)
-    with _ftp(FTPHandler, root, secret, log, {}) as port:
+    known = {name: command for name, command in FTPHandler.proto_cmds.items() if name not in without}
+    with _ftp(FTPHandler, root, secret, log, {"proto_cmds": known}) as port:
         yield Endpoint("ftp", "127.0.0.1", port, _USER, "/", secret=secret)
 
 
@@ -111,7 +121,7 @@ def _ftp(base: Any, root: Path, secret: str, log: Path | None, settings: dict[st
         "unicode_errors": "surrogateescape",  # names of any bytes
         "pre_process_command": pre_process_command,
     }
-    server = FTPServer(("127.0.0.1", port), type("Handler", (base,), settings), ioloop=IOLoop())
+    server = FTPServer(("127.0.0.1", port), type("Handler", (base,), settings), ioloop=ioloop.IOLoop())
     is_over = threading.Event()
 
     def serve() -> None:

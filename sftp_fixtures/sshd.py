@@ -35,7 +35,8 @@ Subsystem sftp internal-sftp
 def sshd_server(root: Path, log: Path | None = None) -> Iterator[Endpoint]:
     """OpenSSH's server with a new host key; the present user logs in by a new key. It ends with the block.
 
-    A password is asked for and never accepted, as the account is not the fixture's to change. `log` gets what sshd says.
+    A password is asked for and never accepted, as the account is not the fixture's to change. `log` gets what
+    sshd says.
     """
     if os.getuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # what the service makes when it starts

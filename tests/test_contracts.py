@@ -98,7 +98,16 @@ feeds/PAYM.yaml | value: payment} | value: bill} | name | expected bill | - name
 feeds/PAYM.yaml | status: active | status: active⏎name: PAYM | name | name twice
 feeds/PAYM.yaml | required: true | required: *yes | - | found undefined alias
 feeds/PAYM.yaml | required: true | required: ]true | - | expected YAML
-codes/yes_no.yaml | titleZh: 是} | titleZh: &same 是}⏎  - {code: "X", titleEn: x, titleZh: *same} | titleZh | an alias
+feeds/PAYM.yaml | primaryKey: true⏎        primaryKeyPosition: 1 | primaryKey: true | name | together | name: payment_id
+feeds/CUST.yaml | physicalType: date | physicalType: date⏎        logicalTypeOptions: {} | logicalTypeOptions | text or id only
+feeds/PAYM.yaml | - {property: mask, value: phone} | # | classification | property mask | classification: personal
+feeds/CUST.yaml | 操作时间} | 操作时间}, {property: codes, value: ["A"]} | codes | the property codeList
+feeds/PAYM.yaml | schema: | schema:⏎  - {name: other} | schema | one object | schema:
+feeds/CUST.yaml | - {property: deleteNeeds, | # | deleteWhen | together | deleteWhen
+feeds/PAYM.yaml | {property: delimiter, | {id: delimiter, | customProperties | the key property
+feeds/PAYM.yaml | value: [I] | value: I | modes | a list
+codes/yes_no.yaml | titleEn: Yes or no | ? [a]⏎: b | (top) | a text as key | ? [a]
+codes/yes_no.yaml | titleZh: 是} | titleZh: &a 是}⏎  - {code: "X", titleEn: x, titleZh: *a} | titleZh | an alias
 """
 
 

@@ -148,6 +148,7 @@ WORD due_at rule | due_at=20261122000001,opened_at=20261122 | due_at=20261122,op
 WORD closed_at required_when | status=CLOSED | status=RESOLVED
 WORD closed_at only_when | status=CLOSED | status=RESOLVED
 WORD satisfaction range | satisfaction=5 | satisfaction=6
+WORD satisfaction range | satisfaction=1 | satisfaction=0
 """
 ITEMS = ["rental", "voice", "long_distance", "roaming", "message", "data", "value_added", "other"]
 PARTS = {

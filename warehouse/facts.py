@@ -58,7 +58,9 @@ def _mark_current(connection: duckdb.DuckDBPyConnection, contract: Contract) -> 
         )
         select
             batch_stem, line,
-            row_number() over (partition by {key} order by cycle desc, source desc, seq desc, line desc) = 1 as is_newest
+            row_number() over (
+                partition by {key} order by cycle desc, source desc, seq desc, line desc
+            ) = 1 as is_newest
         from {table} semi join contested using ({key})
         """
     )

@@ -57,7 +57,10 @@ _BATCH_COLUMNS = ("stem", "digest", "feed", "source", "mode", "cycle", "seq", "c
 
 
 def load(
-    connection: duckdb.DuckDBPyConnection, contracts: Contracts, standing: list[StandingBatch], snapshots: list[Snapshot]
+    connection: duckdb.DuckDBPyConnection,
+    contracts: Contracts,
+    standing: list[StandingBatch],
+    snapshots: list[Snapshot],
 ) -> LoadResult:
     """Make core hold the rows of `standing` and no others, in one transaction."""
     present = set(connection.execute("select stem, digest from ops.loaded_batch").fetchall())

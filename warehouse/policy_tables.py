@@ -32,8 +32,8 @@ def write_policy(connection: duckdb.DuckDBPyConnection, policy: Policy, sources:
 
     One row per source in `source` (with the version), `tiering`, `warning`, `loyalty`, `value`, `kpi` and `call`
     (a column a number, `C1.points` as `c1_points`); per source and key in `tier`, `tier_rule`, `service_level`,
-    `action` and `campaign`; per source, name and code in `code`; per source, scale and position in `band`; per source
-    and name, as text, in `parameter`. `history`, `arpu_month` and `held_month` hold for all sources.
+    `action`, `campaign` and `kpi_target`; per source, name and code in `code`; per source, scale and position in
+    `band`; per source and name, as text, in `parameter`. `history`, `arpu_month` and `held_month` hold for all sources.
     """
     everyone = [(source, policy.of(source)) for source in (*sorted(set(sources) - {ALL}), ALL)]
     connection.execute("create schema if not exists policy")
@@ -46,6 +46,7 @@ def write_policy(connection: duckdb.DuckDBPyConnection, policy: Policy, sources:
         "service_level": lambda values: _keyed(values, "service_levels.", "tier", TIERS),
         "action": _actions,
         "campaign": lambda values: _keyed(values, "calls.campaigns.", "campaign", _CAMPAIGNS),
+        "kpi_target": _kpi_targets,
         "code": _codes,
         "band": _bands,
         "parameter": lambda values: [{"name": name, "value": _text(value)} for name, value in values.items()],
@@ -67,7 +68,9 @@ def _write(connection: duckdb.DuckDBPyConnection, table: str, rows: list[Row]) -
 
 def _type(values: Iterable[Any]) -> pa.DataType:
     kind = next((type(value) for value in values if value is not None), str)
-    return {bool: pa.bool_(), int: pa.int64(), Decimal: pa.decimal128(18, 4)}.get(kind, pa.string())
+    return {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), Decimal: pa.decimal128(18, 4)}.get(
+        kind, pa.string()
+    )
 
 
 def _is_scalar(value: Any) -> bool:
@@ -112,6 +115,11 @@ def _tier_rules(values: Values) -> list[Row]:
         rows.append({"tier": tier, "rank": rank, "way": "SPEND", "from_fen": amount, "from_months": 0})
         rows.append({"tier": tier, "rank": rank, "way": "TENURE", "from_fen": smaller, "from_months": months})
     return rows
+
+
+def _kpi_targets(values: Values) -> list[Row]:
+    targets = {tier: values[f"service_levels.{tier}.answer_rate"] for tier in TIERS}
+    return [{"kpi": "answer_in_target_rate", "tier": tier, "target": float(rate)} for tier, rate in targets.items()]
 
 
 def _actions(values: Values) -> list[Row]:

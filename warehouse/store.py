@@ -25,7 +25,7 @@ SQL_TYPES = {
     Type.TIMESTAMP: "TIMESTAMP",
 }
 _ORIGIN = {"source": "VARCHAR", "batch_stem": "VARCHAR", "line": "BIGINT"}
-_OPS = (Path(__file__).parent / "ops" / "tables.sql").read_text
+_OPS = (Path(__file__).parent / "tables.sql").read_text
 
 
 @contextmanager
@@ -102,9 +102,7 @@ def _fill_code_list(connection: duckdb.DuckDBPyConnection, code_list: CodeList) 
     ]
     connection.execute(f"create or replace table core.{code_list.name} ({listed})")
     connection.executemany(f"insert into core.{code_list.name} values ({', '.join('?' * (3 + len(extra)))})", rows)
-    connection.execute(
-        f"comment on table core.{code_list.name} is '{_text(code_list.title_en, code_list.title_zh)}'"
-    )
+    connection.execute(f"comment on table core.{code_list.name} is '{_text(code_list.title_en, code_list.title_zh)}'")
 
 
 def state_columns(contract: Contract) -> list[Column]:

@@ -77,7 +77,7 @@ def gunzip(blocks: Iterator[bytes], compressed_bytes: int, limits: Limits, block
 
 
 def whole_lines(blocks: Iterator[bytes], limits: Limits) -> Iterator[bytes]:
-    """Regroup blocks so that each ends with a line end (LF); only the last may lack it. Refused E205 beyond the limits."""
+    """Regroup blocks so that each ends with a line end (LF); only the last may lack it; E205 beyond limits."""
     rest = b""
     file_bytes = 0
     for block in blocks:

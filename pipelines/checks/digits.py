@@ -29,9 +29,7 @@ def credit_code(value: pl.Expr) -> pl.Expr:
         for position in range(18)
     ]
     weights = [*(pow(3, position, 31) for position in range(17)), 1]
-    total = pl.sum_horizontal(
-        [rank * weight for rank, weight in zip(values, weights, strict=True)], ignore_nulls=False
-    )
+    total = pl.sum_horizontal([rank * weight for rank, weight in zip(values, weights, strict=True)], ignore_nulls=False)
     return (value.str.contains(rf"\A[{_CREDIT_ALPHABET}]{{18}}\z") & (total % 31 == 0)).fill_null(False)
 
 

@@ -11,8 +11,6 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 
-import polars as pl
-
 from pipelines.check_files import CheckFile
 from pipelines.checks.blocks import BLOCK_BYTES, DigestReader, Refused, gunzip, is_gzip, whole_lines
 from pipelines.checks.compiling import compile_checks
@@ -41,7 +39,7 @@ class ArchivedBatch:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What a file turned out to hold. `code` None: accepted; records = loaded + rejected, and so for the control total."""
+    """What a file turned out to hold. `code` None: accepted. records = loaded + rejected; so for the control total."""
 
     code: str | None
     reason: str
@@ -91,7 +89,9 @@ def judge(
         return replace(judgement, reason="")
     if not waive_limit and beyond_limit(tally.rejected, tally.records, contract.rejects):
         limit = f"at most {contract.rejects.rows} rows or {contract.rejects.share:.1%}, and never all"
-        return replace(judgement, code="E501", reason=f"{tally.rejected} of {tally.records} rows rejected; allowed {limit}")
+        return replace(
+            judgement, code="E501", reason=f"{tally.rejected} of {tally.records} rows rejected; allowed {limit}"
+        )
     return judgement
 
 

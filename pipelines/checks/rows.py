@@ -108,8 +108,8 @@ class RowChecker:
         for line, entity, row in zip(broken["line"], entities, flags.iter_rows(), strict=True):
             earned = [(check.code, check.column) for check, breaks in zip(checks, row, strict=True) if breaks]
             rows.append(self._reject(line, earned, entity))
-        for row in rows:
-            row["record"] = raw_lines[row["line"] - block.first_line].removesuffix(b"\r")
+        for reject in rows:
+            reject["record"] = raw_lines[reject["line"] - block.first_line].removesuffix(b"\r")
         return pl.DataFrame(rows, schema=REJECT_SCHEMA).sort("line")
 
     def _reject(self, line: int, earned: list[tuple[str, str]], entity: str | None) -> dict[str, Any]:

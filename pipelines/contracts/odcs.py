@@ -13,8 +13,6 @@ from pipelines.contracts.yaml_lines import Item
 
 def check_standard(document: Item) -> None:
     """Check a contract against the standard's own model; raises ConfigurationError at the first place that differs."""
-    if not isinstance(document.value, dict):
-        raise document.error("a mapping")
     try:
         OpenDataContractStandard.model_validate(document.plain(), strict=True)
     except ValidationError as error:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, or_, select, update
+from sqlalchemy import Connection, Row, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from pipelines.names import BatchName
 from pipelines.ledger.tables import event, offering
+from pipelines.names import BatchName
 
 
 class State(StrEnum):
@@ -97,11 +97,16 @@ def get(connection: Connection, offering_id: int) -> Offering:
 
 
 def announce(connection: Connection, name: BatchName, file_name: str, change: Change) -> Offering | None:
-    """Note that a batch lies on the server; None where an offering of its stem is on its way already."""
+    """Note that a batch lies on the server; None where an offering of its stem is on its way already.
+
+    Offerings of one stem never share the second in which they were taken, for files on the server are named by it.
+    """
+    latest = connection.execute(select(func.max(offering.c.taken_at)).where(offering.c.stem == name.stem)).scalar()
+    taken_at = change.at if latest is None else max(change.at, latest + timedelta(seconds=1))
     values = {
         "stem": name.stem, "feed": name.feed, "source": name.source, "mode": name.mode, "cycle": name.cycle,
         "seq": name.seq, "version": name.version, "file_name": file_name, "state": State.ANNOUNCED,
-        "taken_at": change.at,
+        "taken_at": taken_at,
     }  # fmt: skip
     try:
         with connection.begin_nested():
@@ -114,11 +119,14 @@ def announce(connection: Connection, name: BatchName, file_name: str, change: Ch
     return get(connection, offering_id)
 
 
+def set_check_digest(connection: Connection, offering_id: int, check_digest: str) -> None:
+    """Note the check file by which this offering is told from the next one of its stem."""
+    connection.execute(update(offering).where(offering.c.offering_id == offering_id).values(check_digest=check_digest))
+
+
 def move(connection: Connection, offering_id: int, state: State, change: Change, **values: Any) -> None:
     """Change the state of an offering and note it; further columns may be set with it."""
-    connection.execute(
-        update(offering).where(offering.c.offering_id == offering_id).values(state=state, **values)
-    )
+    connection.execute(update(offering).where(offering.c.offering_id == offering_id).values(state=state, **values))
     _note(connection, offering_id, state, change)
 
 
@@ -180,9 +188,7 @@ def _same_seq(name: Offering | BatchName) -> list[Any]:
 
 def _note(connection: Connection, offering_id: int, state: State, change: Change) -> None:
     connection.execute(
-        insert(event).values(
-            offering_id=offering_id, state=state, cause=change.cause, actor=change.actor, at=change.at
-        )
+        insert(event).values(offering_id=offering_id, state=state, cause=change.cause, actor=change.actor, at=change.at)
     )
 
 

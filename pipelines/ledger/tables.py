@@ -118,7 +118,8 @@ publication = Table(
     Column("publication_id", String(40), primary_key=True),
     Column("as_of_date", String(10), nullable=False),
     Column("state", String(12), nullable=False),  # prepared, published
-    Column("lists", Text, nullable=False),  # JSON: [{name, records, digest}, …]
+    Column("fingerprint", String(64), nullable=False),  # of all that it was made from
+    Column("lists", Text, nullable=False),  # JSON: [{stem, records, body_digest}, …]
     Column("prepared_at", DateTime, nullable=False),
     Column("published_at", DateTime),
 )

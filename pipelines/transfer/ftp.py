@@ -62,6 +62,7 @@ class FtpTransport(Transport):
         except BaseException:
             self.close()  # the reply to this transfer is still to come: what is asked next would be given it
             raise
+        self._check_whole(path, offset + count)
         return count
 
     def write(self, path: str, content: bytes) -> None:
@@ -121,6 +122,14 @@ class FtpTransport(Transport):
         with self._explained(path):
             return connection.recv(_BLOCK)
 
+    def _check_whole(self, path: str, count: int) -> None:
+        """An end of data may be a cut that the server has not noticed: only the size tells them apart."""
+        with suppress(_NotOfferedError, RemoteMissingError):  # an old server, or moved by now
+            size = self._size(path)
+            if size is not None and count < size:
+                cause = f"the connection broke off: {count} of {size} bytes are there"
+                raise failure(self._endpoint, path, cause, "run again: nothing is lost")
+
     def _listing(self, command: str, directory: str) -> bytes:
         parts = []
         with self._explained(directory):
@@ -131,11 +140,12 @@ class FtpTransport(Transport):
         return b"".join(parts)
 
     def _entries(self, directory: str) -> builtins.list[RemoteFile]:
-        files = None
+        files = listed = None
         if self._has_mlsd:
             with suppress(_NotOfferedError):  # or no such directory, as some say so; the next listing tells
                 files = parse_mlsd(self._listing("MLSD", directory))
-        listed = parse_long(self._listing("LIST", directory))
+        with suppress(_NotOfferedError):
+            listed = parse_long(self._listing("LIST", directory))
         if files is not None:
             return narrowed(files, listed)
         self._has_mlsd = False

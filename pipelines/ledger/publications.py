@@ -1,0 +1,60 @@
+"""Publications: states that were prepared and published, with the lists made from them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from pipelines.ledger.tables import publication
+
+
+@dataclass(frozen=True)
+class ListRecord:
+    """One list of one source in a publication; `body_digest` is of its records."""
+
+    stem: str
+    records: int
+    body_digest: str
+
+
+@dataclass(frozen=True)
+class Publication:
+    """One row of the ledger's `publication` table. `fingerprint` is of all that the state was made from."""
+
+    publication_id: str
+    as_of_date: str
+    state: str  # prepared, published
+    fingerprint: str
+    lists: tuple[ListRecord, ...]
+    prepared_at: datetime
+    published_at: datetime | None
+
+
+def prepare(connection: Connection, made: Publication) -> None:
+    """Note a publication whose files all stand ready under temporary names."""
+    lists = json.dumps([vars(each) for each in made.lists])
+    connection.execute(insert(publication).values(vars(made) | {"lists": lists}))
+
+
+def mark_published(connection: Connection, publication_id: str, at: datetime) -> None:
+    """Note that readers and receivers meet it now."""
+    connection.execute(
+        update(publication)
+        .where(publication.c.publication_id == publication_id)
+        .values(state="published", published_at=at)
+    )
+
+
+def publications(connection: Connection) -> list[Publication]:
+    """All publications, oldest first."""
+    rows = connection.execute(select(publication).order_by(publication.c.prepared_at, publication.c.publication_id))
+    return [_publication(dict(row._mapping)) for row in rows]
+
+
+def _publication(values: dict[str, Any]) -> Publication:
+    lists = tuple(ListRecord(**each) for each in json.loads(values["lists"]))
+    return Publication(**(values | {"lists": lists}))

@@ -1,0 +1,142 @@
+"""mart → published: one state for readers and the lists made from it, under one publication_id, all or nothing.
+
+Everything is written under temporary names first; then the ledger notes the publication as prepared; then names are
+given: the state, then the lists, each list's end file last. A run that finds a prepared publication finishes it first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+
+import duckdb
+import polars as pl
+
+from pipelines.errors import StoreError, UsageError
+from pipelines.ledger.publications import ListRecord, Publication, mark_published, prepare, publications
+from pipelines.list_files import list_body, prepare_list, release_list
+from pipelines.names import BatchName, parse_stem
+from pipelines.site import Site
+from pipelines.steps import WRITER
+from warehouse.publish import show_state, write_state
+from warehouse.store import open_warehouse
+
+LISTS = ("TIER",)
+
+
+@dataclass(frozen=True)
+class Published:
+    """What a publication came to. `is_new` False: nothing had changed since the last one, which still stands."""
+
+    publication: Publication
+    is_new: bool
+
+
+def publish(site: Site, *, republish: bool = False) -> Published:
+    """Publish the marts as they were built last. Raises UsageError for an earlier as-of date without `republish`."""
+    with site.lock(WRITER, wait=True):
+        with site.ledger.transaction() as connection:
+            known = publications(connection)
+        for each in known:
+            if each.state == "prepared":
+                _release(site, each)
+        last = known[-1] if known else None
+        with open_warehouse(site.home.warehouse, site.contracts) as warehouse:
+            as_of = _as_of(warehouse)
+            if last and as_of.isoformat() < last.as_of_date and not republish:
+                raise UsageError(
+                    f"as-of date {as_of} lies before that of the last publication, {last.as_of_date}; "
+                    "publish it with --republish"
+                )
+            fingerprint = _fingerprint(site, warehouse, as_of)
+            if last and last.fingerprint == fingerprint:
+                return Published(last, is_new=False)
+            made = _prepare(site, warehouse, as_of, fingerprint, known)
+        _release(site, made)
+        return Published(made, is_new=True)
+
+
+def _as_of(warehouse: duckdb.DuckDBPyConnection) -> date:
+    try:
+        row = warehouse.execute("select as_of from mart.horizon").fetchone()
+    except duckdb.CatalogException:
+        row = None
+    if row is None:
+        raise UsageError("nothing was built yet; run 'tierline build --as-of DATE' first")
+    as_of: date = row[0]
+    return as_of
+
+
+def _fingerprint(site: Site, warehouse: duckdb.DuckDBPyConnection, as_of: date) -> str:
+    """Of all that a state is made from: as-of date, bill months, policy, batches, cycles."""
+    digest = hashlib.sha256(f"{as_of}|{site.policy}".encode())
+    for query in (
+        "select stem, digest from ops.loaded_batch order by all",
+        "select * from ops.batch order by all",
+        "select * from ops.cycle order by all",
+        "select * from mart.bill_month order by all",
+    ):
+        for row in warehouse.execute(query).fetchall():
+            digest.update(repr(row).encode())
+    return digest.hexdigest()
+
+
+def _prepare(
+    site: Site, warehouse: duckdb.DuckDBPyConnection, as_of: date, fingerprint: str, known: list[Publication]
+) -> Publication:
+    at = site.now
+    publication_id = f"{as_of:%Y%m%d}-{len(known) + 1:06d}"
+    warehouse.execute(
+        "insert into ops.publication select $id, $as_of, $at, (select count(*) from ops.loaded_batch) "
+        "where not exists (from ops.publication where publication_id = $id)",
+        {"id": publication_id, "as_of": as_of, "at": at},
+    )
+    lists: list[ListRecord] = []
+    for name in LISTS:
+        rows = _rows(warehouse, name)
+        for source in site.config.sources:
+            lists.append(_prepare_list(site, name, source, as_of, rows, known))
+        warehouse.execute(f"create or replace table list.{name.lower()}_previous as from list.{name.lower()}")
+    write_state(warehouse, site.contracts, site.home.bi / "states" / publication_id)
+    made = Publication(publication_id, as_of.isoformat(), "prepared", fingerprint, tuple(lists), at, None)
+    with site.ledger.transaction() as connection:
+        prepare(connection, made)
+    return made
+
+
+def _rows(warehouse: duckdb.DuckDBPyConnection, list_name: str) -> pl.DataFrame:
+    frame = pl.from_arrow(warehouse.execute(f"from list.{list_name.lower()} order by all").to_arrow_table())
+    assert isinstance(frame, pl.DataFrame)
+    return frame
+
+
+def _prepare_list(
+    site: Site, list_name: str, source: str, as_of: date, rows: pl.DataFrame, known: Iterable[Publication]
+) -> ListRecord:
+    """Write a source's list, unless the newest one of this as-of date says the same already."""
+    mine = rows.filter(pl.col("source") == source).drop("source")
+    stem = f"{list_name}_{source}_F_{as_of:%Y%m%d}_0001_"
+    former = [each for publication in known for each in publication.lists if each.stem.startswith(stem)]
+    body_digest = hashlib.sha256(list_body(mine)).hexdigest()
+    if former and former[-1].body_digest == body_digest:
+        return former[-1]
+    version = len({each.stem for each in former})
+    if version > 99:
+        raise StoreError(f"{stem}: expected at most 100 versions of a list a day, found more")
+    name = BatchName(list_name, source, "F", f"{as_of:%Y%m%d}", "0001", f"{version:02d}")
+    prepared = prepare_list(name, mine, site.home.publish / list_name, site.now)
+    mine.write_parquet(site.home.publish / list_name / f"{name.stem}.parquet")
+    return ListRecord(name.stem, prepared.records, prepared.body_digest)
+
+
+def _release(site: Site, made: Publication) -> None:
+    show_state(site.home.bi, site.home.bi / "states" / made.publication_id)
+    for each in made.lists:
+        name = parse_stem(each.stem)
+        assert name is not None, "we name our lists by the grammar"
+        file_names = (f"{name.stem}.DAT", f"{name.stem}.CHK", f"{name.cycle_key}.END")
+        release_list(site.home.publish / name.feed, file_names)
+    with site.ledger.transaction() as connection:
+        mark_published(connection, made.publication_id, site.now)

@@ -1,0 +1,183 @@
+"""The steps of the way, each a function: commands and DAGs call these and nothing else.
+
+Each is safe to run twice, in two processes, and after a crash of itself at any point: what is due is read from the
+ledger and the warehouse, never from what a run remembers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import date
+from typing import TypeVar
+
+from pipelines.acknowledging import Acknowledged, acknowledge, due_for_acknowledgement
+from pipelines.checking import Checked, check_batch, due_for_check
+from pipelines.completeness import CycleState, CycleStatus, cycle_statuses
+from pipelines.contracts.model import Mode
+from pipelines.cycles import parse_cycle
+from pipelines.errors import TransferError
+from pipelines.ledger import offerings
+from pipelines.ledger.offerings import STANDING, Offering, State
+from pipelines.ledger.tables import offering
+from pipelines.site import Scope, Site, cycle_day, require_free_space
+from pipelines.taking import Taken, take_feed
+from pipelines.transfer.connect import connect
+from warehouse.build import BuildResult
+from warehouse.build import build as build_marts
+from warehouse.load import LoadResult, Snapshot, StandingBatch
+from warehouse.load import load as load_core
+from warehouse.ops import refresh_ops
+from warehouse.store import open_warehouse
+
+WRITER = "warehouse"  # the lock of the one process that may write the warehouse
+_NEEDED_BYTES = 256 << 20
+T = TypeVar("T")
+
+
+@dataclass
+class Fetched:
+    """What the polls of some sources came to. `errors`: sources that could not be polled, and why."""
+
+    taken: Taken = field(default_factory=Taken)
+    errors: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Loaded:
+    """What checking, loading and acknowledging came to."""
+
+    checked: Checked
+    core: LoadResult
+    acknowledged: Acknowledged
+    errors: dict[str, str]
+
+
+def fetch_source(site: Site, source: str, scope: Scope) -> Taken:
+    """remote → verified for one source: take what has arrived of its feeds. Raises TransferError."""
+    require_free_space(site.home.landing, _NEEDED_BYTES)
+    taken = Taken()
+    config = site.source(source)
+    with connect(config.with_secret()) as transport:
+        for contract in site.feeds_of(config, scope):
+            taken.add(take_feed(site, config, contract, transport, scope.cycles))
+    return taken
+
+
+def fetch(site: Site, scope: Scope) -> Fetched:
+    """remote → verified for all sources of a scope at once; one that fails does not keep the others."""
+    fetched = Fetched()
+    results = _each_source(site, scope, lambda source: fetch_source(site, source, scope))
+    for source, result in results.items():
+        if isinstance(result, TransferError):
+            fetched.errors[source] = str(result)
+        else:
+            fetched.taken.add(result)
+    return fetched
+
+
+def check(site: Site, scope: Scope, progress: Callable[[int, int], None] | None = None) -> Checked:
+    """verified → staged for all batches of a scope that wait for it."""
+    require_free_space(site.home.staged, _NEEDED_BYTES)
+    checked = Checked()
+    due = due_for_check(site, scope)
+    for done, current in enumerate(due, start=1):
+        check_batch(site, current, checked)
+        if progress:
+            progress(done, len(due))
+    return checked
+
+
+def load_staged(site: Site) -> LoadResult:
+    """staged → core: bring the warehouse to what stands in the ledger, then the ledger to what the warehouse says."""
+    require_free_space(site.home.warehouse, _NEEDED_BYTES)
+    with site.lock(WRITER, wait=True):
+        with site.ledger.transaction() as connection:
+            standing = offerings.find(connection, offering.c.state.in_(STANDING))
+        with open_warehouse(site.home.warehouse, site.contracts) as warehouse:
+            batches = [standing_batch(site, each) for each in standing]
+            result = load_core(warehouse, site.contracts, batches, _snapshots(site))
+        change = site.change("its rows are in core")
+        with site.ledger.transaction() as connection:
+            for each in offerings.find(connection, offering.c.state == State.STAGED):
+                if each.offering_id in {known.offering_id for known in standing}:
+                    offerings.move(connection, each.offering_id, State.LOADED, change)
+    return result
+
+
+def acknowledge_source(site: Site, source: str, scope: Scope) -> Acknowledged:
+    """Receipts and moves on the server for all judged batches of a source. Raises TransferError."""
+    due = due_for_acknowledgement(site, source, scope)
+    if not due:
+        return Acknowledged()
+    with connect(site.source(source).with_secret()) as transport:
+        return acknowledge(site, transport, due)
+
+
+def load(site: Site, scope: Scope, progress: Callable[[int, int], None] | None = None) -> Loaded:
+    """verified → core, and the producers' receipts."""
+    checked = check(site, scope, progress)
+    core = load_staged(site)
+    loaded = Loaded(checked, core, Acknowledged(), {})
+    results = _each_source(site, scope, lambda source: acknowledge_source(site, source, scope))
+    for source, result in results.items():
+        if isinstance(result, TransferError):
+            loaded.errors[source] = str(result)
+        else:
+            loaded.acknowledged.stems += result.stems
+            loaded.acknowledged.alarms += result.alarms
+    return loaded
+
+
+def build(site: Site, as_of: date, bill_month: str | None = None) -> BuildResult:
+    """core → mart for an as-of date; `bill_month` (YYYYMM) sets the last closed month instead of the ledger."""
+    with site.lock(WRITER, wait=True), open_warehouse(site.home.warehouse, site.contracts) as warehouse:
+        with site.ledger.transaction() as connection:
+            batches = offerings.leading(offerings.find(connection))
+        refresh_ops(warehouse, batches, statuses(site))
+        return build_marts(warehouse, site.policy, as_of, bill_month)
+
+
+def statuses(site: Site) -> list[CycleStatus]:
+    """Every cycle that was seen or is due, with its state now."""
+    with site.ledger.transaction() as connection:
+        return cycle_statuses(connection, site.config, site.contracts, site.now)
+
+
+def standing_batch(site: Site, current: Offering) -> StandingBatch:
+    """What the warehouse needs to know of a batch that stands."""
+    cycle = parse_cycle(site.contracts[current.feed].schedule.cadence, current.cycle)
+    assert cycle is not None, "a batch that stands has a sound cycle"
+    assert current.digest is not None, "a batch that stands was verified"
+    paths = site.staged_paths(current.name, cycle_day(site, current))
+    return StandingBatch(
+        current.stem, current.digest, current.feed, current.source, current.mode, current.cycle, current.seq,
+        cycle.end, paths.rows, paths.rejects,
+    )  # fmt: skip
+
+
+def _snapshots(site: Site) -> list[Snapshot]:
+    """Complete full snapshots of stateful feeds: their absences end periods."""
+    found = []
+    for status in statuses(site):
+        contract = site.contracts[status.key.feed]
+        cycle = parse_cycle(contract.schedule.cadence, status.key.cycle)
+        is_snapshot = contract.stateful and status.key.mode == Mode.FULL and status.state is CycleState.COMPLETE
+        if is_snapshot and cycle is not None:
+            found.append(Snapshot(status.key.feed, status.key.source, status.key.cycle, cycle.end))
+    return found
+
+
+def _each_source(site: Site, scope: Scope, work: Callable[[str], T]) -> dict[str, T | TransferError]:
+    """Do the work for all sources of a scope at once; a source's TransferError stands for its result."""
+
+    def guarded(source: str) -> T | TransferError:
+        try:
+            return work(source)
+        except TransferError as error:
+            return error
+
+    sources = [source for source in site.config.sources if not scope.sources or source in scope.sources]
+    with ThreadPoolExecutor(max(len(sources), 1)) as threads:
+        return dict(zip(sources, threads.map(guarded, sources), strict=True))

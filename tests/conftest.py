@@ -1,0 +1,66 @@
+"""Servers that live as long as the tests, each with a directory of its own for every test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from pipelines.transfer.base import Endpoint
+from sftp_fixtures.servers import ftp_server, ftps_server, sftp_server
+from sftp_fixtures.sshd import sshd_server
+from sftp_fixtures.vsftpd import vsftpd_server
+
+
+@contextmanager
+def drop_directory(root: Path, log: Path) -> Iterator[Endpoint]:
+    yield Endpoint("file", root=str(root))
+
+
+SERVERS: dict[str, Callable[[Path, Path], AbstractContextManager[Endpoint]]] = {
+    "asyncssh": sftp_server,
+    "sshd": sshd_server,
+    "pyftpdlib": ftp_server,
+    "pyftpdlib_tls": ftps_server,
+    "vsftpd": vsftpd_server,
+    "vsftpd_tls": partial(vsftpd_server, tls=True, require_ssl_reuse=True),
+    "directory": drop_directory,
+}
+REMOTE = [name for name in SERVERS if name != "directory"]
+
+
+@dataclass(frozen=True)
+class Site:
+    """A server as a client sees it, the directory behind its root, and what the server noted."""
+
+    endpoint: Endpoint
+    directory: Path
+    log: Path
+
+    def put(self, path: str, content: bytes = b"") -> Path:
+        file = self.directory / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+        return file
+
+
+@pytest.fixture(scope="session", params=SERVERS)
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    root = tmp_path_factory.mktemp(request.param)
+    log = root.with_name(f"{root.name}.log")
+    log.touch()
+    with SERVERS[request.param](root, log) as endpoint:
+        yield Site(endpoint, root, log)
+
+
+@pytest.fixture
+def site(server: Site, request: pytest.FixtureRequest) -> Site:
+    """A server of every kind, its root a new directory."""
+    name = f"{abs(hash(request.node.nodeid)):x}"
+    (server.directory / name).mkdir()
+    root = f"{server.endpoint.root.rstrip('/')}/{name}"
+    return Site(replace(server.endpoint, root=root), server.directory / name, server.log)

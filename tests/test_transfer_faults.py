@@ -1,0 +1,183 @@
+"""Connections that break, stall or lie: a clear error in time, and what came before is right."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import asyncssh
+import pytest
+from conftest import REMOTE, Site
+
+from pipelines.errors import TransferError
+from pipelines.transfer.base import Endpoint, Transport
+from pipelines.transfer.connect import connect
+from pipelines.transfer.sftp_files import WINDOW
+from sftp_fixtures.proxy import Trouble, proxy
+from sftp_fixtures.servers import sftp_server
+
+CONTENT = random.Random(2).randbytes(6_000_000)
+IDLE_S = 1.0
+PROTECTED = ["asyncssh", "sshd", "pyftpdlib_tls", "vsftpd_tls"]
+every_server = pytest.mark.parametrize("server", REMOTE, indirect=True)
+
+
+def impatient(endpoint: Endpoint) -> Endpoint:
+    return replace(endpoint, idle_timeout_s=IDLE_S, connect_timeout_s=IDLE_S)
+
+
+def fails_in_time(action: Callable[[], object]) -> str:
+    began = time.monotonic()
+    with pytest.raises(TransferError) as caught:
+        action()
+    assert time.monotonic() - began < 3 * IDLE_S
+    return str(caught.value)
+
+
+@every_server
+@pytest.mark.parametrize("share", [0, 0.5, 0.99])
+def test_a_cut_read_fails_and_goes_on_where_it_stopped(site: Site, share: float) -> None:
+    site.put("a.DAT", CONTENT)
+    received = bytearray()
+    with proxy(site.endpoint) as between:
+        with connect(between.endpoint) as transport:
+            assert transport.exists("a.DAT")
+            before = between.passed
+            between.arm(int(share * len(CONTENT)), Trouble.CUT)
+            message = fails_in_time(lambda: transport.read("a.DAT", received.extend))
+        assert "a.DAT" in message
+        assert CONTENT.startswith(bytes(received))
+        first = len(received)
+        with connect(between.endpoint) as transport:
+            assert transport.read("a.DAT", received.extend, first) == len(CONTENT) - first
+        assert hashlib.sha256(received).digest() == hashlib.sha256(CONTENT).digest()
+        assert between.passed - before <= 1.01 * (len(CONTENT) + WINDOW)
+
+
+@every_server
+@pytest.mark.parametrize("after", [0, 15, 300, 1_500])
+def test_a_cut_before_or_during_the_log_in(site: Site, after: int) -> None:
+    def work() -> None:
+        with connect(between.endpoint) as transport:
+            for _ in range(20):
+                transport.list("")
+
+    with proxy(impatient(site.endpoint)) as between:
+        between.arm(after, Trouble.CUT)
+        message = fails_in_time(work)
+    assert f"127.0.0.2:{site.endpoint.port}" in message
+
+
+def listing(transport: Transport) -> object:
+    return transport.list("")
+
+
+def reading(transport: Transport) -> object:
+    return transport.read("a.DAT", len)
+
+
+def writing(transport: Transport) -> object:
+    return transport.write("b.REJ", CONTENT * 3)
+
+
+def moving(transport: Transport) -> object:
+    return transport.rename("a.DAT", "backup/a.DAT")
+
+
+@every_server
+@pytest.mark.parametrize("action", [listing, reading, writing, moving])
+def test_a_server_that_stalls_is_left_after_the_idle_timeout(site: Site, action: Callable[[Transport], object]) -> None:
+    site.put("a.DAT", CONTENT)
+    with proxy(impatient(site.endpoint)) as between, connect(between.endpoint) as transport:
+        between.arm(1_000_000 if action is reading else 20, Trouble.STALL)
+        message = fails_in_time(lambda: action(transport))
+    assert f"127.0.0.2:{site.endpoint.port}" in message
+    assert (site.directory / "a.DAT").exists() or action is moving
+
+
+@every_server
+@pytest.mark.parametrize("after", [0, 1_200])
+def test_a_server_that_stalls_before_or_during_the_log_in(site: Site, after: int) -> None:
+    def work() -> None:
+        with connect(between.endpoint) as transport:
+            for _ in range(20):
+                transport.list("")
+
+    with proxy(impatient(site.endpoint)) as between:
+        between.arm(after, Trouble.STALL)
+        fails_in_time(work)
+
+
+@pytest.mark.parametrize("server", PROTECTED, indirect=True)
+def test_a_byte_that_was_changed_on_the_way_is_noticed(site: Site) -> None:
+    site.put("a.DAT", CONTENT)
+    received = bytearray()
+    with proxy(impatient(site.endpoint)) as between, connect(between.endpoint) as transport:
+        between.arm(1_000_000, Trouble.CORRUPT)
+        fails_in_time(lambda: transport.read("a.DAT", received.extend))
+    assert len(received) < len(CONTENT)
+    assert CONTENT.startswith(bytes(received))
+
+
+@pytest.mark.parametrize("server", ["pyftpdlib", "vsftpd"], indirect=True)
+def test_plain_ftp_notices_no_changed_byte_so_the_digest_must(site: Site) -> None:
+    site.put("a.DAT", CONTENT)
+    received = bytearray()
+    with proxy(site.endpoint) as between, connect(between.endpoint) as transport:
+        between.arm(1_000_000, Trouble.CORRUPT)
+        assert transport.read("a.DAT", received.extend) == len(CONTENT)
+    assert received != CONTENT
+
+
+class Meagre(asyncssh.SFTPServer):
+    """Gives less than was asked for, and knows neither sizes nor OpenSSH's rename."""
+
+    def read(self, file_obj: object, offset: int, size: int) -> bytes:
+        content = super().read(file_obj, offset, min(size, 20_000))
+        assert isinstance(content, bytes)
+        return content
+
+    def fstat(self, file_obj: object) -> asyncssh.SFTPAttrs:
+        return asyncssh.SFTPAttrs()
+
+    def posix_rename(self, oldpath: bytes, newpath: bytes) -> None:
+        raise asyncssh.SFTPOpUnsupported("no such request")
+
+
+def test_an_sftp_server_that_gives_less_than_is_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "a.DAT").write_bytes(CONTENT)
+    received = bytearray()
+    with sftp_server(tmp_path, files=Meagre) as endpoint, connect(endpoint) as transport:
+        assert transport.read("a.DAT", received.extend) == len(CONTENT)
+        assert received == CONTENT
+        with pytest.raises(TransferError, match="no such request"):
+            transport.write("b.DAT", b"1")
+
+
+def test_a_file_that_grows_is_read_to_the_end_it_had(tmp_path: Path) -> None:
+    file = tmp_path / "a.DAT"
+    file.write_bytes(CONTENT)
+    count = 0
+
+    def sink(block: bytes) -> None:
+        nonlocal count
+        count += len(block)
+        with file.open("ab") as growing:
+            growing.write(b"x" * 200_000)
+
+    with sftp_server(tmp_path) as endpoint, connect(endpoint) as transport:
+        assert transport.read("a.DAT", sink) == len(CONTENT) == count
+
+
+def test_other_sources_go_on_while_one_stalls(tmp_path: Path) -> None:
+    """A stalled connection holds nothing that another one needs."""
+    (tmp_path / "a.DAT").write_bytes(CONTENT)
+    with sftp_server(tmp_path) as endpoint, proxy(impatient(endpoint)) as between, connect(between.endpoint) as stalled:
+        between.arm(1_000_000, Trouble.STALL)
+        with connect(endpoint) as other:
+            fails_in_time(lambda: stalled.read("a.DAT", len))
+            assert other.read("a.DAT", len) == len(CONTENT)

@@ -1,0 +1,90 @@
+"""core → mart: working out every model for an as-of date, all in one transaction."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+from datetime import date
+
+import duckdb
+
+from pipelines.errors import UsageError
+from pipelines.policy import Policy
+from warehouse.models import Model, load_models
+from warehouse.policy_tables import write_policy
+
+_TIER_PREVIOUS = """
+create table if not exists list.tier_previous (
+    op varchar, service_number varchar, user_id varchar, tier varchar, reason varchar, priority bigint,
+    ivr_entry varchar, skill_group varchar, overflow_group varchar, overflow_after_s bigint, flag varchar,
+    valid_from date, source varchar
+)
+"""
+
+
+@dataclass(frozen=True)
+class BuiltModel:
+    """One table that a build made: its rows, and the seconds it took."""
+
+    name: str
+    rows: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class BuildResult:
+    """What a build was for and made; `bill_months` has the last closed month (YYYYMM) of every source that has one."""
+
+    as_of: date
+    bill_months: dict[str, str]
+    models: tuple[BuiltModel, ...]
+
+
+def build(
+    connection: duckdb.DuckDBPyConnection, policy: Policy, as_of: date, bill_month: str | None = None
+) -> BuildResult:
+    """Make the tables of `policy`, `mart` and `list` anew from core and the cycles, as they stand at the end of a day.
+
+    `as_of` is a day in Asia/Shanghai, `bill_month` (YYYYMM) the last closed month of all sources in place of what the
+    cycles say. The same core, day and policy give the same tables. Either all of them are replaced or none. Raises
+    UsageError for a bill month that is no month.
+    """
+    if bill_month is not None and not re.fullmatch(r"[12][0-9]{3}(0[1-9]|1[0-2])", bill_month):
+        raise UsageError(f"bill month {bill_month!r}: expected a month such as 202611")
+    parameters = {"as_of": as_of, "bill_month": bill_month}
+    connection.execute("begin")
+    try:
+        for schema in ("policy", "mart", "list"):
+            connection.execute(f"create schema if not exists {schema}")
+        connection.execute(_TIER_PREVIOUS)
+        write_policy(connection, policy, _sources(connection))
+        models = tuple(_make(connection, model, parameters) for model in load_models())
+        bill_months = dict(connection.execute("select source, bill_month from mart.bill_month order by 1").fetchall())
+        connection.execute("commit")
+    except BaseException:
+        connection.execute("rollback")
+        raise
+    return BuildResult(as_of, bill_months, models)
+
+
+def _make(connection: duckdb.DuckDBPyConnection, model: Model, parameters: dict[str, date | str | None]) -> BuiltModel:
+    start = time.perf_counter()
+    used = {name: value for name, value in parameters.items() if name in model.parameters}
+    connection.execute(f"create or replace table {model.name} as {model.sql}", used)
+    comment = f"{model.what} Grain: {model.grain}.".replace("'", "''")
+    connection.execute(f"comment on table {model.name} is '{comment}'")
+    rows = connection.execute(f"select count(*) from {model.name}").fetchall()[0][0]
+    return BuiltModel(model.name, rows, time.perf_counter() - start)
+
+
+def _sources(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    rows = connection.execute(
+        """
+        select source from ops.cycle
+        union select source from core.subscriber
+        union select source from core.customer
+        union select source from core.bill
+        """
+    ).fetchall()
+    return [source for (source,) in rows]

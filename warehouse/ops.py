@@ -1,0 +1,36 @@
+"""The ledger as tables, so that operators and BI can ask in SQL; refreshed with every build."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import duckdb
+import polars as pl
+
+from pipelines.completeness import CycleStatus
+from pipelines.ledger.offerings import Offering
+
+
+def refresh_ops(
+    connection: duckdb.DuckDBPyConnection, batches: Iterable[Offering], cycles: Iterable[CycleStatus]
+) -> None:
+    """Put batches (one row a stem) and cycles of the ledger into `ops.batch` and `ops.cycle`."""
+    texts = ("stem", "feed", "source", "mode", "cycle", "seq", "version", "state", "code")
+    counts = ("records", "loaded", "rejected")
+    schema: dict[str, Any] = dict.fromkeys(texts, pl.String) | dict.fromkeys(counts, pl.Int64)
+    rows = [[getattr(batch, name) for name in (*texts, *counts)] for batch in batches]
+    _fill(connection, "ops.batch", rows, schema)
+    statuses = [[*vars(status.key).values(), status.state.value] for status in cycles]
+    _fill(connection, "ops.cycle", statuses, dict.fromkeys(("feed", "source", "mode", "cycle", "state"), pl.String))
+
+
+def _fill(
+    connection: duckdb.DuckDBPyConnection, table: str, rows: Sequence[Sequence[Any]], schema: dict[str, Any]
+) -> None:
+    connection.register("incoming", pl.DataFrame(rows, schema=schema, orient="row"))
+    connection.execute("begin")
+    connection.execute(f"delete from {table}")
+    connection.execute(f"insert into {table} by name select * from incoming")
+    connection.execute("commit")
+    connection.unregister("incoming")

@@ -1,0 +1,117 @@
+"""core, mart → published: a state of the warehouse that readers open while the next one is being loaded.
+
+A state is a directory of its own below `bi/states/`; the link `bi/current` names the one at hand, so a new state
+appears at once and whole, and whoever has the old one open reads on undisturbed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import duckdb
+
+from pipelines.checks.staging import sync_directory
+from pipelines.contracts.model import Contract, Contracts
+from warehouse.store import attach
+
+CURRENT = "current"
+DATABASES = ("current.duckdb", "private.duckdb")
+SCHEMAS = ("core", "mart", "ops", "policy")
+_KEPT_STATES = 2  # the one at hand, and the one that a reader may just be opening
+# How a value of personal data is shown to whoever may not see it; NULL stays NULL.
+_MASKS = {
+    "phone": "case when length({0}) >= 8 then left({0}, 3) || '****' || right({0}, 4) else left({0}, 1) || '****' end",
+    "name": "left({0}, 1) || '*'",
+    "email": "left({0}, 1) || '***' || substr({0}, strpos({0}, '@'))",
+    "hidden": "null",
+}
+
+
+def write_state(connection: duckdb.DuckDBPyConnection, contracts: Contracts, directory: Path) -> None:
+    """Write the databases and the Parquet files of a state; the directory is new or a leftover of a broken run."""
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(mode=0o750, parents=True)
+    for name in DATABASES:
+        _write_database(connection, contracts, directory / name, is_masked=name == CURRENT + ".duckdb")
+    (directory / "private.duckdb").chmod(0o600)
+    for table in _tables(connection, "mart"):
+        target = str(directory / f"mart_{table}.parquet").replace("'", "''")
+        connection.execute(f"copy mart.{table} to '{target}' (format parquet)")
+
+
+def show_state(bi: Path, directory: Path) -> None:
+    """Let readers meet this state from now on; older ones but the last are cleared away."""
+    _point(bi / CURRENT, Path("states") / directory.name)
+    for name in DATABASES:
+        _point(bi / name, Path(CURRENT) / name)
+    sync_directory(bi)
+    states = sorted((bi / "states").iterdir(), key=lambda state: state.stat().st_mtime)
+    for state in states[:-_KEPT_STATES]:
+        if state.name != directory.name:
+            shutil.rmtree(state)
+
+
+def _point(link: Path, target: Path) -> None:
+    if link.is_symlink() and Path(os.readlink(link)) == target:
+        return
+    fresh = link.with_name(f".{link.name}.new")
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(target)
+    os.replace(fresh, link)
+
+
+def _write_database(
+    connection: duckdb.DuckDBPyConnection, contracts: Contracts, path: Path, *, is_masked: bool
+) -> None:
+    by_table = {contract.table: contract for contract in contracts.feeds}
+    attach(connection, path, "state")
+    try:
+        for schema in SCHEMAS:
+            connection.execute(f"create schema state.{schema}")
+            for table in _tables(connection, schema):
+                contract = by_table.get(table) if schema == "core" else None
+                columns = _masked(contract) if contract is not None and is_masked else ""
+                connection.execute(f"create table state.{schema}.{table} as select * {columns} from {schema}.{table}")
+        _copy_comments(connection)
+        connection.execute("checkpoint state")
+    finally:
+        connection.execute("detach state")
+
+
+def _masked(contract: Contract) -> str:
+    masks = [
+        f"{_MASKS[column.mask].format(column.name)} as {column.name}"
+        for column in contract.columns
+        if column.mask is not None
+    ]
+    return f"replace ({', '.join(masks)})" if masks else ""
+
+
+def _tables(connection: duckdb.DuckDBPyConnection, schema: str) -> list[str]:
+    """The tables of the warehouse that readers get; records of stateful feeds are for the history alone."""
+    rows = connection.execute(
+        """
+        select table_name from duckdb_tables()
+        where database_name = 'warehouse' and schema_name = $schema and not ends_with(table_name, '_record')
+        order by table_name
+        """,
+        {"schema": schema},
+    ).fetchall()
+    return [name for (name,) in rows]
+
+
+def _copy_comments(connection: duckdb.DuckDBPyConnection) -> None:
+    tables = connection.execute(
+        "select schema_name || '.' || table_name, comment from duckdb_tables() "
+        "where database_name = 'warehouse' and comment is not null and not ends_with(table_name, '_record')"
+    ).fetchall()
+    columns = connection.execute(
+        "select schema_name || '.' || table_name || '.' || column_name, comment from duckdb_columns() "
+        "where database_name = 'warehouse' and comment is not null and not ends_with(table_name, '_record')"
+    ).fetchall()
+    for kind, commented in (("table", tables), ("column", columns)):
+        for name, comment in commented:
+            text = comment.replace("'", "''")
+            connection.execute(f"comment on {kind} state.{name} is '{text}'")
