@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from zlib import crc32
 
 from pipelines.archive import keep, write_reason
 from pipelines.check_files import CheckFile, parse_check_file
@@ -18,6 +19,10 @@ from pipelines.ledger.tables import offering
 from pipelines.site import Scope, Site, quarantine_place
 
 
+# So many batches can be judged at once; which lock is a batch's follows from its stem, so no lock file is left over.
+_LOCKS = 64
+
+
 @dataclass
 class Checked:
     """Stems by what the checks said of them."""
@@ -26,7 +31,6 @@ class Checked:
     partial: list[str] = field(default_factory=list)  # of the staged ones: some rows rejected
     refused: list[str] = field(default_factory=list)
     superseded: list[str] = field(default_factory=list)
-    busy: list[str] = field(default_factory=list)  # in another process's hands
     failed: list[str] = field(default_factory=list)  # messages: these batches could not be judged
 
 
@@ -39,10 +43,7 @@ def due_for_check(site: Site, scope: Scope) -> list[Offering]:
 
 def check_batch(site: Site, current: Offering, checked: Checked) -> None:
     """Judge one verified batch: staged rows and the ledger's word, or quarantine; harmless when it was done before."""
-    with site.lock(f"check-{current.stem}") as mine:
-        if not mine:
-            checked.busy.append(current.stem)
-            return
+    with site.lock(f"check-{crc32(current.stem.encode()) % _LOCKS:02d}", wait=True):
         with site.ledger.transaction() as connection:
             current = offerings.get(connection, current.offering_id)
         if current.state is State.VERIFIED:

@@ -108,8 +108,8 @@ def load_config(home: Path, known_feeds: tuple[str, ...] | None = None) -> Confi
     sources = _named(fields["sources"], "[0-9]{3}", "a source of three digits")
     receivers = _named(fields["receivers"], "[a-z][a-z0-9_]*", "a short name") if "receivers" in fields else {}
     return Config(
-        sources={name: _source(name, item, known_feeds) for name, item in sources.items()},
-        receivers={name: _receiver(name, item, tuple(sources)) for name, item in receivers.items()},
+        sources={name: _source(home, name, item, known_feeds) for name, item in sources.items()},
+        receivers={name: _receiver(home, name, item, tuple(sources)) for name, item in receivers.items()},
         policy=_path(home, fields.get("policy"), DEFAULT_SCHEMAS / "policy" / "default.yaml"),
         contracts=_path(home, fields.get("contracts"), DEFAULT_SCHEMAS),
         ledger=fields["ledger"].text() if "ledger" in fields else None,
@@ -137,12 +137,12 @@ def _path(home: Path, item: Item | None, default: Path) -> Path:
     raise item.error("a path that exists, relative to the home directory", f'"{stated}"')
 
 
-def _source(name: str, item: Item, known_feeds: tuple[str, ...] | None) -> SourceConfig:
+def _source(home: Path, name: str, item: Item, known_feeds: tuple[str, ...] | None) -> SourceConfig:
     fields = item.fields(["url", "feeds"], _SOURCE_KEYS)
     return SourceConfig(
         source=name,
-        endpoint=_endpoint(fields),
-        secret=_secret(fields),
+        endpoint=_endpoint(fields, home),
+        secret=_secret(fields, home),
         encoding=_encoding(fields),
         since=_date(fields["since"]) if "since" in fields else None,
         feeds=fields["feeds"].texts(known_feeds),
@@ -150,27 +150,35 @@ def _source(name: str, item: Item, known_feeds: tuple[str, ...] | None) -> Sourc
     )
 
 
-def _receiver(name: str, item: Item, sources: tuple[str, ...]) -> ReceiverConfig:
+def _receiver(home: Path, name: str, item: Item, sources: tuple[str, ...]) -> ReceiverConfig:
     fields = item.fields(["url", "lists"], ["secret", *_PROOFS, "sources", "encoding"])
     return ReceiverConfig(
         receiver=name,
-        endpoint=_endpoint(fields),
-        secret=_secret(fields),
+        endpoint=_endpoint(fields, home),
+        secret=_secret(fields, home),
         lists=fields["lists"].texts(["TIER", "WARN", "CALL", "CARD", "WORK", "KPIM"]),
         sources=fields["sources"].texts(sources) if "sources" in fields else sources,
         encoding=_encoding(fields),
     )
 
 
+def _file(stated: str | None, home: Path) -> str | None:
+    """A file that the configuration names, relative to the home."""
+    return None if stated is None else str(home / stated)
+
+
 def _encoding(fields: dict[str, Item]) -> str:
     return fields["encoding"].choice(["utf-8", "gb18030"]) if "encoding" in fields else "utf-8"
 
 
-def _secret(fields: dict[str, Item]) -> SecretRef | None:
+def _secret(fields: dict[str, Item], home: Path) -> SecretRef | None:
     if "secret" not in fields:
         return None
     item = fields["secret"]
-    return SecretRef(item.text("(env|file|airflow):.+"), f"{item.file}, line {item.line}")
+    kind, _, name = item.text("(env|file|airflow):.+").partition(":")
+    if kind == "file":
+        name = str(home / name)
+    return SecretRef(f"{kind}:{name}", f"{item.file}, line {item.line}")
 
 
 def _date(item: Item) -> date:
@@ -180,7 +188,7 @@ def _date(item: Item) -> date:
         raise item.error("a day such as 2026-10-01") from None
 
 
-def _endpoint(fields: dict[str, Item]) -> Endpoint:
+def _endpoint(fields: dict[str, Item], home: Path) -> Endpoint:
     url = urlsplit(fields["url"].text())
     if url.scheme not in _PORTS:
         raise fields["url"].error("a URL that begins with sftp://, ftps://, ftp:// or file:///")
@@ -195,8 +203,8 @@ def _endpoint(fields: dict[str, Item]) -> Endpoint:
         port=url.port or _PORTS[url.scheme],
         user=unquote(url.username or ""),
         root=unquote(url.path) or "/",
-        key_file=optional["key_file"],
+        key_file=_file(optional["key_file"], home),
         host_key=optional["host_key"],
-        known_hosts=optional["known_hosts"],
-        ca_file=optional["ca_file"],
+        known_hosts=_file(optional["known_hosts"], home),
+        ca_file=_file(optional["ca_file"], home),
     )

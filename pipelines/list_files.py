@@ -35,7 +35,7 @@ class PreparedList:
 
 def list_body(rows: pl.DataFrame) -> bytes:
     """The records of a list; a text that holds the delimiter gets the full-width one, as the interface demands."""
-    texts = pl.col(pl.String).str.replace_all(DELIMITER, "｜", literal=True).str.replace_all(r"[\r\n\0]", " ")
+    texts = pl.col(pl.String).str.replace_all(DELIMITER, "｜", literal=True).str.replace_all("[\r\n\0]", " ")
     written = rows.with_columns(texts).write_csv(
         separator=DELIMITER,
         include_header=False,

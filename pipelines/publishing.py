@@ -107,7 +107,7 @@ def _prepare(
 
 
 def _rows(warehouse: duckdb.DuckDBPyConnection, list_name: str) -> pl.DataFrame:
-    frame = pl.from_arrow(warehouse.execute(f"from list.{list_name.lower()} order by all").to_arrow_table())
+    frame = pl.from_arrow(warehouse.sql(f"from list.{list_name.lower()} order by all").to_arrow_table())
     assert isinstance(frame, pl.DataFrame)
     return frame
 

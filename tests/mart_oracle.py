@@ -58,6 +58,7 @@ class Oracle:
         for row in province["core.bill"]:
             if row["is_current"]:
                 self.bills[row["user_id"], row["billing_cycle"]] = row
+        self.known_tiers: dict[tuple[str, str], str | None] = {}
         self.last_months = {source: month for source in self._sources() if (month := self.last_month(source))}
 
     def _histories(self, table: str, key: str) -> dict[str, list[Row]]:
@@ -210,6 +211,11 @@ class Oracle:
 
     def tier_of_month(self, user_id: str, month: str) -> str | None:
         """Of the month, else of the last one before in which it was open."""
+        if (user_id, month) not in self.known_tiers:
+            self.known_tiers[user_id, month] = self._tier_of_month(user_id, month)
+        return self.known_tiers[user_id, month]
+
+    def _tier_of_month(self, user_id: str, month: str) -> str | None:
         earliest = min(month_of(self.subscribers[user_id][0]["open_date"]), self._first_month(user_id))
         while not self.is_open_in(user_id, month):
             month = shift(month, -1)

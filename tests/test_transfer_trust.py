@@ -182,7 +182,7 @@ def test_a_key_with_a_passphrase(tmp_path: Path) -> None:
     with sshd_server(tmp_path) as endpoint:
         key_file = tmp_path / "key"
         key = asyncssh.read_private_key(str(endpoint.key_file))
-        key.write_private_key(str(key_file), passphrase="p4ss")
+        key.write_private_key(str(key_file), passphrase="p4ss", rounds=60)
         locked = replace(endpoint, key_file=str(key_file))
         connect(replace(locked, secret="p4ss")).close()
         connect(replace(endpoint, secret="of no use here")).close()

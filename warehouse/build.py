@@ -9,7 +9,7 @@ from datetime import date
 
 import duckdb
 
-from pipelines.errors import UsageError
+from pipelines.errors import StoreError, UsageError
 from pipelines.policy import Policy
 from warehouse.models import Model, load_models
 from warehouse.policy_tables import write_policy
@@ -48,7 +48,7 @@ def build(
 
     `as_of` is a day in Asia/Shanghai, `bill_month` (YYYYMM) the last closed month of all sources in place of what the
     cycles say. The same core, day and policy give the same tables. Either all of them are replaced or none. Raises
-    UsageError for a bill month that is no month.
+    UsageError for a bill month that is no month, StoreError naming a model that cannot be made.
     """
     if bill_month is not None and not re.fullmatch(r"[12][0-9]{3}(0[1-9]|1[0-2])", bill_month):
         raise UsageError(f"bill month {bill_month!r}: expected a month such as 202611")
@@ -71,7 +71,10 @@ def build(
 def _make(connection: duckdb.DuckDBPyConnection, model: Model, parameters: dict[str, date | str | None]) -> BuiltModel:
     start = time.perf_counter()
     used = {name: value for name, value in parameters.items() if name in model.parameters}
-    connection.execute(f"create or replace table {model.name} as {model.sql}", used)
+    try:
+        connection.execute(f"create or replace table {model.name} as {model.sql}", used)
+    except duckdb.Error as error:
+        raise StoreError(f"model {model.name}: {error}") from error
     comment = f"{model.what} Grain: {model.grain}.".replace("'", "''")
     connection.execute(f"comment on table {model.name} is '{comment}'")
     rows = connection.execute(f"select count(*) from {model.name}").fetchall()[0][0]

@@ -103,15 +103,17 @@ def _tables(connection: duckdb.DuckDBPyConnection, schema: str) -> list[str]:
 
 
 def _copy_comments(connection: duckdb.DuckDBPyConnection) -> None:
-    tables = connection.execute(
-        "select schema_name || '.' || table_name, comment from duckdb_tables() "
-        "where database_name = 'warehouse' and comment is not null and not ends_with(table_name, '_record')"
+    """What contracts and models say of tables and columns, for readers too."""
+    commented = connection.execute(
+        """
+        select 'table', schema_name, table_name, comment from duckdb_tables()
+        where database_name = 'warehouse' and comment is not null
+        union all
+        select 'column', schema_name, table_name || '.' || column_name, comment from duckdb_columns()
+        where database_name = 'warehouse' and comment is not null
+        """
     ).fetchall()
-    columns = connection.execute(
-        "select schema_name || '.' || table_name || '.' || column_name, comment from duckdb_columns() "
-        "where database_name = 'warehouse' and comment is not null and not ends_with(table_name, '_record')"
-    ).fetchall()
-    for kind, commented in (("table", tables), ("column", columns)):
-        for name, comment in commented:
+    for kind, schema, name, comment in commented:
+        if schema in SCHEMAS:
             text = comment.replace("'", "''")
-            connection.execute(f"comment on {kind} state.{name} is '{text}'")
+            connection.execute(f"comment on {kind} state.{schema}.{name} is '{text}'")

@@ -16,7 +16,7 @@ from pipelines.transfer.ftp_login import open_ftp, raw
 from pipelines.transfer.paths import (
     failure,
     failure_of,
-    is_listed,
+    is_own,
     missing,
     name_of,
     parent,
@@ -44,7 +44,7 @@ class FtpTransport(Transport):
 
     def list(self, directory: str) -> builtins.list[RemoteFile]:
         try:
-            return [file for file in self._entries(directory) if is_listed(file)]
+            return [file for file in self._entries(directory) if is_own(file.name)]
         except RemoteMissingError:
             return []
 
@@ -96,7 +96,7 @@ class FtpTransport(Transport):
         except RemoteMissingError:
             return False
         except _NotOfferedError:
-            return any(file.is_regular and path.endswith(f"/{file.name}") for file in self.list(parent(path)))
+            return any(file.is_regular and file.name == path.rpartition("/")[2] for file in self.list(parent(path)))
 
     def close(self) -> None:
         self._ftp.close()
@@ -153,13 +153,15 @@ class FtpTransport(Transport):
 
     def _named(self, directory: str) -> builtins.list[RemoteFile]:
         """The entries of a server whose listings have a form of their own: names alone, then each one's size."""
-        names = [name_of(line).rpartition("/")[2] for line in lines_of(self._listing("NLST", directory))]
         files = []
-        for name in names:
-            try:
-                files.append(RemoteFile(name, self._size(f"{directory}/{name}"), is_regular=True))
-            except RemoteMissingError:
-                files.append(RemoteFile(name, None, is_regular=False))
+        for line in lines_of(self._listing("NLST", directory)):
+            name = name_of(line).rpartition("/")[2]
+            if is_own(name):
+                try:
+                    size = self._size(f"{directory}/{name}".lstrip("/"))
+                    files.append(RemoteFile(name, size, is_regular=True))
+                except RemoteMissingError:  # as servers say of the size of a directory
+                    files.append(RemoteFile(name, None, is_regular=False))
         return files
 
     def _size(self, path: str) -> int | None:

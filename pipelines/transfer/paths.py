@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 from pipelines.errors import TransferError
-from pipelines.transfer.base import Endpoint, RemoteFile, RemoteMissingError, TargetExistsError
+from pipelines.transfer.base import Endpoint, RemoteMissingError, TargetExistsError
 
 _Error = TypeVar("_Error", bound=TransferError)
 
@@ -39,9 +39,9 @@ def wire(path: str) -> bytes:
     return path.encode("utf-8", "surrogateescape")
 
 
-def is_listed(entry: RemoteFile) -> bool:
-    """Whether an entry is one of the directory's own, not the directory itself or the one above it."""
-    return entry.name not in {"", ".", ".."}
+def is_own(name: str) -> bool:
+    """Whether a listed name is one of the directory's own, not the directory itself or the one above it."""
+    return name not in {"", ".", ".."}
 
 
 def failure(endpoint: Endpoint, path: str, cause: object, advice: str) -> TransferError:

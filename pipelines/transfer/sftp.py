@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager
 
 from pipelines.transfer import sftp_files as files
 from pipelines.transfer.base import Endpoint, RemoteFile, RemoteMissingError, Sink, Transport
-from pipelines.transfer.paths import failure, is_listed, missing, name_of, parent, remote_path, target_exists, wire
+from pipelines.transfer.paths import failure, is_own, missing, name_of, parent, remote_path, target_exists, wire
 from pipelines.transfer.sftp_session import Kind, SessionError, SftpSession, StatusError, string
 from pipelines.transfer.ssh import close_ssh, open_channel, open_ssh
 
@@ -39,7 +39,7 @@ class SftpTransport(Transport):
                 found = [RemoteFile(name_of(e.name), e.size, e.is_regular) for e in files.entries(*self._at(directory))]
         except RemoteMissingError:
             return []
-        return [file for file in found if is_listed(file)]
+        return [file for file in found if is_own(file.name)]
 
     def read(self, path: str, sink: Sink, offset: int = 0) -> int:
         count = 0

@@ -4,8 +4,11 @@
 -- reads: core.customer, mart.horizon
 -- rule: the state at D is the period that begins before E and does not end before it
 
-select core.customer.* exclude (valid_to, is_current)
-from core.customer
-cross join mart.horizon
-where core.customer.valid_from < mart.horizon.end_at
-    and (core.customer.valid_to is null or core.customer.valid_to >= mart.horizon.end_at)
+select
+    c.customer_id, c.source, c.op_time, c.customer_type, c.customer_name, c.id_type, c.id_number, c.gender, c.birth_date,
+    c.contact_phone, c.email, c.address, c.postcode, c.industry, c.manager_id, c.credit_class, c.blacklisted,
+    c.marketing_consent, c.created_date, c.valid_from, c.batch_stem, c.line
+from core.customer as c
+cross join mart.horizon as h
+where c.valid_from < h.end_at
+    and (c.valid_to is null or c.valid_to >= h.end_at)

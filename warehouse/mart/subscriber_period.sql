@@ -32,7 +32,7 @@ before_first as (
         and (open_date < cast(valid_from as date) or (status = '9' and open_date = cast(valid_from as date)))
 ),
 
-both as (
+every_period as (
     select
         user_id, source, customer_id, product, member_level, status, open_date, close_date, valid_from, valid_to,
         false as is_before_first
@@ -46,4 +46,4 @@ select
     *,
     cast(valid_from as date) as from_date,
     cast(valid_to as date) as to_date
-from both
+from every_period

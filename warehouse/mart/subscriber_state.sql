@@ -1,11 +1,14 @@
 -- mart.subscriber_state: the state of every subscriber at the as-of date.
--- grain: one row per subscriber that has a state then, closed ones too
+-- grain: one row per subscriber that has a state then, closed ones too; an end that comes later is not known yet
 -- key: user_id
 -- reads: core.subscriber, mart.horizon
 -- rule: the state at D is the period that begins before E and does not end before it
 
-select core.subscriber.* exclude (valid_to, is_current)
-from core.subscriber
-cross join mart.horizon
-where core.subscriber.valid_from < mart.horizon.end_at
-    and (core.subscriber.valid_to is null or core.subscriber.valid_to >= mart.horizon.end_at)
+select
+    s.user_id, s.source, s.op_time, s.customer_id, s.account_id, s.service_number, s.product, s.plan_code, s.pay_mode,
+    s.status, s.status_time, s.open_date, s.close_date, s.area_code, s.dealer_id, s.credit_limit_fen, s.balance_fen,
+    s.balance_expiry, s.contract_end, s.member_level, s.valid_from, s.batch_stem, s.line
+from core.subscriber as s
+cross join mart.horizon as h
+where s.valid_from < h.end_at
+    and (s.valid_to is null or s.valid_to >= h.end_at)

@@ -1,0 +1,59 @@
+"""The command line: which commands there are, and how errors become messages and exit statuses."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipelines.cli import demo, doctor, show, work
+from pipelines.cli.output import Exit, complain
+from pipelines.errors import TierlineError
+
+app = typer.Typer(
+    name="tierline",
+    help="A file-fed customer warehouse for telecom customer service.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+@app.callback()
+def options(
+    home: Annotated[
+        Path | None, typer.Option("--home", help="Home directory; else TIERLINE_HOME, else ./home.")
+    ] = None,
+) -> None:
+    """Options before the command."""
+
+
+app.command()(demo.demo)
+app.command()(doctor.doctor)
+app.command()(work.run)
+app.command()(work.fetch)
+app.command()(work.load)
+app.command()(work.build)
+app.command()(work.publish)
+app.command()(show.batches)
+app.command()(show.cycles)
+app.command()(show.query)
+app.add_typer(show.batch_app, name="batch")
+app.add_typer(show.feeds_app, name="feeds")
+
+
+def main() -> None:
+    """Entry point of the command `tierline`."""
+    os.umask(0o027)  # what we write holds personal data: nobody but owner and group reads it
+    try:
+        app()
+    except TierlineError as error:
+        complain(f"tierline: {error}")
+        sys.exit(error.exit_status)
+    except KeyboardInterrupt:
+        complain("tierline: interrupted; run it again, it goes on where it was")
+        sys.exit(Exit.FAILED)

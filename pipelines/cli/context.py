@@ -1,0 +1,56 @@
+"""What every command needs first: the site of the home directory, and options that many share."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipelines.config import load_config
+from pipelines.contracts.load import DEFAULT_SCHEMAS, load_contracts
+from pipelines.contracts.model import Contracts
+from pipelines.errors import UsageError
+from pipelines.policy import load_policy
+from pipelines.site import Home, Scope, Site
+
+JsonOption = Annotated[bool, typer.Option("--json", help="JSON for programs instead of a table.")]
+SourceOption = Annotated[list[str] | None, typer.Option("--source", help="Only this source, such as 110; repeatable.")]
+FeedOption = Annotated[list[str] | None, typer.Option("--feed", help="Only this feed, such as PAYM; repeatable.")]
+CycleOption = Annotated[list[str] | None, typer.Option("--cycle", help="Only this cycle, such as 2026112210.")]
+
+
+def home_path(context: typer.Context) -> Path:
+    """The home directory of a command: `--home`, else TIERLINE_HOME, else `./home`."""
+    stated: Path | None = context.find_root().params.get("home")
+    return stated or Path(os.environ.get("TIERLINE_HOME", "home"))
+
+
+def open_site(home: Path) -> Site:
+    """Everything that is agreed for a home, checked. Raises ConfigurationError."""
+    config = load_config(home)
+    contracts = load_contracts(config.contracts)
+    config = load_config(home, contracts.feed_names)
+    place = Home(home.resolve())
+    place.make()
+    return Site(place, config, contracts, load_policy(config.policy), f"{getpass.getuser()} (tierline)")
+
+
+def open_contracts(home: Path) -> Contracts:
+    """The contracts of a home, or those that ship with the project where there is no configuration yet."""
+    if (home / "tierline.yaml").exists():
+        return load_contracts(load_config(home).contracts)
+    return load_contracts(DEFAULT_SCHEMAS)
+
+
+def scope_of(site: Site, source: list[str] | None, feed: list[str] | None, cycle: list[str] | None) -> Scope:
+    """The scope that options name. Raises UsageError for a source or feed that does not exist."""
+    for name in source or []:
+        if name not in site.config.sources:
+            raise UsageError(f"--source {name}: expected one of {', '.join(site.config.sources)}")
+    for name in feed or []:
+        if name not in site.contracts:
+            raise UsageError(f"--feed {name}: expected one of {', '.join(site.contracts.feed_names)}")
+    return Scope(tuple(source or ()), tuple(feed or ()), tuple(cycle or ()))

@@ -1,0 +1,134 @@
+"""The command doctor: whether everything that a run needs is as it must be, a line each, with what to do."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import zoneinfo
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import typer
+
+from pipelines.cli.context import JsonOption, home_path, open_site
+from pipelines.cli.output import Exit, show_rows
+from pipelines.config import SourceConfig
+from pipelines.errors import TierlineError
+from pipelines.site import DIRECTORIES, Site
+from pipelines.transfer.connect import connect
+from warehouse.store import FILE_NAME, open_warehouse
+
+_LOW_DISK_BYTES = 2 << 30
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at: `state` ok, warning or failed, and what to do where it is not ok."""
+
+    what: str
+    state: str
+    found: str
+    to_do: str = ""
+
+
+def doctor(context: typer.Context, as_json: JsonOption = False) -> None:
+    """Check configuration, connections, host keys, directories and rights, disk, clock, ledger and warehouse.
+
+    Example: tierline doctor
+    """
+    findings = list(examine(home_path(context)))
+    columns = ["what", "state", "found", "to_do"]
+    show_rows(columns, [[getattr(each, name) for name in columns] for each in findings], as_json=as_json)
+    if any(each.state == "failed" for each in findings):
+        raise typer.Exit(Exit.FAILED)
+
+
+def examine(home: Path) -> Iterator[Finding]:
+    """Look at everything; what cannot be looked at without what failed before is left out."""
+    try:
+        site = open_site(home)
+    except (TierlineError, OSError) as error:
+        yield Finding("configuration", "failed", str(error), "mend tierline.yaml, contracts or policy as it says")
+        return
+    yield Finding("configuration", "ok", f"{len(site.config.sources)} sources, {len(site.contracts.feeds)} contracts")
+    yield _attempt(
+        "directories", lambda: _directories(site), "give the user that runs tierline the right to write there"
+    )
+    yield _disk(site)
+    yield _clock()
+    yield _attempt("ledger", lambda: _ledger(site), "check the path or URL of the ledger")
+    yield _attempt("warehouse", lambda: _warehouse(site), "end the process that holds it, or check its rights")
+    yield _attempt("published state", lambda: _published(site), "publish again: tierline publish")
+    for source in site.config.sources.values():
+        yield from _source(site, source)
+
+
+def _attempt(what: str, look: Callable[[], str], to_do: str) -> Finding:
+    try:
+        return Finding(what, "ok", look())
+    except (TierlineError, OSError, duckdb.Error) as error:
+        return Finding(what, "failed", str(error).splitlines()[0], to_do)
+
+
+def _directories(site: Site) -> str:
+    for name in DIRECTORIES:
+        directory = getattr(site.home, name)
+        probe = directory / ".doctor"
+        probe.write_bytes(b"")
+        probe.unlink()
+    return f"{len(DIRECTORIES)} directories below {site.home.root}, all writable"
+
+
+def _disk(site: Site) -> Finding:
+    free = shutil.disk_usage(site.home.root).free
+    state = "ok" if free > _LOW_DISK_BYTES else "warning"
+    return Finding("disk", state, f"{free >> 30} GiB free", "" if state == "ok" else "free space before the next load")
+
+
+def _clock() -> Finding:
+    if "TIERLINE_NOW" in os.environ:
+        return Finding("clock", "warning", "TIERLINE_NOW sets the time", "unset it outside rehearsals")
+    try:
+        zoneinfo.ZoneInfo("Asia/Shanghai")
+    except zoneinfo.ZoneInfoNotFoundError as error:
+        return Finding("clock", "failed", str(error), "install the package tzdata")
+    return Finding("clock", "ok", "Asia/Shanghai known")
+
+
+def _ledger(site: Site) -> str:
+    with site.ledger.transaction() as connection:
+        return f"{connection.dialect.name}, can be written"
+
+
+def _warehouse(site: Site) -> str:
+    if not (site.home.warehouse / FILE_NAME).exists():
+        return "none yet; the first load makes it"
+    with open_warehouse(site.home.warehouse, site.contracts) as warehouse:
+        (count,) = warehouse.execute("select count(*) from ops.loaded_batch").fetchall()[0]
+    return f"opens; {count} batches loaded"
+
+
+def _published(site: Site) -> str:
+    path = site.home.bi / "current.duckdb"
+    if not path.exists():
+        return "none yet; the first publication makes it"
+    with duckdb.connect(str(path), read_only=True) as connection:
+        row = connection.execute("select max_by(publication_id, published_at) from ops.publication").fetchall()
+    return f"opens; publication {row[0][0]}"
+
+
+def _source(site: Site, source: SourceConfig) -> Iterator[Finding]:
+    what = f"source {source.source}"
+    try:
+        with connect(source.with_secret()) as transport:
+            directories = [f"outgoing/{feed}" for feed in source.feeds]
+            entries = sum(len(transport.list(directory)) for directory in directories)
+            transport.write("receipt/.doctor", b"")
+    except TierlineError as error:
+        yield Finding(what, "failed", str(error), "check url, secret and host_key of this source, and its server")
+        return
+    yield Finding(what, "ok", f"connected; {entries} entries in {len(directories)} directories; may write receipts")
+    if source.endpoint.scheme == "ftp":
+        yield Finding(what, "warning", "plain FTP sends passwords and data readable", "use sftp or ftps")

@@ -1,0 +1,89 @@
+"""How commands speak: tables or JSON, progress bars on a terminal and plain lines elsewhere, exit statuses."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from enum import IntEnum
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+console = Console(highlight=False, soft_wrap=True)
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+class Exit(IntEnum):
+    """Exit statuses of every command."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    REFUSED = 3  # done, but something was refused or rejected
+    LATE = 4  # done, but a cycle is late or missing
+
+
+def show_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, as_json: bool, title: str = "") -> None:
+    """Rows as a table for people, or as a JSON list of objects for programs."""
+    if as_json:
+        say_json([dict(zip(columns, row, strict=True)) for row in rows])
+        return
+    table = Table(title=title or None, title_justify="left", header_style="bold", pad_edge=False, box=None)
+    for column in columns:
+        is_number = bool(rows) and all(isinstance(row[columns.index(column)], int | float | None) for row in rows)
+        table.add_column(column, justify="right" if is_number else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row))
+    console.print(table)
+
+
+def say_json(value: Any) -> None:
+    """A value as JSON on standard output; times in ISO form."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, default=str) + "\n")
+
+
+def say(message: str) -> None:
+    """A line for whoever reads along."""
+    console.print(message, markup=False)
+
+
+def complain(message: str) -> None:
+    """A line on standard error."""
+    errors.print(message, markup=False)
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Yield a function to be told (done, total): a bar on a terminal, a line at each tenth elsewhere."""
+    if not console.is_terminal:
+        yield _plain_progress(what)
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _plain_progress(what: str) -> Callable[[int, int], None]:
+    said = -1
+
+    def tell(done: int, total: int) -> None:
+        nonlocal said
+        tenth = done * 10 // max(total, 1)
+        if tenth > said and total >= 10:
+            said = tenth
+            say(f"{what}: {done} of {total}")
+
+    return tell
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.4f}".rstrip("0").rstrip(".")
+    return str(value)

@@ -1,0 +1,232 @@
+"""Commands that only look: batches, cycles, feeds, query."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import duckdb
+import typer
+
+from pipelines import steps
+from pipelines.acknowledging import backup_path, kept_rejects
+from pipelines.checks.staging import read_rejects
+from pipelines.cli.context import (
+    CycleOption,
+    FeedOption,
+    JsonOption,
+    SourceOption,
+    home_path,
+    open_contracts,
+    open_site,
+    scope_of,
+)
+from pipelines.cli.output import Exit, complain, say, say_json, show_rows
+from pipelines.completeness import CycleState
+from pipelines.contracts.model import Contract
+from pipelines.errors import UsageError
+from pipelines.ledger import offerings
+from pipelines.ledger.left_files import all_left
+from pipelines.ledger.offerings import Offering, State
+from pipelines.ledger.tables import offering
+from pipelines.site import Site
+
+batch_app = typer.Typer(help="One batch: its story, its rejected rows.", no_args_is_help=True)
+feeds_app = typer.Typer(help="Feeds and their contracts.", invoke_without_command=True)
+_LIMIT = 1000
+
+
+def batches(
+    context: typer.Context,
+    state: Annotated[
+        list[State] | None, typer.Option("--state", help="Only batches in this state; repeatable.")
+    ] = None,
+    source: SourceOption = None,
+    feed: FeedOption = None,
+    cycle: CycleOption = None,
+    left: Annotated[bool, typer.Option("--left", help="Files left on the servers instead, and why.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """The ledger: every batch that was offered, with its state and counts.
+
+    Example: tierline batches --state refused --feed PAYM
+    """
+    site = open_site(home_path(context))
+    scope = scope_of(site, source, feed, cycle)
+    with site.ledger.transaction() as connection:
+        found = offerings.leading(offerings.find(connection))
+        left_files = all_left(connection)
+    if left:
+        columns = ["source", "directory", "file_name", "code", "reason", "first_seen_at"]
+        show_rows(columns, [[row[name] for name in columns] for row in left_files], as_json=as_json)
+        return
+    columns = ["stem", "state", "code", "records", "loaded", "rejected", "taken_at", "reason"]
+    rows = [
+        [getattr(each, name) for name in columns]
+        for each in found
+        if (not state or each.state in state) and scope.has(each.source, each.feed, each.cycle)
+    ]
+    show_rows(columns, rows, as_json=as_json)
+
+
+@batch_app.command("show")
+def batch_show(context: typer.Context, stem: str, as_json: JsonOption = False) -> None:
+    """One batch: its states with time, cause and actor; counts, digest, copies.
+
+    Example: tierline batch show PAYM_110_I_2026112210_0001_00
+    """
+    site = open_site(home_path(context))
+    offered = _offerings(site, stem)
+    with site.ledger.transaction() as connection:
+        story = offerings.history(connection, [each.offering_id for each in offered])
+    described = [
+        _described(site, each) | {"states": [event for event in story if event["offering_id"] == each.offering_id]}
+        for each in offered
+    ]
+    if as_json:
+        say_json(described)
+        return
+    for number, each in enumerate(described, start=1):
+        say(f"{stem}, offering {number} of {len(described)}")
+        states = each.pop("states")
+        for name, value in each.items():
+            say(f"  {name:<17} {'' if value is None else value}")
+        for event in states:
+            say(f"  {event['at']}  {event['state']:<11} {event['cause']}  [{event['actor']}]")
+
+
+@batch_app.command("rejects")
+def batch_rejects(
+    context: typer.Context,
+    stem: str,
+    out: Annotated[
+        typer.FileBinaryWrite | None, typer.Option("--out", help="Write them to a file, byte for byte.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """The rejected rows of a batch: line, codes, columns, record. They hold personal data as it came.
+
+    Example: tierline batch rejects PAYM_110_I_2026112210_0001_00 --out rejects.txt
+    """
+    site = open_site(home_path(context))
+    current = _offerings(site, stem)[-1]
+    if not current.rejected:
+        say_json([]) if as_json else say(f"{stem}: no rejected rows ({current.state})")
+        return
+    encoding = site.source(current.source).encoding if current.source in site.config.sources else "utf-8"
+    rows = list(read_rejects(kept_rejects(site, current)))
+    if out is not None:
+        for row in rows:
+            out.write(f"{row['line']}|{row['codes']}|{row['columns']}|".encode() + row["record"] + b"\n")
+        say(f"{stem}: {len(rows)} rejected rows written")
+        return
+    columns = ["line", "codes", "columns", "record"]
+    shown = [
+        [row["line"], row["codes"], row["columns"], row["record"].decode(encoding, "backslashreplace")] for row in rows
+    ]
+    show_rows(columns, shown, as_json=as_json)
+
+
+def cycles(
+    context: typer.Context,
+    state: Annotated[list[CycleState] | None, typer.Option("--state", help="Only cycles in this state.")] = None,
+    source: SourceOption = None,
+    feed: FeedOption = None,
+    cycle: CycleOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Completeness by feed, source and cycle, with gaps and when each was expected.
+
+    Example: tierline cycles --state late --state missing
+    """
+    site = open_site(home_path(context))
+    scope = scope_of(site, source, feed, cycle)
+    columns = ["feed", "source", "mode", "cycle", "state", "files", "accepted", "expected_at", "gaps", "reason"]
+    rows = [
+        [*vars(each.key).values(), each.state.value, each.files, each.accepted, each.expected_at,
+         " ".join(each.gaps), each.reason]
+        for each in steps.statuses(site)
+        if (not state or each.state in state) and scope.has(each.key.source, each.key.feed, each.key.cycle)
+    ]  # fmt: skip
+    show_rows(columns, rows, as_json=as_json)
+
+
+@feeds_app.callback()
+def feeds(context: typer.Context, as_json: JsonOption = False) -> None:
+    """The contracts, checked, as a table.
+
+    Example: tierline feeds
+    """
+    if context.invoked_subcommand is not None:
+        return
+    contracts = open_contracts(home_path(context))
+    columns = ["feed", "title", "cadence", "modes", "key", "columns", "control", "rejects", "table"]
+    rows = [
+        [c.feed, f"{c.title_en} {c.title_zh}", c.schedule.cadence.value, "".join(c.modes), ", ".join(c.key),
+         len(c.columns), c.control_column, f"{c.rejects.rows} rows or {c.rejects.share:.1%}", f"core.{c.table}"]
+        for c in contracts.feeds
+    ]  # fmt: skip
+    show_rows(columns, rows, as_json=as_json)
+
+
+@feeds_app.command("show")
+def feeds_show(context: typer.Context, feed: str, as_json: JsonOption = False) -> None:
+    """One contract: its columns, rules and codes.
+
+    Example: tierline feeds show PAYM
+    """
+    contracts = open_contracts(home_path(context))
+    if feed not in contracts:
+        raise UsageError(f"feed {feed}: expected one of {', '.join(contracts.feed_names)}")
+    contract: Contract = contracts[feed]
+    columns = ["column", "type", "required", "personal", "title", "codes", "rules"]
+    rows = [
+        [column.name, column.type.value, column.required, column.personal, f"{column.title_en} {column.title_zh}",
+         " ".join(column.codes), "; ".join(rule.description for rule in column.rules)]
+        for column in contract.columns
+    ]  # fmt: skip
+    show_rows(columns, rows, as_json=as_json, title=f"{feed} {contract.title_en} {contract.title_zh}")
+
+
+def query(
+    context: typer.Context,
+    sql: Annotated[str, typer.Argument(help="One SQL query.")],
+    as_json: JsonOption = False,
+    limit: Annotated[int, typer.Option("--limit", help="Most rows to show.")] = _LIMIT,
+) -> None:
+    """Ask the published state, read-only; personal data is masked there.
+
+    Example: tierline query "select tier, count(*) from mart.tier group by tier"
+    """
+    path = home_path(context) / "bi" / "current.duckdb"
+    if not path.exists():
+        raise UsageError(f"{path}: nothing is published yet; run 'tierline run' first")
+    try:
+        with duckdb.connect(str(path), read_only=True) as connection:
+            result = connection.execute(sql)
+            columns = [each[0] for each in result.description or []]
+            rows: list[Any] = result.fetchmany(limit + 1)
+    except duckdb.Error as error:
+        raise UsageError(f"query: {error}") from error
+    show_rows(columns, rows[:limit], as_json=as_json)
+    if len(rows) > limit:
+        complain(f"only the first {limit} rows are shown; --limit shows more")
+        raise typer.Exit(Exit.DONE)
+
+
+def _offerings(site: Site, stem: str) -> list[Offering]:
+    with site.ledger.transaction() as connection:
+        found = offerings.find(connection, offering.c.stem == stem)
+    if not found:
+        raise UsageError(f"batch {stem}: the ledger knows no such stem; 'tierline batches' lists those it knows")
+    return found
+
+
+def _described(site: Site, each: Offering) -> dict[str, Any]:
+    names = (
+        "state", "code", "reason", "bytes", "digest", "records", "loaded", "rejected", "control_total",
+        "control_loaded", "control_rejected", "taken_at", "judged_at", "acknowledged_at",
+    )  # fmt: skip
+    described = {name: getattr(each, name) for name in names}
+    described["kept in"] = each.kept_in
+    described["on the server"] = backup_path(site, each) if each.acknowledged_at else f"outgoing/{each.feed}/"
+    return described

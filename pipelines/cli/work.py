@@ -1,0 +1,168 @@
+"""Commands that do something: run, and its steps fetch, load, build, publish."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Annotated
+
+import typer
+
+from pipelines import publishing, steps
+from pipelines.cli.context import CycleOption, FeedOption, SourceOption, home_path, open_site, scope_of
+from pipelines.cli.output import Exit, complain, progress, say
+from pipelines.completeness import CycleState
+from pipelines.errors import UsageError
+from pipelines.site import Scope, Site
+from pipelines.steps import Fetched, Loaded
+
+AsOfOption = Annotated[str | None, typer.Option("--as-of", help="The day to compute for; default: yesterday.")]
+MonthOption = Annotated[
+    str | None, typer.Option("--bill-month", help="Last closed month YYYYMM, instead of the ledger's.")
+]
+RepublishOption = Annotated[bool, typer.Option("--republish", help="Allow an as-of date before the last one.")]
+
+
+def run(
+    context: typer.Context,
+    as_of: AsOfOption = None,
+    bill_month: MonthOption = None,
+    source: SourceOption = None,
+    feed: FeedOption = None,
+    cycle: CycleOption = None,
+    republish: RepublishOption = False,
+) -> None:
+    """Fetch, load, build and publish all that is due.
+
+    Example: tierline run --as-of 2026-11-21
+    """
+    site = open_site(home_path(context))
+    day = _day(site, as_of)
+    scope = scope_of(site, source, feed, cycle)
+    status = max(_fetch(site, scope), _load(site, scope), key=_weight)
+    _build(site, day, bill_month)
+    _publish(site, republish)
+    if site.config.receivers:
+        complain("receivers are configured, but delivery is not part of this release; lists stand in publish/")
+    status = max(status, _cycles(site, scope), key=_weight)
+    raise typer.Exit(status)
+
+
+def fetch(
+    context: typer.Context, source: SourceOption = None, feed: FeedOption = None, cycle: CycleOption = None
+) -> None:
+    """Take what has arrived on the sources' servers into the archive.
+
+    Example: tierline fetch --source 110 --feed PAYM
+    """
+    site = open_site(home_path(context))
+    raise typer.Exit(_fetch(site, scope_of(site, source, feed, cycle)))
+
+
+def load(
+    context: typer.Context, source: SourceOption = None, feed: FeedOption = None, cycle: CycleOption = None
+) -> None:
+    """Check archived batches, load them into core, and send receipts.
+
+    Example: tierline load --feed PAYM --cycle 2026112210
+    """
+    site = open_site(home_path(context))
+    raise typer.Exit(_load(site, scope_of(site, source, feed, cycle)))
+
+
+def build(context: typer.Context, as_of: AsOfOption = None, bill_month: MonthOption = None) -> None:
+    """Work out marts and lists for an as-of date.
+
+    Example: tierline build --as-of 2026-11-21
+    """
+    site = open_site(home_path(context))
+    _build(site, _day(site, as_of), bill_month)
+
+
+def publish(context: typer.Context, republish: RepublishOption = False) -> None:
+    """Publish the marts as they were built last, and the lists made from them.
+
+    Example: tierline publish
+    """
+    _publish(open_site(home_path(context)), republish)
+
+
+def _day(site: Site, as_of: str | None) -> date:
+    if as_of is None:
+        return (site.now - timedelta(days=1)).date()
+    try:
+        return date.fromisoformat(as_of)
+    except ValueError:
+        raise UsageError(f"--as-of {as_of}: expected a day such as 2026-11-21") from None
+
+
+def _fetch(site: Site, scope: Scope) -> Exit:
+    fetched: Fetched = steps.fetch(site, scope)
+    taken = fetched.taken
+    say(
+        f"fetch: {len(taken.verified)} batches taken, {len(taken.refused)} refused, "
+        f"{len(taken.duplicates)} duplicates, {len(taken.ends)} end files, {len(taken.left)} files left"
+    )
+    for stem in taken.refused:
+        say(f"  refused: {stem}; why: tierline batch show {stem}")
+    for name in taken.left:
+        say(f"  left: {name!a}; why: tierline batches --left")
+    if taken.busy:
+        say("  another process is fetching some of these feeds right now; it takes what it finds")
+    return _errors(fetched.errors) or (Exit.REFUSED if taken.refused else Exit.DONE)
+
+
+def _load(site: Site, scope: Scope) -> Exit:
+    with progress("load: checking batches") as tell:
+        loaded: Loaded = steps.load(site, scope, tell)
+    checked = loaded.checked
+    say(
+        f"load: {len(loaded.core.added)} batches into core, {len(loaded.core.removed)} taken out, "
+        f"{len(checked.partial)} with rejected rows, {len(checked.refused)} refused, "
+        f"{len(loaded.acknowledged.stems)} acknowledged"
+    )
+    for stem in checked.partial:
+        say(f"  rejected rows: tierline batch rejects {stem}")
+    for stem in checked.refused:
+        say(f"  refused: {stem}; why: tierline batch show {stem}")
+    for alarm in loaded.acknowledged.alarms:
+        complain(alarm)
+    for message in checked.failed:
+        complain(message)
+    failed = _errors(loaded.errors) or (Exit.FAILED if checked.failed or loaded.acknowledged.alarms else Exit.DONE)
+    return failed or (Exit.REFUSED if checked.partial or checked.refused else Exit.DONE)
+
+
+def _build(site: Site, day: date, bill_month: str | None) -> None:
+    result = steps.build(site, day, bill_month)
+    months = ", ".join(f"{source} {month}" for source, month in sorted(result.bill_months.items())) or "none"
+    say(f"build: {len(result.models)} models as of {day}; last closed bill month: {months}")
+
+
+def _publish(site: Site, republish: bool) -> None:
+    published = publishing.publish(site, republish=republish)
+    lists = ", ".join(f"{each.stem} ({each.records})" for each in published.publication.lists)
+    word = "published" if published.is_new else "nothing changed since"
+    say(f"publish: {word} {published.publication.publication_id}; lists {lists}")
+
+
+def _cycles(site: Site, scope: Scope) -> Exit:
+    overdue = [
+        status
+        for status in steps.statuses(site)
+        if status.state in (CycleState.LATE, CycleState.MISSING)
+        and scope.has(status.key.source, status.key.feed, status.key.cycle)
+    ]
+    if overdue:
+        say(f"cycles: {len(overdue)} late or missing; which: tierline cycles --state late, --state missing")
+    return Exit.LATE if overdue else Exit.DONE
+
+
+def _errors(messages: dict[str, str]) -> Exit:
+    for source, message in messages.items():
+        complain(f"source {source}: {message}")
+    return Exit.FAILED if messages else Exit.DONE
+
+
+def _weight(status: Exit) -> int:
+    """Which of two statuses to report: a failure before a refusal before a late cycle."""
+    return [Exit.DONE, Exit.LATE, Exit.REFUSED, Exit.USAGE, Exit.FAILED].index(status)
