@@ -9,13 +9,12 @@ from dataclasses import dataclass, field
 
 from pipelines.checks.staging import StagedPaths, reject_file
 from pipelines.clock import compact
+from pipelines.faults import fault_point
 from pipelines.ledger import offerings
 from pipelines.ledger.offerings import Offering, State
+from pipelines.resends import ASKS_FOR_RESEND, request_resend
 from pipelines.site import Scope, Site, cycle_day
 from pipelines.transfer.base import Transport
-
-# Sending again may mend these (file interface, section 6).
-ASKS_FOR_RESEND = ("E201", "E202", "E203", "E204", "E301", "E302", "E303", "E304", "E305")
 
 
 @dataclass
@@ -40,7 +39,9 @@ def acknowledge(site: Site, transport: Transport, due: list[Offering]) -> Acknow
     for current in due:
         target = backup_path(site, current)
         _move_pair(transport, current, target)
+        fault_point("backup")
         _answer(site, transport, current)
+        fault_point("receipt")
         with site.ledger.transaction() as connection:
             offerings.acknowledge(connection, current.offering_id, site.now)
         done.stems.append(current.stem)
@@ -91,11 +92,8 @@ def _answer(site: Site, transport: Transport, current: Offering) -> None:
         transport.write(f"{receipts}.REJ", reject_file(kept_rejects(site, current)))
     transport.write(f"{receipts}.RCP", receipt_line(current))
     if current.code in ASKS_FOR_RESEND:
-        assert current.judged_at is not None
-        request = (
-            f"{current.stem}|{current.code}|{(current.reason or '').replace('|', '/')}|{compact(current.judged_at)}\n"
-        )
-        transport.write(f"request/{current.feed}/{current.stem}.RSD", request.encode())
+        assert current.judged_at is not None, "only judged batches are answered"
+        request_resend(site, transport, current.name, current.code, current.reason or "", current.judged_at)
 
 
 def kept_rejects(site: Site, current: Offering) -> StagedPaths:

@@ -13,11 +13,11 @@ from pipelines.checks.judging import ArchivedBatch, Judgement, judge
 from pipelines.checks.staging import StagedPaths
 from pipelines.cycles import parse_cycle
 from pipelines.errors import StoreError
+from pipelines.faults import fault_point
 from pipelines.ledger import offerings
 from pipelines.ledger.offerings import Offering, State
 from pipelines.ledger.tables import offering
 from pipelines.site import Scope, Site, quarantine_place
-
 
 # So many batches can be judged at once; which lock is a batch's follows from its stem, so no lock file is left over.
 _LOCKS = 64
@@ -87,6 +87,7 @@ class _Check:
         self._work.mkdir(mode=0o750, parents=True, exist_ok=True)
         made = StagedPaths(self._work / "rows.parquet", self._work / "rejects.parquet")
         judgement = judge(self._batch, self._site.contracts[self._current.feed], made)
+        fault_point("check")
         if judgement.code is None:
             self._stage(made, judgement, checked)
         else:
@@ -102,6 +103,7 @@ class _Check:
         place.rows.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
         os.replace(made.rejects, place.rejects)
         os.replace(made.rows, place.rows)
+        fault_point("stage")
         cause = judgement.reason or "all rows sound"
         with self._site.ledger.transaction() as connection:
             state = offerings.accept(

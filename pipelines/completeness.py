@@ -14,7 +14,7 @@ from pipelines.config import Config, SourceConfig
 from pipelines.contracts.model import Contract, Contracts, Mode
 from pipelines.cycles import cycle_at, parse_cycle
 from pipelines.ledger.end_files import standing_ends
-from pipelines.ledger.offerings import ACCEPTED, STANDING
+from pipelines.ledger.offerings import ACCEPTED, STANDING, State
 from pipelines.ledger.tables import offering
 from pipelines.names import CycleKey, parse_stem
 
@@ -90,6 +90,8 @@ def _known(connection: Connection, key: CycleKey | None = None) -> tuple[_Known,
     for row in connection.execute(query):
         row_key = CycleKey(row.feed, row.source, row.mode, row.cycle)
         seen.add(row_key)
+        if row.state == State.VERIFIED:
+            known.records.setdefault(row.stem, row.records)
         if row.state not in ACCEPTED:
             continue
         versions = known.accepted.setdefault(row_key, {})

@@ -15,6 +15,7 @@ import duckdb
 import polars as pl
 
 from pipelines.errors import StoreError, UsageError
+from pipelines.faults import fault_point
 from pipelines.ledger.publications import ListRecord, Publication, mark_published, prepare, publications
 from pipelines.list_files import list_body, prepare_list, release_list
 from pipelines.names import BatchName, parse_stem
@@ -100,6 +101,7 @@ def _prepare(
             lists.append(_prepare_list(site, name, source, as_of, rows, known))
         warehouse.execute(f"create or replace table list.{name.lower()}_previous as from list.{name.lower()}")
     write_state(warehouse, site.contracts, site.home.bi / "states" / publication_id)
+    fault_point("publish")
     made = Publication(publication_id, as_of.isoformat(), "prepared", fingerprint, tuple(lists), at, None)
     with site.ledger.transaction() as connection:
         prepare(connection, made)
@@ -133,6 +135,7 @@ def _prepare_list(
 
 def _release(site: Site, made: Publication) -> None:
     show_state(site.home.bi, site.home.bi / "states" / made.publication_id)
+    fault_point("release")
     for each in made.lists:
         name = parse_stem(each.stem)
         assert name is not None, "we name our lists by the grammar"

@@ -18,9 +18,11 @@ from pipelines.completeness import CycleState, CycleStatus, cycle_statuses
 from pipelines.contracts.model import Mode
 from pipelines.cycles import parse_cycle
 from pipelines.errors import TransferError
+from pipelines.faults import fault_point
 from pipelines.ledger import offerings
 from pipelines.ledger.offerings import STANDING, Offering, State
 from pipelines.ledger.tables import offering
+from pipelines.resends import gaps_to_request, request_resend
 from pipelines.site import Scope, Site, cycle_day, require_free_space
 from pipelines.taking import Taken, take_feed
 from pipelines.transfer.connect import connect
@@ -98,6 +100,7 @@ def load_staged(site: Site) -> LoadResult:
         with open_warehouse(site.home.warehouse, site.contracts) as warehouse:
             batches = [standing_batch(site, each) for each in standing]
             result = load_core(warehouse, site.contracts, batches, _snapshots(site))
+        fault_point("commit")
         change = site.change("its rows are in core")
         with site.ledger.transaction() as connection:
             for each in offerings.find(connection, offering.c.state == State.STAGED):
@@ -107,12 +110,20 @@ def load_staged(site: Site) -> LoadResult:
 
 
 def acknowledge_source(site: Site, source: str, scope: Scope) -> Acknowledged:
-    """Receipts and moves on the server for all judged batches of a source. Raises TransferError."""
+    """Receipts and moves on the server for all judged batches of a source, and requests for gaps.
+
+    Raises TransferError.
+    """
     due = due_for_acknowledgement(site, source, scope)
-    if not due:
+    mine = [each for each in statuses(site) if each.key.source == source and scope.has(source, each.key.feed)]
+    gaps = gaps_to_request(site, mine)
+    if not due and not gaps:
         return Acknowledged()
     with connect(site.source(source).with_secret()) as transport:
-        return acknowledge(site, transport, due)
+        done = acknowledge(site, transport, due)
+        for name in gaps:
+            request_resend(site, transport, name, "E502", "named by the end file, but not here", site.now)
+    return done
 
 
 def load(site: Site, scope: Scope, progress: Callable[[int, int], None] | None = None) -> Loaded:

@@ -12,6 +12,7 @@ from pipelines.check_files import MAX_BYTES, CheckFile, Unreadable, parse_check_
 from pipelines.config import SourceConfig
 from pipelines.contracts.model import Contract, Mode
 from pipelines.cycles import parse_cycle
+from pipelines.faults import fault_point
 from pipelines.ledger import offerings
 from pipelines.ledger.left_files import note_left
 from pipelines.ledger.offerings import ON_ITS_WAY, Change, Offering, State
@@ -71,6 +72,7 @@ def take_feed(
         with site.ledger.transaction() as connection:
             note_left(connection, source.source, directory, arrivals.left, site.now)
         taken.left = [each.file_name for each in arrivals.left]
+        fault_point("list")
         for pair in arrivals.pairs:
             if not cycles or pair.name.cycle in cycles:
                 _Take(site, source, contract, transport, pair).run(taken)
@@ -101,6 +103,7 @@ class _Take:
         current = self._claim(hashlib.sha256(check_bytes).hexdigest())
         if current is None:
             return
+        fault_point("claim")
         check, problem = self._parse_check(check_bytes)
         landed = self._land(check_bytes, check)
         if check and (landed.bytes, self._declared_digest(landed, check)) != (check.bytes, check.digest):
@@ -108,6 +111,7 @@ class _Take:
         self._note(
             current, State.FETCHED, f"{landed.bytes} bytes", bytes=landed.bytes, digest=f"sha256:{landed.digest}"
         )
+        fault_point("verify")
         verdict = self._verdict(check, problem, landed)
         self._settle(current, verdict, landed, check)
         done = {State.VERIFIED: taken.verified, State.DUPLICATE: taken.duplicates}
@@ -161,6 +165,7 @@ class _Take:
                 file.write(block)
 
             size = self._transport.read(f"{self._directory}/{self._pair.data.name}", sink)
+        fault_point("download")
         part.replace(data)
         check_path = self._landing / self._pair.check_name
         check_path.write_bytes(check_bytes)
@@ -225,6 +230,7 @@ class _Take:
             write_reason(directory, self._name.stem, {"stem": self._name.stem, "at": self._site.now} | values)
         if verdict.state is not State.VERIFIED:
             values |= {"judged_at": self._site.now, "loaded": 0, "rejected": 0}
+        fault_point("archive")
         self._note(current, verdict.state, verdict.reason or "size and digest as in the check file", **values)
 
     def _keeping_place(self, current: Offering, verdict: _Verdict) -> Path:

@@ -25,17 +25,22 @@ class Trouble(Enum):
 
 
 class Proxy:
-    """Passes everything until it is armed; `passed` counts the bytes from the server to the client."""
+    """Passes everything until it is armed; `chunks` are the sizes of what came from the server, piece by piece."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = replace(endpoint, host=_HOST)
-        self.passed = 0
+        self.chunks: list[int] = []
         self._server_host = endpoint.host
         self._left: int | None = None
         self._trouble = Trouble.CUT
         self._flows = asyncio.Event()
         self._flows.set()
         self._writers: set[asyncio.StreamWriter] = set()
+
+    @property
+    def passed(self) -> int:
+        """Bytes that came from the server."""
+        return sum(self.chunks)
 
     def arm(self, after: int, trouble: Trouble) -> None:
         """Make trouble, once, when `after` more bytes have come from the server."""
@@ -70,7 +75,8 @@ class Proxy:
                 writer.write(chunk)
                 if place is not None and self._trouble is Trouble.CUT:
                     await self.cut()
-                self.passed += len(chunk) if is_answer else 0
+                if is_answer:
+                    self.chunks.append(len(chunk))
                 await writer.drain()
         except OSError:
             pass  # a connection that is gone is what this proxy is for

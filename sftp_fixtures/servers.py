@@ -29,6 +29,30 @@ for _name in ("asyncssh", "pyftpdlib"):  # they report every connection; pyftpdl
     logging.getLogger(_name).setLevel(logging.CRITICAL)
 
 
+class _Gate(asyncssh.SSHServer):
+    """Lets one user in, by password."""
+
+    def __init__(self, secret: str, log: Path | None) -> None:
+        self._secret = secret
+        self._log = log
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        self._connection = conn
+
+    def abort(self) -> None:
+        self._connection.abort()
+
+    def begin_auth(self, username: str) -> bool:
+        _note(self._log, f"auth {username}")
+        return True
+
+    def password_auth_supported(self) -> bool:
+        return True
+
+    def validate_password(self, username: str, password: str) -> bool:
+        return (username, password) == (_USER, self._secret)
+
+
 @contextmanager
 def sftp_server(
     root: Path, log: Path | None = None, files: type[asyncssh.SFTPServer] = asyncssh.SFTPServer
@@ -37,32 +61,18 @@ def sftp_server(
 
     `log` gets a line for every attempt to log in; `files` may be a class that behaves like some producer's server.
     """
-    key = asyncssh.generate_private_key("ssh-ed25519")
-    secret, port = secrets.token_urlsafe(12), free_ports(1)
-    connections: list[asyncssh.SSHServerConnection] = []
+    key, port = asyncssh.generate_private_key("ssh-ed25519"), free_ports(1)
+    secret, gates = secrets.token_urlsafe(12), list[_Gate]()
 
-    class Server(asyncssh.SSHServer):
-        def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
-            connections.append(conn)
-
-        def begin_auth(self, username: str) -> bool:
-            _note(log, f"auth {username}")
-            return True
-
-        def password_auth_supported(self) -> bool:
-            return True
-
-        def validate_password(self, username: str, password: str) -> bool:
-            return (username, password) == (_USER, secret)
+    def gate() -> _Gate:
+        gates.append(_Gate(secret, log))
+        return gates[-1]
 
     async def listen() -> asyncssh.SSHAcceptor:
-        return await asyncssh.create_server(
-            Server,
-            "127.0.0.1",
-            port,
-            server_host_keys=[key],
-            sftp_factory=lambda channel: files(channel, chroot=str(root).encode()),
-        )
+        def below_root(channel: asyncssh.SSHServerChannel[bytes]) -> asyncssh.SFTPServer:
+            return files(channel, chroot=str(root).encode())
+
+        return await asyncssh.create_server(gate, "127.0.0.1", port, server_host_keys=[key], sftp_factory=below_root)
 
     with loop_thread() as thread:
         server = thread.run(listen())
@@ -71,8 +81,8 @@ def sftp_server(
             yield Endpoint("sftp", "127.0.0.1", port, _USER, "/", secret=secret, host_key=host_key)
         finally:
             server.close()
-            for connection in connections:
-                thread.loop.call_soon_threadsafe(connection.abort)
+            for each in gates:
+                thread.loop.call_soon_threadsafe(each.abort)
             thread.run(server.wait_closed())
 
 
@@ -123,19 +133,19 @@ def _ftp(base: Any, root: Path, secret: str, log: Path | None, settings: dict[st
     }
     server = FTPServer(("127.0.0.1", port), type("Handler", (base,), settings), ioloop=ioloop.IOLoop())
     is_over = threading.Event()
-
-    def serve() -> None:
-        while not is_over.is_set():
-            server.serve_forever(timeout=0.05, blocking=False)
-        server.close_all()
-
-    thread = threading.Thread(target=serve, daemon=True)
+    thread = threading.Thread(target=_serve, args=(server, is_over), daemon=True)
     thread.start()
     try:
         yield port
     finally:
         is_over.set()
         thread.join()
+
+
+def _serve(server: FTPServer, is_over: threading.Event) -> None:
+    while not is_over.is_set():
+        server.serve_forever(timeout=0.05, blocking=False)
+    server.close_all()
 
 
 def _note(log: Path | None, line: str) -> None:

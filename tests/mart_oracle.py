@@ -278,7 +278,6 @@ class Oracle:
             "product": state["product"],
             "open_date": state["open_date"],
             "tenure_months": self.tenure(state["open_date"], month),
-            "is_opened": month_of(state["open_date"]) == month,
             "is_open_at_start": self.is_open(user_id, first_day(month) - DAY),
             "is_open_at_end": self.is_open(user_id, last_day(month)),
             "closing_count": closing_count,

@@ -99,7 +99,7 @@ feeds/PAYM.yaml | status: active | status: active⏎name: PAYM | name | name twi
 feeds/PAYM.yaml | required: true | required: *yes | - | found undefined alias
 feeds/PAYM.yaml | required: true | required: ]true | - | expected YAML
 feeds/PAYM.yaml | primaryKey: true⏎        primaryKeyPosition: 1 | primaryKey: true | name | together | name: payment_id
-feeds/CUST.yaml | physicalType: date | physicalType: date⏎        logicalTypeOptions: {} | logicalTypeOptions | text or id only
+feeds/CUST.yaml | physicalType: date | physicalType: date⏎        logicalTypeOptions: {} | logicalTypeOptions | id only
 feeds/PAYM.yaml | - {property: mask, value: phone} | # | classification | property mask | classification: personal
 feeds/CUST.yaml | 操作时间} | 操作时间}, {property: codes, value: ["A"]} | codes | the property codeList
 feeds/PAYM.yaml | schema: | schema:⏎  - {name: other} | schema | one object | schema:

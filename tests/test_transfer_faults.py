@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import random
 import time
+import tracemalloc
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -23,7 +25,9 @@ from sftp_fixtures.servers import sftp_server
 
 CONTENT = random.Random(2).randbytes(6_000_000)
 IDLE_S = 0.5
-PROTECTED = ["asyncssh", "sshd", "pyftpdlib_tls", "vsftpd_tls"]
+SSH = ["asyncssh", "sshd"]
+FTP = [name for name in REMOTE if name not in SSH]
+PROTECTED = [*SSH, "pyftpdlib_tls", "vsftpd_tls"]
 every_server = pytest.mark.parametrize("server", REMOTE, indirect=True)
 
 
@@ -115,9 +119,9 @@ def test_a_server_that_stalls_is_left_after_the_idle_timeout(site: Site, action:
     assert (site.directory / "a.DAT").exists() or action is moving
 
 
-@every_server
+@pytest.mark.parametrize("server", FTP, indirect=True)
 @pytest.mark.parametrize("after", [0, 1_200])
-def test_a_server_that_stalls_before_or_during_the_log_in(site: Site, after: int) -> None:
+def test_an_ftp_server_that_stalls_before_or_during_the_log_in(site: Site, after: int) -> None:
     def work() -> None:
         with connect(between.endpoint) as transport:
             for _ in range(20):
@@ -126,6 +130,19 @@ def test_a_server_that_stalls_before_or_during_the_log_in(site: Site, after: int
     with proxy(impatient(site.endpoint, connect_s=1)) as between:
         between.arm(after, Trouble.STALL)
         fails_in_time(work, seconds=1)
+
+
+@pytest.mark.parametrize("server", SSH, indirect=True)
+@pytest.mark.parametrize("trouble", [Trouble.CUT, Trouble.STALL])
+def test_an_ssh_log_in_may_break_at_every_answer(site: Site, trouble: Trouble) -> None:
+    with proxy(site.endpoint) as between:
+        connect(between.endpoint).close()
+        answers = list(between.chunks)
+    assert len(answers) > 5
+    for number in range(len(answers)):
+        with proxy(impatient(site.endpoint, connect_s=0.3)) as between:
+            between.arm(sum(answers[:number]), trouble)
+            fails_in_time(lambda: connect(between.endpoint).list(""), seconds=1)
 
 
 @pytest.mark.parametrize("server", PROTECTED, indirect=True)
@@ -147,6 +164,28 @@ def test_plain_ftp_notices_no_changed_byte_so_the_digest_must(site: Site) -> Non
         between.arm(1_000_000, Trouble.CORRUPT)
         assert transport.read("a.DAT", received.extend) == len(CONTENT)
     assert received != CONTENT
+
+
+@pytest.mark.parametrize("server", SSH, indirect=True)
+def test_reads_that_are_given_up_leave_an_sftp_connection_clean(site: Site) -> None:
+    site.put("a.DAT", CONTENT)
+    site.put("b.DAT", b"12345")
+
+    blocks = itertools.count(1)
+
+    def sink(block: bytes) -> None:
+        if next(blocks) % 3 == 0:  # the window is full by now
+            raise ValueError("enough")
+
+    tracemalloc.start()
+    with connect(site.endpoint) as transport:
+        for _ in range(20):
+            with pytest.raises(ValueError, match="enough"):
+                transport.read("a.DAT", sink)
+            assert transport.read("b.DAT", len) == 5
+        held, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert held < 4 * WINDOW
 
 
 class Meagre(asyncssh.SFTPServer):

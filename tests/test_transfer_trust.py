@@ -19,7 +19,7 @@ from conftest import REMOTE, Site
 from pipelines.errors import ConfigurationError, HostKeyError, TransferError
 from pipelines.transfer.base import Endpoint
 from pipelines.transfer.connect import connect
-from pipelines.transfer.paths import failure
+from pipelines.transfer.failures import failure
 from sftp_fixtures.ports import free_ports
 from sftp_fixtures.servers import ftp_server, ftps_server
 from sftp_fixtures.sshd import sshd_server
@@ -182,7 +182,7 @@ def test_a_key_with_a_passphrase(tmp_path: Path) -> None:
     with sshd_server(tmp_path) as endpoint:
         key_file = tmp_path / "key"
         key = asyncssh.read_private_key(str(endpoint.key_file))
-        key.write_private_key(str(key_file), passphrase="p4ss", rounds=60)
+        key.write_private_key(str(key_file), passphrase="p4ss", rounds=50)
         locked = replace(endpoint, key_file=str(key_file))
         connect(replace(locked, secret="p4ss")).close()
         connect(replace(endpoint, secret="of no use here")).close()

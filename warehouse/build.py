@@ -10,6 +10,7 @@ from datetime import date
 import duckdb
 
 from pipelines.errors import StoreError, UsageError
+from pipelines.faults import fault_point
 from pipelines.policy import Policy
 from warehouse.models import Model, load_models
 from warehouse.policy_tables import write_policy
@@ -61,6 +62,7 @@ def build(
         write_policy(connection, policy, _sources(connection))
         models = tuple(_make(connection, model, parameters) for model in load_models())
         bill_months = dict(connection.execute("select source, bill_month from mart.bill_month order by 1").fetchall())
+        fault_point("build")
         connection.execute("commit")
     except BaseException:
         connection.execute("rollback")

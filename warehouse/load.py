@@ -15,6 +15,7 @@ import duckdb
 import polars as pl
 
 from pipelines.contracts.model import Contracts
+from pipelines.faults import fault_point
 from warehouse.facts import replace_facts
 from warehouse.history import replace_records
 
@@ -74,6 +75,7 @@ def load(
         _note_batches(connection, adding, removing)
         _note_snapshots(connection, snapshots)
         _replace(connection, contracts, adding)
+        fault_point("load")
         connection.execute("commit")
     except BaseException:
         connection.execute("rollback")

@@ -57,3 +57,7 @@ def main() -> None:
     except KeyboardInterrupt:
         complain("tierline: interrupted; run it again, it goes on where it was")
         sys.exit(Exit.FAILED)
+
+
+if __name__ == "__main__":
+    main()

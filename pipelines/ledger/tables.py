@@ -111,6 +111,17 @@ left_file = Table(
     Column("last_seen_at", DateTime, nullable=False),
 )
 
+# Grain: one request to send a batch again; a stem can be asked for more than once.
+resend_request = Table(
+    "resend_request",
+    metadata,
+    Column("request_id", _Id, primary_key=True, autoincrement=True),
+    Column("stem", String(40), nullable=False, index=True),
+    Column("code", String(4), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("requested_at", DateTime, nullable=False),
+)
+
 # Grain: one published state with its lists.
 publication = Table(
     "publication",

@@ -12,7 +12,8 @@ from io import FileIO
 from pathlib import Path
 
 from pipelines.transfer.base import Endpoint, RemoteFile, RemoteMissingError, Sink, Transport
-from pipelines.transfer.paths import failure, missing, remote_path, target_exists
+from pipelines.transfer.failures import failure, missing, target_exists
+from pipelines.transfer.paths import remote_path
 
 _BLOCK = 1024 * 1024
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}  # as file systems without hard links say it

@@ -11,18 +11,10 @@ from socket import socket
 
 from pipelines.errors import TransferError
 from pipelines.transfer.base import Endpoint, RemoteFile, RemoteMissingError, Sink, Transport
+from pipelines.transfer.failures import failure, failure_of, missing, target_exists
 from pipelines.transfer.ftp_listing import lines_of, narrowed, parse_long, parse_mlsd
 from pipelines.transfer.ftp_login import open_ftp, raw
-from pipelines.transfer.paths import (
-    failure,
-    failure_of,
-    is_own,
-    missing,
-    name_of,
-    parent,
-    remote_path,
-    target_exists,
-)
+from pipelines.transfer.paths import is_own, name_of, parent, remote_path
 
 _BLOCK = 256 * 1024
 _NOT_OFFERED = {"500", "501", "502", "504"}

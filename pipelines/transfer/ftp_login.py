@@ -8,7 +8,8 @@ from socket import socket
 
 from pipelines.errors import ConfigurationError, HostKeyError
 from pipelines.transfer.base import Endpoint
-from pipelines.transfer.paths import failure, failure_of, wire
+from pipelines.transfer.failures import failure, failure_of
+from pipelines.transfer.paths import wire
 
 
 def raw(text: str) -> str:

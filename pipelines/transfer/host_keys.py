@@ -12,7 +12,7 @@ import paramiko
 
 from pipelines.errors import ConfigurationError, HostKeyError
 from pipelines.transfer.base import Endpoint
-from pipelines.transfer.paths import failure_of
+from pipelines.transfer.failures import failure_of
 
 
 class HostKey(NamedTuple):

@@ -10,7 +10,8 @@ from contextlib import closing, contextmanager
 
 from pipelines.transfer import sftp_files as files
 from pipelines.transfer.base import Endpoint, RemoteFile, RemoteMissingError, Sink, Transport
-from pipelines.transfer.paths import failure, is_own, missing, name_of, parent, remote_path, target_exists, wire
+from pipelines.transfer.failures import failure, missing, target_exists
+from pipelines.transfer.paths import is_own, name_of, parent, remote_path, wire
 from pipelines.transfer.sftp_session import Kind, SessionError, SftpSession, StatusError, string
 from pipelines.transfer.ssh import close_ssh, open_channel, open_ssh
 

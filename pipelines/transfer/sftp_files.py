@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 from pipelines.transfer.sftp_session import Fields, Kind, SftpSession, StatusError, string
 
-BLOCK = 128 * 1024  # bytes a read asks for; a server that gives less is asked for less from then on
-LEAST_BLOCK = 32 * 1024  # what every server gives at once, and takes at once
+_BLOCK = 128 * 1024  # bytes a read asks for; a server that gives less is asked for less from then on
+_LEAST_BLOCK = 32 * 1024  # what every server gives at once, and takes at once
 WINDOW = 4 * 1024 * 1024  # bytes asked for that have not come: the memory of a read, and on a long line its speed
-MOST_REQUESTS = 64  # under way at once, as OpenSSH does; some servers hang at more
+_MOST_REQUESTS = 64  # under way at once, as OpenSSH does; some servers hang at more
 
 _EOF = 1
 _FOR_READING = 0x01
@@ -63,19 +63,18 @@ def content(session: SftpSession, path: bytes, offset: int) -> Generator[bytes, 
 
     try:
         attributes = session.ask(Kind.FSTAT, string(handle))
-        ahead.append(ask(offset, BLOCK))
+        ahead.append(ask(offset, _BLOCK))
         end = session.answer(attributes).size_and_mode()[0] or sys.maxsize  # 0 too: some servers know no sizes
-        asked, block = offset + BLOCK, BLOCK
+        asked, block = offset + _BLOCK, _BLOCK
         while ahead:
             number, start, length = ahead.popleft()
-            fields = _unless_at_end(session, number)
-            if fields is None or not (data := fields.string()):
+            if not (data := _data(session, number)):
                 return
             yield data
             if len(data) < length and start + len(data) < end:
                 ahead.appendleft(ask(start + len(data), length - len(data)))
-                block = max(LEAST_BLOCK, min(block, len(data)))
-            while asked < end and len(ahead) < min(MOST_REQUESTS, WINDOW // block):
+                block = max(_LEAST_BLOCK, min(block, len(data)))
+            while asked < end and len(ahead) < min(_MOST_REQUESTS, WINDOW // block):
                 ahead.append(ask(asked, min(block, end - asked)))
                 asked += block
     finally:
@@ -88,10 +87,10 @@ def write(session: SftpSession, path: bytes, data: bytes) -> None:
     handle = session.call(Kind.OPEN, string(path) + struct.pack(">I", _FOR_WRITING) + _NO_ATTRIBUTES).string()
     ahead: deque[int] = deque()
     try:
-        for start in range(0, len(data), LEAST_BLOCK):
-            part = data[start : start + LEAST_BLOCK]
+        for start in range(0, len(data), _LEAST_BLOCK):
+            part = data[start : start + _LEAST_BLOCK]
             ahead.append(session.ask(Kind.WRITE, string(handle) + struct.pack(">Q", start) + string(part)))
-            if len(ahead) == MOST_REQUESTS:
+            if len(ahead) == _MOST_REQUESTS:
                 session.answer(ahead.popleft())
         while ahead:
             session.answer(ahead.popleft())
@@ -100,6 +99,11 @@ def write(session: SftpSession, path: bytes, data: bytes) -> None:
         _close(session, handle)
         raise
     session.call(Kind.CLOSE, string(handle))  # a full disk may show only now
+
+
+def _data(session: SftpSession, number: int) -> bytes:
+    fields = _unless_at_end(session, number)
+    return b"" if fields is None else fields.string()
 
 
 def _unless_at_end(session: SftpSession, number: int) -> Fields | None:

@@ -15,16 +15,17 @@ from cryptography.exceptions import UnsupportedAlgorithm
 
 from pipelines.errors import ConfigurationError, TransferError
 from pipelines.transfer.base import Endpoint
+from pipelines.transfer.failures import failure
 from pipelines.transfer.host_keys import HostKey, agreed_keys, check_host_key
-from pipelines.transfer.paths import failure
 
 _CHANNEL_WINDOW = 16 * 1024 * 1024  # more than is ever asked for at once, so that it never slows a read
 _CHANNEL_PACKET = 256 * 1024
 _FAST_CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
 
-# What paramiko reports of its threads comes as an error of the call as well; tracebacks in a log help nobody.
-logging.getLogger("paramiko").addHandler(logging.NullHandler())
-logging.getLogger("paramiko").propagate = False
+# What paramiko's thread reports comes as an error of the call as well; its tracebacks in a log help nobody.
+_LOG = "tierline.paramiko"
+logging.getLogger(_LOG).addHandler(logging.NullHandler())
+logging.getLogger(_LOG).propagate = False
 
 
 def open_ssh(endpoint: Endpoint) -> paramiko.Transport:
@@ -87,6 +88,7 @@ def _transport(endpoint: Endpoint) -> paramiko.Transport:
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # a server that takes nothing more; paramiko would try for ever
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(endpoint.idle_timeout_s * 1000))
     ssh = paramiko.Transport(connection)
+    ssh.set_log_channel(_LOG)
     ssh.banner_timeout = ssh.handshake_timeout = ssh.auth_timeout = endpoint.connect_timeout_s
     return ssh
 

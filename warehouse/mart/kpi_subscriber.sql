@@ -1,33 +1,44 @@
 -- mart.kpi_subscriber: the KPIs that count subscribers: customer_base, gross_adds, churn_rate.
 -- grain: one row per month, source, tier and KPI
 -- key: month, source, tier, kpi
--- reads: mart.bill_month, mart.kpi_cell, mart.subscriber_month
+-- reads: mart.bill_month, mart.kpi_cell, mart.month, mart.subscriber_month, mart.subscriber_opening, mart.subscriber_tier_month
 -- rule: customer_base and gross_adds are counts (denominator 1, so 0 shows too); churn_rate is who closed in the month
 --   against who was open at its start
 
-with counted as (
+with opened as (
+    select mart.month.month, o.month_index, o.source, t.tier, count(*) as opened
+    from mart.subscriber_opening as o
+    inner join mart.month on mart.month.month_index = o.month_index
+    left join mart.subscriber_tier_month as t on t.user_id = o.user_id and t.month_index = o.month_index
+    group by mart.month.month, o.month_index, o.source, t.tier
+),
+
+counted as (
     select
-        s.month, s.source, s.tier,
-        sum(case when s.is_open_at_end then 1 else 0 end) as open_at_end,
-        sum(case when s.is_open_at_start then 1 else 0 end) as open_at_start,
-        sum(case when s.is_opened then 1 else 0 end) as opened,
-        sum(case when s.closing_count > 0 then 1 else 0 end) as closed
-    from mart.subscriber_month as s
-    inner join mart.bill_month as b on b.source = s.source and s.month_index <= b.month_index
-    group by s.month, s.source, s.tier
+        month, month_index, source, tier,
+        sum(case when is_open_at_end then 1 else 0 end) as open_at_end,
+        sum(case when is_open_at_start then 1 else 0 end) as open_at_start,
+        sum(case when closing_count > 0 then 1 else 0 end) as closed,
+        0 as opened
+    from mart.subscriber_month
+    group by month, month_index, source, tier
+    union all
+    select month, month_index, source, tier, 0 as open_at_end, 0 as open_at_start, 0 as closed, opened
+    from opened
 ),
 
 totalled as (
     select
-        month,
-        case when grouping(source) = 1 then 'ALL' else source end as source,
-        case when grouping(tier) = 1 then 'ALL' else tier end as tier,
+        counted.month,
+        case when grouping(counted.source) = 1 then 'ALL' else counted.source end as source,
+        case when grouping(counted.tier) = 1 then 'ALL' else counted.tier end as tier,
         sum(open_at_end) as open_at_end,
         sum(open_at_start) as open_at_start,
-        sum(opened) as opened,
-        sum(closed) as closed
+        sum(closed) as closed,
+        sum(opened) as opened
     from counted
-    group by month, cube (source, tier)
+    inner join mart.bill_month as b on b.source = counted.source and counted.month_index <= b.month_index
+    group by counted.month, cube (counted.source, counted.tier)
 ),
 
 cell as (

@@ -1,7 +1,7 @@
 -- mart.subscriber_month: everything about a subscriber in a month.
 -- grain: one row per subscriber and month in which it was open at any time or closed, within the horizon
 -- key: user_id, month
--- reads: core.bill, mart.arpu_month, mart.contact_month, mart.horizon, mart.month, mart.payment_month,
+-- reads: core.bill, mart.arpu_month, mart.contact_month, mart.horizon, mart.payment_month,
 --   mart.subscriber_attribute, mart.subscriber_status_month, mart.subscriber_tier_month, mart.usage_month
 -- rule: money in fen, null without a bill; counts are 0 without a fact; customer, product and open_date are those that
 --   stand for the month, source and tier those that KPIs count it by
@@ -13,7 +13,6 @@ select
         - case when extract(day from a.open_date) > 1 then 1 else 0 end,
         0
     ) as tenure_months,
-    a.open_date between m.first_date and m.next_date - 1 as is_opened,
     s.is_open_at_start, s.is_open_at_end, s.closing_count,
     s.active_days, s.suspended_days, s.barred_outgoing_days, s.barred_days, s.closed_days,
     r.arpu3_fen,
@@ -29,7 +28,6 @@ select
     coalesce(c.complaint_count, 0) as complaint_count
 from mart.subscriber_status_month as s
 inner join mart.subscriber_tier_month as t on t.user_id = s.user_id and t.month_index = s.month_index
-inner join mart.month as m on m.month_index = s.month_index
 inner join mart.subscriber_attribute as a
     on a.user_id = s.user_id and s.month_index between a.from_month_index and a.to_month_index
 cross join mart.horizon as h

@@ -1,0 +1,35 @@
+"""Requests to send again: `request/<FEED>/<stem>.RSD`, for what sending again may mend (file interface, section 6)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import insert, select
+
+from pipelines.clock import compact
+from pipelines.completeness import CycleStatus
+from pipelines.ledger.tables import resend_request
+from pipelines.names import BatchName, parse_stem
+from pipelines.site import Site
+from pipelines.transfer.base import Transport
+
+# Refusals that sending again may mend.
+ASKS_FOR_RESEND = ("E201", "E202", "E203", "E204", "E301", "E302", "E303", "E304", "E305")
+
+
+def request_resend(site: Site, transport: Transport, name: BatchName, code: str, reason: str, at: datetime) -> None:
+    """Ask the producer for a batch: `stem|code|reason|time`. Asking twice leaves one file. Raises TransferError."""
+    line = f"{name.stem}|{code}|{reason.replace('|', '/')}|{compact(at)}\n"
+    transport.write(f"request/{name.feed}/{name.stem}.RSD", line.encode())
+    with site.ledger.transaction() as connection:
+        connection.execute(insert(resend_request).values(stem=name.stem, code=code, reason=reason, requested_at=at))
+
+
+def gaps_to_request(site: Site, statuses: list[CycleStatus]) -> list[BatchName]:
+    """Stems that end files name, that did not come, and that nobody asked for yet (E502)."""
+    gaps = [stem for status in statuses for stem in status.gaps]
+    if not gaps:
+        return []
+    with site.ledger.transaction() as connection:
+        asked = set(connection.execute(select(resend_request.c.stem)).scalars())
+    return [name for stem in gaps if stem not in asked and (name := parse_stem(stem)) is not None]
