@@ -110,7 +110,7 @@ def _day_times(settings: Settings, rng: np.random.Generator, count: int) -> Time
 def _groups(rng: np.random.Generator, subscribers: int) -> tuple[npt.NDArray[np.str_], Ints]:
     """Type and number of subscribers of each customer, together exactly `subscribers`; the cases come first."""
     count = subscribers + len(CASES)
-    types = rng.choice(["1", "2", "3", "4"], count, p=[0.92, 0.05, 0.01, 0.02])
+    types = rng.choice(["1", "2", "3", "4"], count, p=[0.955, 0.02, 0.005, 0.02])
     sizes = rng.choice([1, 2, 3, 4], count, p=[0.62, 0.25, 0.09, 0.04])
     organisation = np.isin(types, ["2", "3"])
     sizes[organisation] = 1 + rng.geometric(0.15, organisation.sum())

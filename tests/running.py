@@ -17,8 +17,8 @@ from pipelines.cli.app import main
 from pipelines.transfer.base import Endpoint
 
 FEEDS = "[CUST, USER, PAYM, CHNG, BILL, USGE, CONT, WORD]"
-# What tells of the processing itself lies outside rule 1: times and ids of runs.
-_PROCESSING = {"ops.publication": "*", "ops.batch": "state, code", "ops.cycle": ""}
+# What tells of the processing itself lies outside rule 1: times and ids of runs, batches that do not stand.
+_PROCESSING = {"ops.publication": "where false", "ops.batch": "where state = 'loaded'"}
 
 
 @dataclass(frozen=True)
@@ -83,12 +83,11 @@ def tierline_process(home: Path, *words: str, now: str, fault: str = "") -> subp
 def published(home: Path) -> dict[str, list[tuple[object, ...]]]:
     """Every table of the published, unmasked state, sorted, less what tells of the processing itself."""
     with duckdb.connect(str(home / "bi" / "private.duckdb"), read_only=True) as connection:
-        tables = connection.execute("select schema_name || '.' || table_name from duckdb_tables() order by 1").fetchall()
+        tables = connection.execute(
+            "select schema_name || '.' || table_name from duckdb_tables() order by 1"
+        ).fetchall()
         state = {}
         for (table,) in tables:
-            left_out = _PROCESSING.get(table, "")
-            if left_out == "*":
-                continue
-            exclude = f"exclude ({left_out})" if left_out else ""
-            state[table] = connection.execute(f"select * {exclude} from {table} order by all").fetchall()
+            narrowed = _PROCESSING.get(table, "")
+            state[table] = connection.execute(f"select * from {table} {narrowed} order by all").fetchall()
     return state

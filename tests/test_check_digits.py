@@ -21,6 +21,10 @@ def test_credit_code_of_the_standard() -> None:
     assert organisation_checks(known.str.slice(8, 8)).to_list() == ["4", "3"]
 
 
+def test_organisation_code_of_the_standard() -> None:
+    assert organisation_checks(pl.Series(["D2143569"])).to_list() == ["X"]
+
+
 @given(st.integers(0, 10**17 - 1), st.integers(0, 16), st.integers(1, 9))
 def test_one_wrong_digit_changes_the_check_character_of_a_resident_id(number: int, place: int, step: int) -> None:
     body = f"{number:017d}"

@@ -1,4 +1,4 @@
-"""Every row of a generated province against the rules of its feed, written down a second time in plain Python."""
+"""Every row of a generated province against the rules of its feed, and the planted subscribers against their tier."""
 
 from __future__ import annotations
 
@@ -164,3 +164,29 @@ def test_deleted_customers_and_subscribers_carry_their_key_alone(province: Read)
             {"op", "op_time", "customer_id"},
             {"op", "op_time", "user_id"},
         )
+
+
+def test_planted_subscribers_qualify_for_the_tier_they_are_named_after(province: Read) -> None:
+    bills = {(row["user_id"], row["billing_cycle"]): int(row["total_fen"]) for row in province.rows["BILL"]}
+    months = ["202608", "202609", "202610"]
+    opened = {row["user_id"]: row["open_date"] for row in province.rows["USER"] if row["op"] == "I"}
+    for name in ("D_SPEND", "D_TENURE", "G_SPEND", "G_TENURE", "S_SPEND", "S_TENURE", "N_NONE", "D_HELD"):
+        user_id = province.summary.cases[name]
+        spent = [bills[user_id, month] for month in months]
+        tenure = (2026 - int(opened[user_id][:4])) * 12 + 11 - int(opened[user_id][4:6])
+        means = [sum(spent[: n + 1]) / (n + 1) for n in range(3)]
+        best = min(tier(mean, tenure) for mean in (means if name.endswith("_HELD") else means[-1:]))
+        assert ("DGSN"[best], opened[user_id][6:]) == (name[0], "01")
+    levels = {row["user_id"]: row["member_level"] for row in province.rows["USER"] if row["op"] == "I"}
+    assert levels[province.summary.cases["S_MANUAL"]] == "S"
+
+
+def tier(mean_fen: float, tenure: int) -> int:
+    """0 to 3 for D, G, S and N."""
+    rows = [(50_000, 30_000, 60), (30_000, 20_000, 36), (15_000, 10_000, 24)]
+    holds = [
+        n
+        for n, (alone, lower, months) in enumerate(rows)
+        if mean_fen >= alone or (mean_fen >= lower and tenure >= months)
+    ]
+    return min(holds, default=3)

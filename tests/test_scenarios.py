@@ -24,7 +24,9 @@ SERVERS = {"asyncssh": sftp_server, "sshd": sshd_server, "vsftpd": vsftpd_server
 
 
 @pytest.fixture(scope="module", params=SERVERS)
-def exchange(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Endpoint, Path]]:
+def exchange(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Endpoint, Path]]:
     """A server and the directory behind it, emptied for every scenario."""
     root = tmp_path_factory.mktemp(request.param)
     with SERVERS[request.param](root) as endpoint:
@@ -58,9 +60,13 @@ def _compare(step: Step, ran: Run, home: Path, root: Path) -> None:
         cycles = state.execute("select concat_ws('_', feed, source, mode, cycle), state from ops.cycle").fetchall()
         assert dict(cycles) | step.cycles == dict(cycles)
         for query, rows in step.queries.items():
-            found = [[None if value is None else str(value) for value in row] for row in state.execute(query).fetchall()]
+            found = [
+                [None if value is None else str(value) for value in row] for row in state.execute(query).fetchall()
+            ]
             assert found == [list(row) for row in rows], query
-        rejects = state.execute("select stem, line || '|' || codes || '|' || columns from ops.reject order by stem, line")
+        rejects = state.execute(
+            "select stem, line || '|' || codes || '|' || columns from ops.reject order by stem, line"
+        )
         found_rejects: dict[str, list[str]] = {}
         for stem, reject in rejects.fetchall():
             found_rejects.setdefault(stem, []).append(reject)

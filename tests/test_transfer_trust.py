@@ -6,6 +6,7 @@ import ftplib
 import os
 import ssl
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -161,7 +162,7 @@ def agent(socket: Path) -> Iterator[None]:
         for _ in range(100):
             if socket.exists():
                 break
-            subprocess.run(["sleep", "0.05"], check=True)
+            time.sleep(0.05)
         yield
     finally:
         process.terminate()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,7 +56,23 @@ def attach(connection: duckdb.DuckDBPyConnection, path: Path, name: str) -> None
 
 
 def make_tables(connection: duckdb.DuckDBPyConnection, contracts: Contracts) -> None:
-    """Make what contracts and code lists ask for, with comments; present tables are kept."""
+    """Make what contracts and code lists ask for, with comments; present tables are kept.
+
+    The warehouse remembers for which contracts that was done, for it takes longer than a small load.
+    """
+    fingerprint = hashlib.sha256(repr((contracts, _OPS())).encode()).hexdigest()
+    connection.execute("create schema if not exists ops")
+    connection.execute("create table if not exists ops.made_for (fingerprint varchar)")
+    if connection.execute("select fingerprint from ops.made_for").fetchall() == [(fingerprint,)]:
+        return
+    connection.execute("begin")
+    _make_all(connection, contracts)
+    connection.execute("delete from ops.made_for")
+    connection.execute("insert into ops.made_for values ($fingerprint)", {"fingerprint": fingerprint})
+    connection.execute("commit")
+
+
+def _make_all(connection: duckdb.DuckDBPyConnection, contracts: Contracts) -> None:
     for schema in ("core", "mart", "ops", "list", "policy"):
         connection.execute(f"create schema if not exists {schema}")
     connection.execute(_OPS())

@@ -1,7 +1,7 @@
 -- list.tier: the full TIER list: how the IVR and the call distributor treat a caller's number.
 -- grain: one row per service number of an open subscriber of a product that has tiers
 -- key: service_number
--- reads: list.tier_previous, mart.subscriber_state, mart.tier, policy.service_level
+-- reads: list.tier_previous, mart.tier, mart.tier_subject, policy.service_level
 -- rule: of two open subscribers with one number the one with the later open_date, then the greater user_id, is listed.
 --   op is I in a full list; valid_from is the as-of date at which all else in the row first held: that of the list before
 --   where nothing differs.
@@ -11,7 +11,7 @@ with ranked as (
         s.service_number, t.user_id, t.tier, t.reason, t.flag, t.source,
         row_number() over (partition by s.service_number order by s.open_date desc, t.user_id desc) as place
     from mart.tier as t
-    inner join mart.subscriber_state as s on s.user_id = t.user_id
+    inner join mart.tier_subject as s on s.user_id = t.user_id
 ),
 
 listed as (

@@ -1,14 +1,24 @@
 -- mart.arpu_month: the bills that the ARPU3 of a month counts.
 -- grain: one row per subscriber and month that has such a bill
--- key: user_id, month_index
--- reads: core.bill, mart.horizon, mart.subscriber_span, policy.arpu_month
--- rule: ARPU3 of m is the mean of total_fen over those of m, m-1, m-2 that have a bill: total_fen / bill_count, and
---   compared as such; arpu3_fen is rounded half up to whole fen. Old bills matter only to those who closed long ago.
+-- key: subscriber_no, month_index
+-- reads: core.bill, mart.horizon, mart.subscriber, mart.subscriber_span, policy.arpu_month
+-- rule: ARPU3 of m is the mean of total_fen over those of m, m-1, m-2 that have a bill: total_fen / bill_count, compared
+--   as such. Bills from before the horizon matter where a subscriber's last month is from before it.
 
-with bill as (
+with known as (
     select
-        user_id,
-        total_fen,
+        n.user_id, n.subscriber_no,
+        min(least(h.first_month_index, s.to_month_index)) - h.bill_reach as first_bill_month_index,
+        h.last_bill_month_index
+    from mart.subscriber as n
+    cross join mart.horizon as h
+    left join mart.subscriber_span as s on s.subscriber_no = n.subscriber_no
+    group by n.user_id, n.subscriber_no, h.first_month_index, h.bill_reach, h.last_bill_month_index
+),
+
+bill as (
+    select
+        user_id, total_fen,
         cast(substr(billing_cycle, 1, 4) as integer) * 12 + cast(substr(billing_cycle, 5, 2) as integer) - 1
             as month_index
     from core.bill
@@ -16,33 +26,17 @@ with bill as (
 ),
 
 counting as (
-    select bill.*
+    select known.subscriber_no, bill.month_index, bill.total_fen
     from bill
-    cross join mart.horizon
-    where bill.month_index <= mart.horizon.last_bill_month_index
-        and (
-            bill.month_index >= mart.horizon.first_bill_month_index
-            or bill.user_id in (
-                select mart.subscriber_span.user_id
-                from mart.subscriber_span
-                cross join mart.horizon as h
-                where mart.subscriber_span.to_month_index < h.first_month_index
-            )
-        )
-),
-
-summed as (
-    select
-        counting.user_id,
-        counting.month_index + policy.arpu_month.month_offset as month_index,
-        cast(sum(counting.total_fen) as bigint) as total_fen,
-        count(*) as bill_count
-    from counting
-    cross join policy.arpu_month
-    group by counting.user_id, counting.month_index + policy.arpu_month.month_offset
+    inner join known on known.user_id = bill.user_id
+    where bill.month_index between known.first_bill_month_index and known.last_bill_month_index
 )
 
 select
-    user_id, month_index, total_fen, bill_count,
-    (2 * total_fen + bill_count) // (2 * bill_count) as arpu3_fen
-from summed
+    c.subscriber_no,
+    cast(c.month_index + o.month_offset as integer) as month_index,
+    cast(sum(c.total_fen) as bigint) as total_fen,
+    cast(count(*) as integer) as bill_count
+from counting as c
+cross join policy.arpu_month as o
+group by c.subscriber_no, c.month_index + o.month_offset

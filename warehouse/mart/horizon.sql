@@ -3,7 +3,8 @@
 -- key: none
 -- reads: mart.bill_month, policy.history
 -- rule: E is the midnight after $as_of, Asia/Shanghai; KPIs reach kpi_months back from the last closed month. A month's
---   index counts months from year 0, so that months can be subtracted. Bills of a month that is not over do not count.
+--   index counts months from year 0, so that months can be subtracted. Bills of a month that is not over do not count;
+--   the first month takes those of some months before it (bill_reach: its ARPU3, and that of months whose tier holds).
 
 with today as (
     select
@@ -21,11 +22,10 @@ closed as (
 select
     today.as_of,
     today.end_at,
-    coalesce(closed.first_month_index, today.month_index - 1) - history.kpi_months as first_month_index,
+    cast(coalesce(closed.first_month_index, today.month_index - 1) - h.kpi_months as integer) as first_month_index,
     greatest(today.month_index, coalesce(closed.last_month_index, 0)) as last_month_index,
     greatest(today.month_index - 1, coalesce(closed.last_month_index, 0)) as last_bill_month_index,
-    coalesce(closed.first_month_index, today.month_index - 1)
-    - history.kpi_months - (history.held_months - 1) - (history.arpu_months - 1) as first_bill_month_index
+    cast(h.held_months - 1 + h.arpu_months - 1 as integer) as bill_reach
 from today
 cross join closed
-cross join policy.history as history
+cross join policy.history as h

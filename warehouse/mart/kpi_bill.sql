@@ -1,7 +1,7 @@
 -- mart.kpi_bill: the KPIs that count bills: arpu, arrears_rate.
 -- grain: one row per month, source, tier and KPI
 -- key: month, source, tier, kpi
--- reads: core.bill, mart.bill_month, mart.kpi_cell, mart.subscriber_tier_month
+-- reads: core.bill, mart.bill_month, mart.kpi_cell, mart.month, mart.subscriber, mart.subscriber_tier_month
 -- rule: arpu is the sum of the month's totals (fen) by bill, arrears_rate what is outstanding of them. A bill counts for
 --   its subscriber's source and tier of the month; one whose subscriber has no tier yet, or is not known, counts only
 --   under tier ALL of its file's source.
@@ -13,7 +13,9 @@ with bill as (
         t.tier,
         b.total_fen, b.outstanding_fen
     from core.bill as b
-    left join mart.subscriber_tier_month as t on t.user_id = b.user_id and t.month = b.billing_cycle
+    inner join mart.month as m on m.month = b.billing_cycle
+    left join mart.subscriber as n on n.user_id = b.user_id
+    left join mart.subscriber_tier_month as t on t.subscriber_no = n.subscriber_no and t.month_index = m.month_index
     where b.is_current
 ),
 

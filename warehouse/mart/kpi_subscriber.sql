@@ -1,7 +1,8 @@
 -- mart.kpi_subscriber: the KPIs that count subscribers: customer_base, gross_adds, churn_rate.
 -- grain: one row per month, source, tier and KPI
 -- key: month, source, tier, kpi
--- reads: mart.bill_month, mart.kpi_cell, mart.month, mart.subscriber_month, mart.subscriber_opening, mart.subscriber_tier_month
+-- reads: mart.bill_month, mart.kpi_cell, mart.month, mart.subscriber_month, mart.subscriber_opening,
+--   mart.subscriber_tier_month
 -- rule: customer_base and gross_adds are counts (denominator 1, so 0 shows too); churn_rate is who closed in the month
 --   against who was open at its start
 
@@ -9,7 +10,7 @@ with opened as (
     select mart.month.month, o.month_index, o.source, t.tier, count(*) as opened
     from mart.subscriber_opening as o
     inner join mart.month on mart.month.month_index = o.month_index
-    left join mart.subscriber_tier_month as t on t.user_id = o.user_id and t.month_index = o.month_index
+    left join mart.subscriber_tier_month as t on t.subscriber_no = o.subscriber_no and t.month_index = o.month_index
     group by mart.month.month, o.month_index, o.source, t.tier
 ),
 

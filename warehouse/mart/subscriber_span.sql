@@ -1,13 +1,13 @@
 -- mart.subscriber_span: the runs of months in which a subscriber was open at any time, and how long each is its last one.
 -- grain: one row per subscriber and run of months without a gap
--- key: user_id, from_month_index
+-- key: subscriber_no, from_month_index
 -- reads: mart.subscriber_period, mart.horizon
 -- rule: a period that ends at a midnight was not open on the day that begins then. After to_month_index the tier of
 --   that month goes on to until_month_index, the month before the next run or the last month of all.
 
 with open_month as (
     select
-        user_id,
+        subscriber_no,
         valid_from,
         cast(extract(year from from_date) * 12 + extract(month from from_date) - 1 as integer) as from_month_index,
         cast(case
@@ -26,30 +26,30 @@ marked as (
     select
         *,
         case
-            when from_month_index <= lag(to_month_index) over (partition by user_id order by valid_from) + 1 then 0
+            when from_month_index <= lag(to_month_index) over (partition by subscriber_no order by valid_from) + 1 then 0
             else 1
         end as is_start
     from open_month
 ),
 
 numbered as (
-    select *, sum(is_start) over (partition by user_id order by valid_from rows unbounded preceding) as run_number
+    select *, sum(is_start) over (partition by subscriber_no order by valid_from rows unbounded preceding) as run_number
     from marked
 ),
 
 run as (
     select
-        user_id, run_number, last_month_index,
+        subscriber_no, run_number, last_month_index,
         min(from_month_index) as from_month_index,
         max(to_month_index) as to_month_index
     from numbered
-    group by user_id, run_number, last_month_index
+    group by subscriber_no, run_number, last_month_index
 )
 
 select
-    user_id,
+    subscriber_no,
     from_month_index,
     to_month_index,
-    coalesce(lead(from_month_index) over (partition by user_id order by run_number) - 1, last_month_index)
+    coalesce(lead(from_month_index) over (partition by subscriber_no order by run_number) - 1, last_month_index)
         as until_month_index
 from run

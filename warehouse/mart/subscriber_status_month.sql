@@ -1,6 +1,6 @@
 -- mart.subscriber_status_month: when in a month a subscriber was open, and in which status.
 -- grain: one row per subscriber and month in which it was open at any time or closed
--- key: user_id, month_index
+-- key: subscriber_no, month_index
 -- reads: mart.month, mart.horizon, mart.subscriber_closing, mart.subscriber_period
 -- rule: a day counts for the status at its end, days after the as-of date for none; open at the start of a month is open
 --   at the last day of the month before; a month in which it was closed throughout has no row
@@ -16,7 +16,7 @@ with period as (
 
 part as (
     select
-        p.user_id, m.month_index, p.status, p.status <> '9' as is_open,
+        p.subscriber_no, m.month_index, p.status, p.status <> '9' as is_open,
         p.from_date < m.first_date and (p.to_date is null or p.to_date >= m.first_date) as is_at_start,
         p.from_date < m.next_date and (p.to_date is null or p.to_date >= m.next_date) as is_at_end,
         greatest(
@@ -30,16 +30,16 @@ part as (
 
 closed as (
     select
-        user_id,
+        subscriber_no,
         extract(year from closing_date) * 12 + extract(month from closing_date) - 1 as month_index,
         count(*) as closing_count
     from mart.subscriber_closing
-    group by user_id, extract(year from closing_date) * 12 + extract(month from closing_date) - 1
+    group by subscriber_no, extract(year from closing_date) * 12 + extract(month from closing_date) - 1
 ),
 
 summed as (
     select
-        user_id, month_index,
+        subscriber_no, month_index,
         bool_or(is_open and is_at_start) as is_open_at_start,
         bool_or(is_open and is_at_end) as is_open_at_end,
         sum(case when status = '1' then day_count else 0 end) as active_days,
@@ -48,12 +48,12 @@ summed as (
         sum(case when status = '4' then day_count else 0 end) as barred_days,
         sum(case when status = '9' then day_count else 0 end) as closed_days
     from part
-    group by user_id, month_index
+    group by subscriber_no, month_index
     having bool_or(is_open)
 )
 
 select
-    summed.user_id, summed.month_index, summed.is_open_at_start, summed.is_open_at_end,
+    summed.subscriber_no, summed.month_index, summed.is_open_at_start, summed.is_open_at_end,
     cast(coalesce(closed.closing_count, 0) as integer) as closing_count,
     cast(summed.active_days as integer) as active_days,
     cast(summed.suspended_days as integer) as suspended_days,
@@ -61,4 +61,4 @@ select
     cast(summed.barred_days as integer) as barred_days,
     cast(summed.closed_days as integer) as closed_days
 from summed
-left join closed on closed.user_id = summed.user_id and closed.month_index = summed.month_index
+left join closed on closed.subscriber_no = summed.subscriber_no and closed.month_index = summed.month_index

@@ -1,31 +1,59 @@
 -- mart.subscriber_tier_month: source and tier of a subscriber in every month, by which KPIs count it.
--- grain: one row per subscriber and month from its opening (within the horizon) to the last month, closed ones too
--- key: user_id, month
--- reads: mart.month, mart.subscriber_attribute, mart.subscriber_span, mart.tier_given
--- rule: the tier of a month in which it was open at any time; in later months its last one. The source is that of the
---   last period that begins before the end of the month.
+-- grain: one row per subscriber and month of the horizon from its opening on, closed ones too
+-- key: subscriber_no, month_index
+-- reads: mart.arpu_month, mart.horizon, mart.month, mart.subscriber_attribute, mart.subscriber_span,
+--   mart.tier_subject_month, policy.held_month, policy.tier, policy.tier_rule
+-- rule: in a month in which it was open at any time the best of its floors and of what its ARPU3 gave it in that month or
+--   in those before it that still hold; in later months its last tier. The source is that which stands for the month.
 
-with later as (
-    select
-        s.user_id, mart.month.month_index, a.source, g.tier, g.reason, null as tenure_months
-    from mart.subscriber_span as s
-    inner join mart.month
-        on mart.month.month_index > s.to_month_index and mart.month.month_index <= s.until_month_index
-    inner join mart.tier_given as g
-        on g.user_id = s.user_id and g.month_index = s.to_month_index and not g.is_as_of
-    inner join mart.subscriber_attribute as a
-        on a.user_id = s.user_id and mart.month.month_index between a.from_month_index and a.to_month_index
+with threshold as (
+    select min(from_fen) as from_fen
+    from policy.tier_rule
 ),
 
-every_month as (
-    select user_id, month_index, source, tier, reason
-    from mart.tier_given
-    where not is_as_of
-    union all
-    select user_id, month_index, source, tier, reason
-    from later
+worthy as (
+    select a.subscriber_no, a.month_index, a.total_fen, a.bill_count
+    from mart.arpu_month as a
+    inner join threshold as t on a.total_fen >= t.from_fen * a.bill_count
+),
+
+earned as (
+    select s.subscriber_no, s.month_index, min(r.rank) as rank
+    from worthy as w
+    cross join policy.held_month as h
+    inner join mart.tier_subject_month as s
+        on s.subscriber_no = w.subscriber_no and s.month_index = w.month_index + h.month_offset
+    inner join policy.tier_rule as r
+        on r.source = s.source
+            and w.total_fen >= r.from_fen * w.bill_count
+            and greatest(s.tenure_months - h.month_offset, 0) >= r.from_months
+    where not s.is_lowest
+    group by s.subscriber_no, s.month_index
+),
+
+lowest as (
+    select source, max(rank) as rank
+    from policy.tier
+    group by source
+),
+
+given as (
+    select s.subscriber_no, s.month_index, s.source, t.tier
+    from mart.tier_subject_month as s
+    inner join lowest as l on l.source = s.source
+    left join earned as e on e.subscriber_no = s.subscriber_no and e.month_index = s.month_index
+    inner join policy.tier as t
+        on t.source = s.source
+            and t.rank = case when s.is_lowest then l.rank else least(coalesce(e.rank, l.rank), s.floor_rank) end
 )
 
-select m.user_id, mart.month.month, m.month_index, m.source, m.tier, m.reason
-from every_month as m
-inner join mart.month on mart.month.month_index = m.month_index
+select given.subscriber_no, given.month_index, given.source, given.tier
+from given
+inner join mart.horizon as h on given.month_index >= h.first_month_index
+union all
+select s.subscriber_no, m.month_index, a.source, given.tier
+from mart.subscriber_span as s
+inner join mart.month as m on m.month_index > s.to_month_index and m.month_index <= s.until_month_index
+inner join given on given.subscriber_no = s.subscriber_no and given.month_index = s.to_month_index
+inner join mart.subscriber_attribute as a
+    on a.subscriber_no = s.subscriber_no and m.month_index between a.from_month_index and a.to_month_index
