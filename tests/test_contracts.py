@@ -38,7 +38,7 @@ feeds/PAYM.yaml | name: PAYM | name: PAYS | name | expected PAYM
 feeds/PAYM.yaml | apiVersion: v3.1.0 | apiVersion: v2.0.0 | apiVersion | v3.1.0
 feeds/PAYM.yaml | physicalType: id | physicalType: phone | physicalType | one of text, id, code, integer, money
 feeds/PAYM.yaml | logicalType: integer | logicalType: string | logicalType | expected integer
-feeds/PAYM.yaml | mask, value: phone | mask, value: star | mask | phone, name, email, hidden
+feeds/PAYM.yaml | mask, value: phone | mask, value: star | mask | phone, number, name, email, hidden
 feeds/PAYM.yaml | classification: personal | classification: secret | classification | expected personal
 feeds/PAYM.yaml | classification: personal | required: false | mask | personal beside a mask | property: mask
 feeds/PAYM.yaml | value: payment_kind | value: payment_kinds | codeList | payment_kind

@@ -25,7 +25,7 @@ COLUMNS = {
         kind:code! method:code! channel:code! reversed_payment_id:id billing_cycle:month balance_after_fen:money
         operator_id:id""",
     "CHNG": """change_id:id! user_id:id! customer_id:id! service_number:text(20)!P change_type:code!
-        changed_at:timestamp! effective_at:timestamp! old_value:text(60) new_value:text(60) reason:text(60)
+        changed_at:timestamp! effective_at:timestamp! old_value:text(60)P new_value:text(60)P reason:text(60)
         channel:code! operator_id:id""",
     "BILL": """bill_id:id! account_id:id! customer_id:id! user_id:id! service_number:text(20)!P billing_cycle:month!
         rental_fen:money! voice_fen:money! long_distance_fen:money! roaming_fen:money! message_fen:money!
@@ -287,6 +287,7 @@ def test_personal_data_says_how_it_is_shown():
     }  # fmt: skip
     assert masks.pop("USGE") == {"service_number": "phone", "counterpart": "phone"}
     assert masks.pop("WORD") == {}
+    assert masks.pop("CHNG") == {"service_number": "phone", "old_value": "number", "new_value": "number"}
     assert all(mask == {"service_number": "phone"} for mask in masks.values())
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 
 from pipelines.checks.staging import sync_directory
-from pipelines.contracts.model import Contract, Contracts
+from pipelines.contracts.model import Contracts
 from warehouse.store import attach
 
 CURRENT = "current"
@@ -23,6 +23,7 @@ _KEPT_STATES = 2  # the one at hand, and the one that a reader may just be openi
 # How a value of personal data is shown to whoever may not see it; NULL stays NULL.
 _MASKS = {
     "phone": "case when length({0}) >= 8 then left({0}, 3) || '****' || right({0}, 4) else left({0}, 1) || '****' end",
+    "number": "regexp_replace({0}, '^(1[3-9][0-9]|0[0-9]{{2}})[0-9]+([0-9]{{4}})$', '\\1****\\2')",
     "name": "left({0}, 1) || '*'",
     "email": "left({0}, 1) || '***' || substr({0}, strpos({0}, '@'))",
     "hidden": "null",
@@ -36,9 +37,6 @@ def write_state(connection: duckdb.DuckDBPyConnection, contracts: Contracts, dir
     for name in DATABASES:
         _write_database(connection, contracts, directory / name, is_masked=name == CURRENT + ".duckdb")
     (directory / "private.duckdb").chmod(0o600)
-    for table in _tables(connection, "mart"):
-        target = str(directory / f"mart_{table}.parquet").replace("'", "''")
-        connection.execute(f"copy mart.{table} to '{target}' (format parquet)")
 
 
 def show_state(bi: Path, directory: Path) -> None:
@@ -65,28 +63,46 @@ def _point(link: Path, target: Path) -> None:
 def _write_database(
     connection: duckdb.DuckDBPyConnection, contracts: Contracts, path: Path, *, is_masked: bool
 ) -> None:
-    by_table = {contract.table: contract for contract in contracts.feeds}
+    masks = _masks(contracts) if is_masked else {}
     attach(connection, path, "state")
     try:
         for schema in SCHEMAS:
             connection.execute(f"create schema state.{schema}")
             for table in _tables(connection, schema):
-                contract = by_table.get(table) if schema == "core" else None
-                columns = _masked(contract) if contract is not None and is_masked else ""
-                connection.execute(f"create table state.{schema}.{table} as select * {columns} from {schema}.{table}")
+                columns = _columns(connection, schema, table)
+                shown = ", ".join(f"{masks[name]} as {name}" for name in columns if name in masks)
+                replaced = f"replace ({shown})" if shown else ""
+                connection.execute(f"create table state.{schema}.{table} as select * {replaced} from {schema}.{table}")
+                if is_masked and schema == "mart":
+                    _export(connection, table, path.with_name(f"mart_{table}.parquet"))
         _copy_comments(connection)
         connection.execute("checkpoint state")
     finally:
         connection.execute("detach state")
 
 
-def _masked(contract: Contract) -> str:
-    masks = [
-        f"{_MASKS[column.mask].format(column.name)} as {column.name}"
+def _masks(contracts: Contracts) -> dict[str, str]:
+    """How each column of personal data is shown: by its name, for models carry columns of contracts along."""
+    return {
+        column.name: _MASKS[column.mask].format(column.name)
+        for contract in contracts.feeds
         for column in contract.columns
         if column.mask is not None
-    ]
-    return f"replace ({', '.join(masks)})" if masks else ""
+    }
+
+
+def _export(connection: duckdb.DuckDBPyConnection, table: str, path: Path) -> None:
+    target = str(path).replace("'", "''")
+    connection.execute(f"copy state.mart.{table} to '{target}' (format parquet)")
+
+
+def _columns(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> list[str]:
+    rows = connection.execute(
+        "select column_name from duckdb_columns() "
+        "where database_name = 'warehouse' and schema_name = $schema and table_name = $table",
+        {"schema": schema, "table": table},
+    ).fetchall()
+    return [name for (name,) in rows]
 
 
 def _tables(connection: duckdb.DuckDBPyConnection, schema: str) -> list[str]:

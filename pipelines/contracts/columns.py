@@ -13,7 +13,7 @@ from pipelines.contracts.yaml_lines import Item
 
 IDENTIFIER = "[a-z][a-z0-9_]*"
 CHECK_DIGIT_SCHEMES = ("gb11643", "gb32100")
-MASKS = ("phone", "name", "email", "hidden")
+MASKS = ("phone", "number", "name", "email", "hidden")  # number: only what looks like a service number
 _LOGICAL_TYPES = {Type.INTEGER: "integer", Type.MONEY: "integer", Type.DATE: "date", Type.TIMESTAMP: "timestamp"}
 _ID_LENGTHS = (6, 20)
 _REQUIRED_KEYS = ["name", "businessName", "description", "logicalType", "physicalType", "customProperties"]

@@ -95,7 +95,7 @@ class Column:
     description: str
     required: bool = False
     personal: bool = False
-    mask: str | None = None  # how personal data is shown: phone, name, email, hidden
+    mask: str | None = None  # how personal data is shown: phone, number, name, email, hidden
     min_length: int | None = None
     max_length: int | None = None
     code_list: CodeList | None = None

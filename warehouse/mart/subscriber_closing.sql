@@ -1,7 +1,7 @@
 -- mart.subscriber_closing: the days on which subscribers closed.
 -- grain: one row per subscriber and day on which a run of its open periods ended
 -- key: subscriber_no, closing_date
--- reads: mart.subscriber_period
+-- reads: step_period
 -- rule: a run ends by status 9 (on close_date where the first period has it), by a record D, or by absence from a
 --   complete snapshot; is_by_status tells the first from the others
 
@@ -10,7 +10,7 @@ with followed as (
         subscriber_no, status, close_date, valid_to, to_date, is_before_first,
         lead(valid_from) over (partition by subscriber_no order by valid_from, is_before_first desc) as next_from,
         lead(status) over (partition by subscriber_no order by valid_from, is_before_first desc) as next_status
-    from mart.subscriber_period
+    from step_period
 ),
 
 closing as (

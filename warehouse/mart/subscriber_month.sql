@@ -1,8 +1,8 @@
 -- mart.subscriber_month: everything about a subscriber in a month.
 -- grain: one row per subscriber and month of the horizon in which it was open at any time or closed
 -- key: user_id, month
--- reads: core.bill, mart.activity_month, mart.arpu_month, mart.horizon, mart.month, mart.subscriber,
---   mart.subscriber_attribute, mart.subscriber_status_month, mart.subscriber_tier_month
+-- reads: core.bill, step_activity_month, step_arpu_month, mart.horizon, mart.month, mart.subscriber,
+--   step_attribute, step_status_month, step_tier_month
 -- rule: money in fen, null without a bill; arpu3_fen rounded half up; counts are 0 without a fact; minutes are seconds / 60
 --   and MB kilobytes / 1024, rounded to two places; customer, product and open_date are those that stand for the month,
 --   source and tier those by which KPIs count it
@@ -36,12 +36,12 @@ select
     coalesce(f.payment_fen, 0) as payment_fen,
     coalesce(f.contact_count, 0) as contact_count,
     coalesce(f.complaint_count, 0) as complaint_count
-from mart.subscriber_status_month as s
+from step_status_month as s
 inner join mart.subscriber as n on n.subscriber_no = s.subscriber_no
 inner join mart.month as m on m.month_index = s.month_index
-inner join mart.subscriber_tier_month as t on t.subscriber_no = s.subscriber_no and t.month_index = s.month_index
-inner join mart.subscriber_attribute as a
+inner join step_tier_month as t on t.subscriber_no = s.subscriber_no and t.month_index = s.month_index
+inner join step_attribute as a
     on a.subscriber_no = s.subscriber_no and s.month_index between a.from_month_index and a.to_month_index
 left join billed as b on b.subscriber_no = s.subscriber_no and b.month_index = s.month_index
-left join mart.arpu_month as r on r.subscriber_no = s.subscriber_no and r.month_index = s.month_index
-left join mart.activity_month as f on f.subscriber_no = s.subscriber_no and f.month_index = s.month_index
+left join step_arpu_month as r on r.subscriber_no = s.subscriber_no and r.month_index = s.month_index
+left join step_activity_month as f on f.subscriber_no = s.subscriber_no and f.month_index = s.month_index

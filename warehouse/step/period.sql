@@ -1,7 +1,7 @@
--- mart.subscriber_period: what is known at the as-of date of a subscriber's history, and the days before it.
+-- step_period: what is known at the as-of date of a subscriber's history, and the days before it.
 -- grain: one row per period of a subscriber that begins before E, and one for the days before the first of them
 -- key: subscriber_no, valid_from, is_before_first
--- reads: core.subscriber, mart.horizon, mart.subscriber
+-- reads: core.subscriber, mart.horizon, step_subscriber
 -- rule: a later end is not known yet, so it is left out. Before its first period a subscriber counts as open from
 --   open_date on with the attributes of that period; where that has status 9, until close_date and as active.
 --   from_date and to_date are the half-open days on which the period is the state at the end of the day.
@@ -13,7 +13,7 @@ with known as (
         case when s.valid_to < h.end_at then s.valid_to end as valid_to,
         row_number() over (partition by n.subscriber_no order by s.valid_from) as period_number
     from core.subscriber as s
-    inner join mart.subscriber as n on n.user_id = s.user_id
+    inner join step_subscriber as n on n.user_id = s.user_id
     cross join mart.horizon as h
     where s.valid_from < h.end_at
 ),

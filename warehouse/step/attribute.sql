@@ -1,7 +1,7 @@
--- mart.subscriber_attribute: which attributes of a subscriber stand for which months.
+-- step_attribute: which attributes of a subscriber stand for which months.
 -- grain: one row per subscriber and run of months for which one period stands
 -- key: subscriber_no, from_month_index
--- reads: mart.subscriber_period, mart.horizon
+-- reads: step_period, mart.horizon
 -- rule: for a month stands the last period that begins before its end; for months before the first period, that one
 
 with known as (
@@ -11,7 +11,7 @@ with known as (
         lead(from_date) over (partition by subscriber_no order by valid_from) as next_date,
         row_number() over (partition by subscriber_no order by valid_from) as period_number,
         last_month_index
-    from mart.subscriber_period
+    from step_period
     cross join mart.horizon
     where not is_before_first
 ),

@@ -1,8 +1,8 @@
--- mart.subscriber_tier_month: source and tier of a subscriber in every month, by which KPIs count it.
+-- step_tier_month: source and tier of a subscriber in every month, by which KPIs count it.
 -- grain: one row per subscriber and month of the horizon from its opening on, closed ones too
 -- key: subscriber_no, month_index
--- reads: mart.arpu_month, mart.horizon, mart.month, mart.subscriber_attribute, mart.subscriber_span,
---   mart.tier_subject_month, policy.held_month, policy.tier, policy.tier_rule
+-- reads: step_arpu_month, mart.horizon, mart.month, step_attribute, step_span,
+--   step_tier_subject, policy.held_month, policy.tier, policy.tier_rule
 -- rule: in a month in which it was open at any time the best of its floors and of what its ARPU3 gave it in that month or
 --   in those before it that still hold; in later months its last tier. The source is that which stands for the month.
 
@@ -13,7 +13,7 @@ with threshold as (
 
 worthy as (
     select a.subscriber_no, a.month_index, a.total_fen, a.bill_count
-    from mart.arpu_month as a
+    from step_arpu_month as a
     inner join threshold as t on a.total_fen >= t.from_fen * a.bill_count
 ),
 
@@ -21,7 +21,7 @@ earned as (
     select s.subscriber_no, s.month_index, min(r.rank) as rank
     from worthy as w
     cross join policy.held_month as h
-    inner join mart.tier_subject_month as s
+    inner join step_tier_subject as s
         on s.subscriber_no = w.subscriber_no and s.month_index = w.month_index + h.month_offset
     inner join policy.tier_rule as r
         on r.source = s.source
@@ -39,7 +39,7 @@ lowest as (
 
 given as (
     select s.subscriber_no, s.month_index, s.source, t.tier
-    from mart.tier_subject_month as s
+    from step_tier_subject as s
     inner join lowest as l on l.source = s.source
     left join earned as e on e.subscriber_no = s.subscriber_no and e.month_index = s.month_index
     inner join policy.tier as t
@@ -52,8 +52,8 @@ from given
 inner join mart.horizon as h on given.month_index >= h.first_month_index
 union all
 select s.subscriber_no, m.month_index, a.source, given.tier
-from mart.subscriber_span as s
+from step_span as s
 inner join mart.month as m on m.month_index > s.to_month_index and m.month_index <= s.until_month_index
 inner join given on given.subscriber_no = s.subscriber_no and given.month_index = s.to_month_index
-inner join mart.subscriber_attribute as a
+inner join step_attribute as a
     on a.subscriber_no = s.subscriber_no and m.month_index between a.from_month_index and a.to_month_index

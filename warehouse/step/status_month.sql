@@ -1,7 +1,7 @@
--- mart.subscriber_status_month: when in a month a subscriber was open, and in which status.
+-- step_status_month: when in a month a subscriber was open, and in which status.
 -- grain: one row per subscriber and month in which it was open at any time or closed
 -- key: subscriber_no, month_index
--- reads: mart.month, mart.horizon, mart.subscriber_closing, mart.subscriber_period
+-- reads: mart.month, mart.horizon, mart.subscriber_closing, step_period
 -- rule: a day counts for the status at its end, days after the as-of date for none; open at the start of a month is open
 --   at the last day of the month before; a month in which it was closed throughout has no row
 
@@ -10,7 +10,7 @@ with period as (
         *,
         extract(year from from_date) * 12 + extract(month from from_date) - 1 as from_month_index,
         coalesce(extract(year from to_date) * 12 + extract(month from to_date) - 1, last_month_index) as to_month_index
-    from mart.subscriber_period
+    from step_period
     cross join mart.horizon
 ),
 

@@ -1,7 +1,7 @@
--- mart.subscriber_span: the runs of months in which a subscriber was open at any time, and how long each is its last one.
+-- step_span: the runs of months in which a subscriber was open at any time, and how long each is its last one.
 -- grain: one row per subscriber and run of months without a gap
 -- key: subscriber_no, from_month_index
--- reads: mart.subscriber_period, mart.horizon
+-- reads: step_period, mart.horizon
 -- rule: a period that ends at a midnight was not open on the day that begins then. After to_month_index the tier of
 --   that month goes on to until_month_index, the month before the next run or the last month of all.
 
@@ -17,7 +17,7 @@ with open_month as (
             else extract(year from to_date) * 12 + extract(month from to_date) - 2
         end as integer) as to_month_index,
         last_month_index
-    from mart.subscriber_period
+    from step_period
     cross join mart.horizon
     where status <> '9'
 ),

@@ -1,0 +1,113 @@
+"""The published state: masked for everybody, whole, under one name; lists by the file interface; private apart."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import stat
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+import pytest
+from running import make_home, tierline
+
+from pipelines.transfer.base import Endpoint
+from sftp_fixtures.province import make_province
+
+NOW = "2026-11-22T12:00:00"
+PHONE = re.compile(rb"(?<![0-9])1[3-9][0-9]{9}(?![0-9])")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    work = tmp_path_factory.mktemp("publishing")
+    make_province(work / "remote", subscribers=200, months=4, days=1, end=datetime.fromisoformat(NOW), seed=3)
+    home = make_home(work / "home", Endpoint("file", root=str(work / "remote")))
+    assert tierline(home, "run", "--as-of", "2026-11-21", now=NOW).exit_status == 0
+    return home
+
+
+def test_personal_data_is_masked_in_the_published_state_and_only_there(home: Path) -> None:
+    with duckdb.connect(str(home / "bi" / "current.duckdb"), read_only=True) as state:
+        numbers = state.execute("select distinct service_number from core.payment").fetchall()
+        customers = state.execute("select customer_name, id_number, address, email from core.customer").fetchall()
+        changed = state.execute("select old_value, new_value from core.subscriber_change where change_type = '08'")
+        texts = [value for row in changed.fetchall() for value in row if value]
+    assert numbers
+    assert all("****" in number for (number,) in numbers if number)
+    assert all(name.endswith("*") and len(name) == 2 for name, *_ in customers)
+    assert {(number, address) for _, number, address, _ in customers} == {(None, None)}
+    assert all("****" in text for text in texts if re.fullmatch("[0-9*]+", text))
+    private = home / "bi" / "private.duckdb"
+    with duckdb.connect(str(private), read_only=True) as state:
+        assert any(PHONE.fullmatch(number.encode()) for (number,) in state.execute(
+            "select service_number from core.payment where service_number is not null").fetchall())  # fmt: skip
+    assert stat.S_IMODE(private.resolve().stat().st_mode) == 0o600
+
+
+def test_no_full_number_in_anything_that_bi_may_open(home: Path) -> None:
+    state = (home / "bi" / "current").resolve()
+    files = [path for path in state.iterdir() if path.name != "private.duckdb"]
+    assert len(files) > 5
+    for path in files:
+        if path.suffix == ".parquet":
+            with duckdb.connect() as connection:
+                content = str(connection.execute(f"from '{path}'").fetchall()).encode()
+        else:
+            content = path.read_bytes()
+        assert not PHONE.search(content), path.name
+
+
+def test_no_full_number_in_ledger_or_logs(home: Path) -> None:
+    for path in [home / "ledger.sqlite", *(home / "logs").rglob("*")]:
+        assert not PHONE.search(path.read_bytes()), path.name
+
+
+def test_tier_list_follows_the_file_interface(home: Path) -> None:
+    directory = home / "publish" / "TIER"
+    stem = "TIER_110_F_20261121_0001_00"
+    content = (directory / f"{stem}.DAT").read_bytes()
+    header, *records, trailer = content.decode().splitlines()
+    assert header.startswith("H|1|TIER|110|F|20261121|0001|00|20261122120000|")
+    assert header.rsplit("|", 1)[1] == str(len(records))
+    assert trailer == f"T|{len(records)}|0"
+    assert len(records) > 100
+    assert {record.count("|") for record in records} == {11}
+    check = (directory / f"{stem}.CHK").read_text().split("|")
+    digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    assert check[:4] == [f"{stem}.DAT", str(len(content)), str(len(records)), digest]
+    assert (directory / "TIER_110_F_20261121.END").read_text() == f"1|{len(records)}|0\n{stem}|{len(records)}\n"
+    with duckdb.connect(str(home / "bi" / "current.duckdb"), read_only=True) as state:
+        tiers = dict(state.execute("select user_id, tier from mart.tier").fetchall())
+    assert {record.split("|")[2]: record.split("|")[3] for record in records}.items() <= tiers.items()
+
+
+def test_a_reader_keeps_its_state_while_the_next_appears(home: Path, tmp_path: Path) -> None:
+    later = tmp_path / "home"
+    shutil.copytree(home, later, symlinks=True)
+    with duckdb.connect(str(later / "bi" / "current.duckdb"), read_only=True) as reader:
+        before = reader.execute("select max(as_of_date) from ops.publication").fetchall()
+        assert tierline(later, "run", "--as-of", "2026-11-22", now="2026-11-23T12:00:00").exit_status in (0, 4)
+        assert reader.execute("select max(as_of_date) from ops.publication").fetchall() == before
+    with duckdb.connect(str(later / "bi" / "current.duckdb"), read_only=True) as reader:
+        assert reader.execute("select max(as_of_date) from ops.publication").fetchall() > before
+
+
+def test_an_earlier_as_of_date_is_published_only_on_demand(home: Path, tmp_path: Path) -> None:
+    again = tmp_path / "home"
+    shutil.copytree(home, again, symlinks=True)
+    refused = tierline(again, "run", "--as-of", "2026-11-20", now=NOW)
+    assert refused.exit_status == 2
+    assert "--republish" in refused.err
+    assert tierline(again, "run", "--as-of", "2026-11-20", "--republish", now=NOW).exit_status == 0
+    assert (again / "publish" / "TIER" / "TIER_110_F_20261120_0001_00.DAT").exists()
+
+
+def test_comments_reach_the_reader(home: Path) -> None:
+    with duckdb.connect(str(home / "bi" / "current.duckdb"), read_only=True) as state:
+        (comment,) = state.execute(
+            "select comment from duckdb_columns() where table_name = 'payment' and column_name = 'amount_fen'"
+        ).fetchall()[0]
+    assert "缴费金额" in comment
