@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from itertools import groupby
 
 import duckdb
 
@@ -15,6 +17,7 @@ from pipelines.policy import Policy
 from warehouse.models import Model, load_models
 from warehouse.policy_tables import write_policy
 
+PART_SIZE = 250_000  # subscribers; with 14 months of each the steps stay within 2 GB
 _TIER_PREVIOUS = """
 create table if not exists list.tier_previous (
     op varchar, service_number varchar, user_id varchar, tier varchar, reason varchar, priority bigint,
@@ -22,6 +25,8 @@ create table if not exists list.tier_previous (
     valid_from date, source varchar
 )
 """
+
+Parameters = dict[str, date | str | int | None]
 
 
 @dataclass(frozen=True)
@@ -53,14 +58,14 @@ def build(
     """
     if bill_month is not None and not re.fullmatch(r"[12][0-9]{3}(0[1-9]|1[0-2])", bill_month):
         raise UsageError(f"bill month {bill_month!r}: expected a month such as 202611")
-    parameters = {"as_of": as_of, "bill_month": bill_month}
+    parameters: Parameters = {"as_of": as_of, "bill_month": bill_month}
     connection.execute("begin")
     try:
         for schema in ("policy", "mart", "list"):
             connection.execute(f"create schema if not exists {schema}")
         connection.execute(_TIER_PREVIOUS)
         write_policy(connection, policy, _sources(connection))
-        models = tuple(_make(connection, model, parameters) for model in load_models())
+        models = tuple(_make_all(connection, parameters))
         bill_months = dict(connection.execute("select source, bill_month from mart.bill_month order by 1").fetchall())
         fault_point("build")
         connection.execute("commit")
@@ -70,16 +75,43 @@ def build(
     return BuildResult(as_of, bill_months, models)
 
 
-def _make(connection: duckdb.DuckDBPyConnection, model: Model, parameters: dict[str, date | str | None]) -> BuiltModel:
+def _make_all(connection: duckdb.DuckDBPyConnection, parameters: Parameters) -> Iterator[BuiltModel]:
+    for by_part, group in groupby(load_models(), key=lambda model: model.by_part):
+        models = list(group)
+        if by_part:
+            yield from _make_parts(connection, models, parameters)
+        else:
+            yield from (_make(connection, model, parameters, is_first=True) for model in models)
+
+
+def _make_parts(
+    connection: duckdb.DuckDBPyConnection, models: list[Model], parameters: Parameters
+) -> Iterator[BuiltModel]:
+    """Runs the models part by part, so that memory depends on the size of a part and not on all subscribers."""
+    count = connection.execute("select count(*) from mart.subscriber").fetchall()[0][0]
+    made: list[BuiltModel] = []
+    for first_no in range(1, max(count, 1) + 1, PART_SIZE):
+        part = parameters | {"first_no": first_no, "last_no": first_no + PART_SIZE - 1}
+        made.extend(_make(connection, model, part, is_first=first_no == 1) for model in models)
+    for model in models:
+        parts = [each for each in made if each.name == model.name]
+        yield BuiltModel(model.name, sum(each.rows for each in parts), sum(each.seconds for each in parts))
+        if model.is_step:
+            connection.execute(f"drop table {model.name}")
+
+
+def _make(connection: duckdb.DuckDBPyConnection, model: Model, parameters: Parameters, is_first: bool) -> BuiltModel:
     start = time.perf_counter()
     used = {name: value for name, value in parameters.items() if name in model.parameters}
+    create = f"create or replace {'temp ' if model.is_step else ''}table {model.name} as"
+    verb = create if is_first or model.is_step else f"insert into {model.name}"
     try:
-        connection.execute(f"create or replace table {model.name} as {model.sql}", used)
+        rows = connection.execute(f"{verb} {model.sql}", used).fetchall()[0][0]
     except duckdb.Error as error:
         raise StoreError(f"model {model.name}: {error}") from error
-    comment = f"{model.what} Grain: {model.grain}.".replace("'", "''")
-    connection.execute(f"comment on table {model.name} is '{comment}'")
-    rows = connection.execute(f"select count(*) from {model.name}").fetchall()[0][0]
+    if is_first and not model.is_step:
+        comment = f"{model.what} Grain: {model.grain}.".replace("'", "''")
+        connection.execute(f"comment on table {model.name} is '{comment}'")
     return BuiltModel(model.name, rows, time.perf_counter() - start)
 
 

@@ -18,23 +18,21 @@ def replace_facts(connection: duckdb.DuckDBPyConnection, contract: Contract, inc
     table, key = f"core.{contract.table}", ", ".join(contract.key)
     leaving = f"from {table} where batch_stem in (select stem from removing where feed = '{contract.feed}')"
     connection.execute(f"create or replace temp table touched as select distinct {key} {leaving}")
+    if incoming:
+        _touch(connection, contract, incoming)
+    _note_patched(connection, contract)  # before rows go: of those that leave
     connection.execute(f"delete {leaving}")
     if incoming:
         _insert(connection, contract, incoming)
+    _note_patched(connection, contract)
     _mark_current(connection, contract)
-    if contract.feed == PATCH_FEED:
-        connection.execute(
-            f"insert into patched_entity select distinct user_id from {table} semi join touched using ({key})"
-        )
 
 
 PATCH_FEED = "CHNG"
 
 
 def _insert(connection: duckdb.DuckDBPyConnection, contract: Contract, incoming: list[Path]) -> None:
-    table, key = f"core.{contract.table}", ", ".join(contract.key)
-    paths = [str(path) for path in incoming]
-    connection.execute(f"insert into touched select {key} from read_parquet($paths)", {"paths": paths})
+    table = f"core.{contract.table}"
     connection.execute(
         f"""
         insert into {table} by name
@@ -42,8 +40,22 @@ def _insert(connection: duckdb.DuckDBPyConnection, contract: Contract, incoming:
         from read_parquet($paths) as staged
         inner join adding on staged.batch_stem = adding.stem
         """,
-        {"paths": paths},
+        {"paths": [str(path) for path in incoming]},
     )
+
+
+def _touch(connection: duckdb.DuckDBPyConnection, contract: Contract, incoming: list[Path]) -> None:
+    """Keys that come in, beside those that leave."""
+    key = ", ".join(contract.key)
+    paths = [str(path) for path in incoming]
+    connection.execute(f"insert into touched select {key} from read_parquet($paths)", {"paths": paths})
+
+
+def _note_patched(connection: duckdb.DuckDBPyConnection, contract: Contract) -> None:
+    if contract.feed == PATCH_FEED:
+        key = ", ".join(contract.key)
+        rows = f"core.{contract.table} semi join touched using ({key})"
+        connection.execute(f"insert into patched_entity select distinct user_id from {rows}")
 
 
 def _mark_current(connection: duckdb.DuckDBPyConnection, contract: Contract) -> None:

@@ -1,48 +1,34 @@
 -- mart.kpi_bill: the KPIs that count bills: arpu, arrears_rate.
 -- grain: one row per month, source, tier and KPI
 -- key: month, source, tier, kpi
--- reads: core.bill, mart.bill_month, mart.kpi_cell, mart.month, mart.subscriber, mart.subscriber_tier_month
--- rule: arpu is the sum of the month's totals (fen) by bill, arrears_rate what is outstanding of them. A bill counts for
---   its subscriber's source and tier of the month; one whose subscriber has no tier yet, or is not known, counts only
---   under tier ALL of its file's source.
+-- reads: core.bill, mart.bill_month, mart.bill_tier_month, mart.kpi_cell, mart.subscriber
+-- rule: arpu is the sum of the month's totals (fen) by bill, arrears_rate what is outstanding of them. A bill whose
+--   subscriber is not known or had no tier by then counts only under tier ALL of its file's source.
 
-with bill as (
-    select
-        b.billing_cycle as month,
-        coalesce(t.source, b.source) as source,
-        t.tier,
-        b.total_fen, b.outstanding_fen
-    from core.bill as b
-    inner join mart.month as m on m.month = b.billing_cycle
-    left join mart.subscriber as n on n.user_id = b.user_id
-    left join mart.subscriber_tier_month as t on t.subscriber_no = n.subscriber_no and t.month_index = m.month_index
-    where b.is_current
-),
-
-counted as (
-    select
-        bill.month, bill.source, bill.tier,
-        sum(bill.total_fen) as total_fen, sum(bill.outstanding_fen) as outstanding_fen, count(*) as bill_count
-    from bill
-    inner join mart.bill_month on mart.bill_month.source = bill.source and bill.month <= mart.bill_month.bill_month
-    group by bill.month, bill.source, bill.tier
+with counted as (
+    select month, source, tier, total_fen, outstanding_fen, bill_count
+    from mart.bill_tier_month
+    union all
+    select billing_cycle as month, source, null as tier, total_fen, outstanding_fen, 1 as bill_count
+    from core.bill
+    where is_current and user_id not in (select user_id from mart.subscriber)
 ),
 
 totalled as (
     select
-        month,
-        case when grouping(source) = 1 then 'ALL' else source end as source,
-        case when grouping(tier) = 1 then 'ALL' else tier end as tier,
-        sum(total_fen) as total_fen, sum(outstanding_fen) as outstanding_fen, sum(bill_count) as bill_count
-    from counted
-    group by month, cube (source, tier)
+        c.month,
+        case when grouping(c.source) = 1 then 'ALL' else c.source end as source,
+        case when grouping(c.tier) = 1 then 'ALL' else c.tier end as tier,
+        sum(c.total_fen) as total_fen, sum(c.outstanding_fen) as outstanding_fen, sum(c.bill_count) as bill_count
+    from counted as c
+    inner join mart.bill_month as b on b.source = c.source and c.month <= b.bill_month
+    group by c.month, cube (c.source, c.tier)
 ),
 
 cell as (
-    select totalled.*
-    from totalled
-    inner join mart.kpi_cell as c
-        on c.month = totalled.month and c.source = totalled.source and c.tier = totalled.tier
+    select t.*
+    from totalled as t
+    inner join mart.kpi_cell as c on c.month = t.month and c.source = t.source and c.tier = t.tier
 )
 
 select month, source, tier, 'arpu' as kpi, total_fen as numerator, bill_count as denominator from cell

@@ -1,31 +1,23 @@
 -- mart.kpi_subscriber: the KPIs that count subscribers: customer_base, gross_adds, churn_rate.
 -- grain: one row per month, source, tier and KPI
 -- key: month, source, tier, kpi
--- reads: mart.bill_month, mart.kpi_cell, mart.month, mart.subscriber_month, mart.subscriber_opening,
---   mart.subscriber_tier_month
+-- reads: mart.bill_month, mart.kpi_cell, mart.subscriber_month, mart.subscriber_opening
 -- rule: customer_base and gross_adds are counts (denominator 1, so 0 shows too); churn_rate is who closed in the month
 --   against who was open at its start
 
-with opened as (
-    select mart.month.month, o.month_index, o.source, t.tier, count(*) as opened
-    from mart.subscriber_opening as o
-    inner join mart.month on mart.month.month_index = o.month_index
-    left join mart.subscriber_tier_month as t on t.subscriber_no = o.subscriber_no and t.month_index = o.month_index
-    group by mart.month.month, o.month_index, o.source, t.tier
-),
-
-counted as (
+with counted as (
     select
-        month, month_index, source, tier,
+        month, source, tier,
         sum(case when is_open_at_end then 1 else 0 end) as open_at_end,
         sum(case when is_open_at_start then 1 else 0 end) as open_at_start,
         sum(case when closing_count > 0 then 1 else 0 end) as closed,
         0 as opened
     from mart.subscriber_month
-    group by month, month_index, source, tier
+    group by month, source, tier
     union all
-    select month, month_index, source, tier, 0 as open_at_end, 0 as open_at_start, 0 as closed, opened
-    from opened
+    select month, source, tier, 0 as open_at_end, 0 as open_at_start, 0 as closed, count(*) as opened
+    from mart.subscriber_opening
+    group by month, source, tier
 ),
 
 totalled as (
@@ -38,7 +30,7 @@ totalled as (
         sum(closed) as closed,
         sum(opened) as opened
     from counted
-    inner join mart.bill_month as b on b.source = counted.source and counted.month_index <= b.month_index
+    inner join mart.bill_month as b on b.source = counted.source and counted.month <= b.bill_month
     group by counted.month, cube (counted.source, counted.tier)
 ),
 

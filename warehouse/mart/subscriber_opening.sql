@@ -1,16 +1,15 @@
 -- mart.subscriber_opening: in which month subscribers were opened.
 -- grain: one row per subscriber and month in which the open_date lies that stands for that month
--- key: subscriber_no, month_index
--- reads: step_attribute
--- rule: a subscriber counts as new in the month of its open_date, by the last period that begins before the month's end
+-- key: user_id, month
+-- by: part
+-- reads: mart.month, policy.tier, step_attribute, step_subscriber, step_tier_month
+-- rule: a subscriber counts as new in the month of its open_date, by the last period that begins before the month's end;
+--   source and tier are those of the month by which KPIs count it
 
-with opened as (
-    select
-        subscriber_no, source, open_date, from_month_index, to_month_index,
-        cast(extract(year from open_date) * 12 + extract(month from open_date) - 1 as integer) as month_index
-    from step_attribute
-)
-
-select subscriber_no, month_index, source, open_date
-from opened
-where month_index between from_month_index and to_month_index
+select n.user_id, m.month, a.open_date, a.source, r.tier
+from step_attribute as a
+inner join step_subscriber as n on n.subscriber_no = a.subscriber_no
+inner join mart.month as m on m.month_index = a.open_month_index
+left join step_tier_month as t on t.subscriber_no = a.subscriber_no and t.month_index = a.open_month_index
+left join policy.tier as r on r.source = t.source and r.rank = t.rank
+where a.open_month_index between a.from_month_index and a.to_month_index

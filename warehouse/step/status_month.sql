@@ -1,7 +1,7 @@
 -- step_status_month: when in a month a subscriber was open, and in which status.
 -- grain: one row per subscriber and month in which it was open at any time or closed
 -- key: subscriber_no, month_index
--- reads: mart.month, mart.horizon, mart.subscriber_closing, step_period
+-- reads: mart.month, mart.horizon, step_closing, step_period
 -- rule: a day counts for the status at its end, days after the as-of date for none; open at the start of a month is open
 --   at the last day of the month before; a month in which it was closed throughout has no row
 
@@ -33,7 +33,7 @@ closed as (
         subscriber_no,
         extract(year from closing_date) * 12 + extract(month from closing_date) - 1 as month_index,
         count(*) as closing_count
-    from mart.subscriber_closing
+    from step_closing
     group by subscriber_no, extract(year from closing_date) * 12 + extract(month from closing_date) - 1
 ),
 

@@ -17,36 +17,49 @@ with open_month as (
     where s.to_month_index < h.first_month_index
 ),
 
-floor as (
-    select t.source, lowest.rank as lowest_rank, grouped.rank as group_rank
-    from policy.tiering as t
-    inner join (select source, max(rank) as rank from policy.tier group by source) as lowest on lowest.source = t.source
-    inner join policy.tier as grouped on grouped.source = t.source and grouped.tier = t.group_tier
+lowest as (
+    select source, max(rank) as rank
+    from policy.tier
+    group by source
 ),
 
 attribute as (
     select
-        a.subscriber_no, a.customer_id, a.source, a.from_month_index, a.to_month_index,
-        a.first_whole_month_index, f.lowest_rank, f.group_rank,
-        manual.rank as manual_rank,
-        tiered.code is null as is_untiered
+        a.subscriber_no, a.customer_id, a.source, a.from_month_index, a.to_month_index, a.first_whole_month_index,
+        lowest.rank as lowest_rank,
+        case when tiered.code is null then lowest.rank else least(lowest.rank, manual.rank) end as floor_rank,
+        tiered.code is null as is_fixed
     from step_attribute as a
-    inner join floor as f on f.source = a.source
+    inner join lowest on lowest.source = a.source
     left join policy.tier as manual on manual.source = a.source and manual.tier = a.member_level
     left join policy.code as tiered
         on tiered.source = a.source and tiered.name = 'tiering.products' and tiered.code = a.product
+),
+
+customer as (
+    select
+        a.subscriber_no,
+        greatest(a.from_month_index, c.from_month_index) as from_month_index,
+        least(a.to_month_index, c.to_month_index) as to_month_index,
+        case when c.is_blacklisted or a.is_fixed then a.lowest_rank else least(a.floor_rank, grouped.rank) end as floor_rank,
+        c.is_blacklisted or a.is_fixed as is_fixed
+    from attribute as a
+    inner join mart.customer_attribute as c
+        on c.customer_id = a.customer_id
+            and c.from_month_index <= a.to_month_index and c.to_month_index >= a.from_month_index
+    inner join policy.tiering as t on t.source = a.source
+    left join policy.code as g on g.source = a.source and g.name = 'tiering.group_types' and g.code = c.customer_type
+    left join policy.tier as grouped
+        on grouped.source = a.source and grouped.tier = t.group_tier and g.code is not null
 )
 
 select
     o.subscriber_no, o.month_index, a.source,
     greatest(o.month_index + 1 - a.first_whole_month_index, 0) as tenure_months,
-    case
-        when a.is_untiered or c.is_blacklisted then a.lowest_rank
-        else least(a.lowest_rank, a.manual_rank, case when c.is_group then a.group_rank end)
-    end as floor_rank,
-    a.is_untiered or coalesce(c.is_blacklisted, false) as is_fixed
+    coalesce(c.floor_rank, a.floor_rank) as floor_rank,
+    coalesce(c.is_fixed, a.is_fixed) as is_fixed
 from open_month as o
 inner join attribute as a
     on a.subscriber_no = o.subscriber_no and o.month_index between a.from_month_index and a.to_month_index
-left join mart.customer_attribute as c
-    on c.customer_id = a.customer_id and o.month_index between c.from_month_index and c.to_month_index
+left join customer as c
+    on c.subscriber_no = o.subscriber_no and o.month_index between c.from_month_index and c.to_month_index

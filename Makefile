@@ -1,0 +1,55 @@
+# Everything that a fresh Debian-like machine with Python 3.11 or newer needs is installed by these targets.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+SERVERS := $(VENV)/.servers
+APT := $(if $(filter 0,$(shell id -u)),,sudo )apt-get
+
+.PHONY: help setup demo test check format bench lock clean
+
+help: ## what can be made
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+
+setup: $(READY) ## install Tierline and what it needs into .venv, as pinned in requirements.lock
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	    || { echo "Python 3.11 or newer is needed; found $$($(PYTHON) --version)"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+	    || { $(APT) update -q && $(APT) install -y -q python3-venv; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(SERVERS): $(READY) sftp_fixtures/install-servers
+	bash sftp_fixtures/install-servers
+	@touch $@
+
+demo: $(READY) ## a small operator on local servers, run through once
+	$(BIN)/tierline demo
+
+test: $(READY) $(SERVERS) ## all tests, real servers included
+	$(BIN)/python -m pytest
+
+check: $(READY) ## style, types, SQL, contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/sqlfluff lint -q warehouse
+	$(BIN)/tierline feeds > /dev/null
+
+format: $(READY) ## put the code into the project's form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(READY) ## rates and peak memory of the checks, as ratios to DuckDB's own reading
+	$(BIN)/python tests/bench/checks.py
+
+lock: $(READY) ## pin every dependency anew
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	    --no-emit-index-url --no-emit-find-links --extra dev pyproject.toml -o requirements.lock
+
+clean: ## remove what setup and tests made
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

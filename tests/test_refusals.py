@@ -1,0 +1,215 @@
+"""Every file check, told apart: what is refused with which code, kept where, and answered how."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from running import make_home, tierline
+
+from pipelines.checks.staging import StagedPaths, read_rejects
+from pipelines.config import load_config
+from pipelines.ledger import offerings
+from pipelines.ledger.offerings import Offering
+from pipelines.ledger.store import LedgerStore
+from pipelines.transfer.base import Endpoint
+
+NOW = "2026-11-22T12:00:00"
+STEM = "PAYM_110_I_2026112210_0001_00"
+ROWS = [
+    f"P0000000010{number}|A000000901|U000000501|13800010001|20261122100215|{number}000|1|WALLET|APP||202610|1250|"
+    for number in range(1, 4)
+]
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A batch as a producer might offer it; None in the check file's fields: as it really is."""
+
+    stem: str = STEM
+    lines: tuple[str, ...] = ("H|1|PAYM|110|I|2026112210|0001|00|20261122110231|3", *ROWS, "T|3|6000")
+    ending: str = ".DAT"
+    change: Callable[[bytes], bytes] = bytes
+    check: str = "{name}|{bytes}|{records}|sha256:{digest}|20261122110232\n"
+    records: int = 3
+    size_off: int = 0
+    digest: str | None = None
+
+    def put(self, root: Path) -> bytes:
+        directory = root / "outgoing" / self.stem[:4]
+        directory.mkdir(parents=True, exist_ok=True)
+        content = ("\n".join(self.lines) + "\n").encode()
+        content = self.change(gzip.compress(content) if self.ending.endswith(".gz") else content)
+        name = f"{self.stem}{self.ending}"
+        (directory / name).write_bytes(content)
+        said = self.check.format(
+            name=name, bytes=len(content) + self.size_off, records=self.records,
+            digest=self.digest or hashlib.sha256(content).hexdigest(),
+        )  # fmt: skip
+        (directory / f"{self.stem}.CHK").write_text(said)
+        return content
+
+
+GOOD = Offer()
+HEADER, *_ = GOOD.lines
+
+
+def _named(stem: str) -> Offer:
+    """A sound file under another name."""
+    parts = stem.split("_")
+    return replace(GOOD, stem=stem, lines=("|".join(["H", "1", *parts, "20261122110231", "3"]), *GOOD.lines[1:]))
+
+
+def _lines(*lines: str, records: int = 3) -> Offer:
+    return replace(GOOD, lines=lines, records=records)
+
+
+REFUSED = {
+    "month in an hourly feed": ("E104", _named("PAYM_110_I_202611_0001_00")),
+    "no real date": ("E104", _named("PAYM_110_I_2026113110_0001_00")),
+    "cycle that has not ended": ("E105", _named("PAYM_110_I_2026112212_0001_00")),
+    "mode not allowed": ("E106", _named("PAYM_110_F_2026112210_0001_00")),
+    "check file empty": ("E201", replace(GOOD, check="")),
+    "check file of another": ("E201", replace(GOOD, check=GOOD.check.replace("{name}", "X.DAT"))),
+    "check file of two lines": ("E201", replace(GOOD, check=GOOD.check * 2)),
+    "check file with a bad digest": ("E201", replace(GOOD, digest="ABC")),
+    "wrong size": ("E202", replace(GOOD, size_off=1)),
+    "wrong digest": ("E203", replace(GOOD, digest="0" * 64)),
+    "gzip cut off": ("E204", replace(GOOD, ending=".DAT.gz", change=lambda content: content[:-9])),
+    "gzip with a wrong sum": ("E204", replace(GOOD, ending=".DAT.gz", change=lambda c: c[:-8] + b"\0" * 4 + c[-4:])),
+    "gzip with bytes behind it": ("E204", replace(GOOD, ending=".DAT.gz", change=lambda content: content + b"more")),
+    "no gzip at all": ("E204", replace(GOOD, ending=".DAT.gz", change=lambda content: b"plain")),
+    "gzip bomb": ("E205", replace(GOOD, ending=".DAT.gz", change=lambda _: gzip.compress(b"0\n" * 2_000_000))),
+    "line too long": ("E205", _lines(HEADER, *ROWS[:2], "x" * 70_000, GOOD.lines[-1])),
+    "empty file": ("E301", replace(GOOD, change=lambda _: b"")),
+    "no header": ("E301", _lines(*GOOD.lines[1:])),
+    "header of another SEQ": ("E301", _lines(HEADER.replace("|0001|", "|0002|"), *GOOD.lines[1:])),
+    "unknown format": ("E305", _lines(HEADER.replace("H|1|", "H|9|"), *GOOD.lines[1:])),
+    "no trailer": ("E304", _lines(*GOOD.lines[:-1])),
+    "header only": ("E304", _lines(HEADER, records=3)),
+    "blank line behind the trailer": ("E304", _lines(*GOOD.lines, "")),
+    "header counts otherwise": ("E302", _lines(HEADER[:-1] + "4", *GOOD.lines[1:])),
+    "trailer counts otherwise": ("E302", _lines(*GOOD.lines[:-1], "T|4|6000")),
+    "check file counts otherwise": ("E302", replace(GOOD, records=4)),
+    "a record too many": ("E302", _lines(*GOOD.lines[:-1], ROWS[0].replace("P", "Q", 1), GOOD.lines[-1])),
+    "wrong control total": ("E303", _lines(*GOOD.lines[:-1], "T|3|6001")),
+    "all rows rejected": ("E501", _lines(HEADER, *(row.replace("|1|WALLET", "|7|WALLET") for row in ROWS), "T|3|6000")),
+    # Two faults at once: the earlier check in the agreed order speaks.
+    "wrong size and mode": ("E106", replace(_named("PAYM_110_F_2026112210_0001_00"), size_off=1)),
+    "bad header and a long line": ("E205", _lines("H|nonsense", "x" * 70_000, GOOD.lines[-1])),
+    "bad header and no trailer": ("E301", _lines("H|nonsense", *ROWS)),
+    "wrong count and wrong total": ("E302", _lines(*GOOD.lines[:-1], "T|4|1")),
+}  # fmt: skip
+
+
+def _ledger(home: Path) -> list[Offering]:
+    store = LedgerStore(load_config(home).ledger_url(home))
+    with store.transaction() as connection:
+        found = offerings.find(connection)
+    store.close()
+    return found
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "remote"
+
+
+@pytest.fixture
+def home(tmp_path: Path, root: Path) -> Path:
+    return make_home(tmp_path / "home", Endpoint("file", root=str(root)))
+
+
+def test_a_sound_file_is_loaded(home: Path, root: Path) -> None:
+    """Else the refusals below would prove nothing."""
+    GOOD.put(root)
+    assert tierline(home, "fetch", now=NOW).exit_status == 0
+    assert tierline(home, "load", now=NOW).exit_status == 0
+    assert [(each.state, each.loaded, each.control_loaded) for each in _ledger(home)] == [("loaded", 3, 6000)]
+
+
+@pytest.mark.parametrize(("code", "offer"), REFUSED.values(), ids=REFUSED)
+def test_refused(home: Path, root: Path, code: str, offer: Offer) -> None:
+    """The code, a receipt, the bytes and the reason in quarantine, the file out of the way on the server."""
+    content = offer.put(root)
+    fetched = tierline(home, "fetch", now=NOW)
+    loaded = tierline(home, "load", now=NOW)
+    assert 3 in (fetched.exit_status, loaded.exit_status), fetched.out + loaded.out + fetched.err + loaded.err
+    (batch,) = _ledger(home)
+    assert (batch.state, batch.code, batch.loaded) == ("refused", code, 0), batch.reason
+    assert batch.reason
+    assert batch.kept_in
+    assert batch.kept_in.startswith("quarantine/")
+    kept = home / batch.kept_in
+    assert (kept / batch.file_name).read_bytes() == content
+    assert json.loads((kept / f"{offer.stem}.reason.json").read_text())["code"] == code
+    receipt = (root / "receipt" / "PAYM" / f"{offer.stem}.RCP").read_text().rstrip("\n").split("|")
+    assert len(receipt) == 8
+    assert (receipt[0], receipt[1], receipt[5]) == (batch.file_name, "REFUSED", code)
+    assert not list((root / "outgoing").rglob("*.*"))
+    moved = [path.name for path in (root / "backup").rglob("refused/*") if path.name.endswith(batch.file_name)]
+    assert len(moved) == 1
+    asks = code in ("E201", "E202", "E203", "E204", "E301", "E302", "E303", "E304", "E305")
+    assert (root / "request" / "PAYM" / f"{offer.stem}.RSD").exists() == asks
+
+
+def test_a_refused_stem_may_be_offered_again(home: Path, root: Path) -> None:
+    replace(GOOD, size_off=1).put(root)
+    tierline(home, "fetch", now=NOW)
+    tierline(home, "load", now=NOW)
+    GOOD.put(root)
+    tierline(home, "fetch", now=NOW)
+    tierline(home, "load", now=NOW)
+    assert [each.state for each in _ledger(home)] == ["refused", "loaded"]
+    assert (root / "receipt" / "PAYM" / f"{STEM}.RCP").read_text().split("|")[1] == "ACCEPTED"
+    assert (root / "backup" / "20261122" / "PAYM" / f"{STEM}.DAT").exists()
+
+
+def test_other_bytes_under_an_accepted_stem_are_refused_and_both_kept(home: Path, root: Path) -> None:
+    GOOD.put(root)
+    tierline(home, "fetch", now=NOW)
+    tierline(home, "load", now=NOW)
+    other = _lines(*GOOD.lines[:-2], ROWS[2].replace("WALLET", "CARD"), GOOD.lines[-1])
+    content = other.put(root)
+    assert tierline(home, "fetch", now=NOW).exit_status == 3
+    tierline(home, "load", now=NOW)
+    first, second = _ledger(home)
+    assert (first.state, second.state, second.code) == ("loaded", "refused", "E503")
+    assert first.kept_in
+    assert second.kept_in
+    assert (home / second.kept_in / f"{STEM}.DAT").read_bytes() == content
+    assert (home / first.kept_in / f"{STEM}.DAT").read_bytes() != content
+
+
+def test_rejects_of_a_file_refused_by_the_limit_can_be_seen(home: Path, root: Path) -> None:
+    _, offer = REFUSED["all rows rejected"]
+    offer.put(root)
+    tierline(home, "fetch", now=NOW)
+    tierline(home, "load", now=NOW)
+    (batch,) = _ledger(home)
+    assert batch.kept_in
+    kept = home / batch.kept_in / f"{STEM}.rejects.parquet"
+    rows = list(read_rejects(StagedPaths(kept, kept)))
+    found = [(row["line"], row["codes"], row["columns"]) for row in rows]
+    assert found == [(line, "E406", "kind") for line in (2, 3, 4)]
+        (line, "E406", "kind") for line in (2, 3, 4)
+    ]
+    shown = tierline(home, "batch", "rejects", STEM, "--json", now=NOW)
+    assert [row["record"] for row in json.loads(shown.out)] == list(offer.lines[1:-1])
+
+
+def test_a_lost_backup_raises_an_alarm(home: Path, root: Path) -> None:
+    """E206: what the server holds after the move is not what the check file described."""
+    GOOD.put(root)
+    tierline(home, "fetch", now=NOW)
+    (root / "outgoing" / "PAYM" / f"{STEM}.DAT").write_bytes(b"cut")
+    loaded = tierline(home, "load", now=NOW)
+    assert loaded.exit_status == 1
+    assert f"E206 {STEM}" in loaded.err
+    assert "backups verify" in loaded.err
+    assert [each.state for each in _ledger(home)] == ["loaded"]
