@@ -197,8 +197,6 @@ def test_rejects_of_a_file_refused_by_the_limit_can_be_seen(home: Path, root: Pa
     rows = list(read_rejects(StagedPaths(kept, kept)))
     found = [(row["line"], row["codes"], row["columns"]) for row in rows]
     assert found == [(line, "E406", "kind") for line in (2, 3, 4)]
-        (line, "E406", "kind") for line in (2, 3, 4)
-    ]
     shown = tierline(home, "batch", "rejects", STEM, "--json", now=NOW)
     assert [row["record"] for row in json.loads(shown.out)] == list(offer.lines[1:-1])
 
