@@ -154,7 +154,9 @@ def _subscriber(draw: random.Random, user_id: str, as_of: date) -> list[Row]:
 def _close_date(draw: random.Random, row: Row) -> date:
     last = row["valid_from"].date()
     nearby = last - timedelta(days=draw.choice((0, 0, 1, 5, 40, 100)))
-    return draw.choice((row["open_date"], last, max(row["open_date"], nearby), max(row["open_date"], last.replace(day=1))))
+    return draw.choice(
+        (row["open_date"], last, max(row["open_date"], nearby), max(row["open_date"], last.replace(day=1)))
+    )
 
 
 def _open_date(draw: random.Random, as_of: date) -> date:
@@ -260,4 +262,7 @@ def _cycles(draw: random.Random, as_of: date) -> list[Row]:
             state = "complete" if back >= newest and draw.random() < 0.9 else draw.choice(("open", "late", "missing"))
             month = f"{past // 12}{past % 12 + 1:02d}"
             rows.append({"feed": "BILL", "source": source, "mode": "I", "cycle": month, "state": state})
-    return [*rows, {"feed": "USGE", "source": "110", "mode": "I", "cycle": as_of.strftime("%Y%m%d"), "state": "complete"}]
+    return [
+        *rows,
+        {"feed": "USGE", "source": "110", "mode": "I", "cycle": as_of.strftime("%Y%m%d"), "state": "complete"},
+    ]

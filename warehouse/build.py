@@ -59,6 +59,7 @@ def build(
     if bill_month is not None and not re.fullmatch(r"[12][0-9]{3}(0[1-9]|1[0-2])", bill_month):
         raise UsageError(f"bill month {bill_month!r}: expected a month such as 202611")
     parameters: Parameters = {"as_of": as_of, "bill_month": bill_month}
+    connection.execute("set preserve_insertion_order = false")  # no model has an order, and writing goes in parallel
     connection.execute("begin")
     try:
         for schema in ("policy", "mart", "list"):
@@ -72,16 +73,21 @@ def build(
     except BaseException:
         connection.execute("rollback")
         raise
+    finally:
+        connection.execute("reset preserve_insertion_order")
     return BuildResult(as_of, bill_months, models)
 
 
 def _make_all(connection: duckdb.DuckDBPyConnection, parameters: Parameters) -> Iterator[BuiltModel]:
-    for by_part, group in groupby(load_models(), key=lambda model: model.by_part):
-        models = list(group)
+    models = load_models()
+    for by_part, group in groupby(models, key=lambda model: model.by_part):
         if by_part:
-            yield from _make_parts(connection, models, parameters)
+            yield from _make_parts(connection, list(group), parameters)
         else:
-            yield from (_make(connection, model, parameters, is_first=True) for model in models)
+            yield from (_make(connection, model, parameters, is_first=True) for model in group)
+    for model in models:
+        if model.is_step:
+            connection.execute(f"drop table temp.{model.name}")
 
 
 def _make_parts(
@@ -96,8 +102,6 @@ def _make_parts(
     for model in models:
         parts = [each for each in made if each.name == model.name]
         yield BuiltModel(model.name, sum(each.rows for each in parts), sum(each.seconds for each in parts))
-        if model.is_step:
-            connection.execute(f"drop table {model.name}")
 
 
 def _make(connection: duckdb.DuckDBPyConnection, model: Model, parameters: Parameters, is_first: bool) -> BuiltModel:

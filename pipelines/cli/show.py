@@ -31,7 +31,7 @@ from pipelines.ledger.tables import offering
 from pipelines.site import Site
 
 batch_app = typer.Typer(help="One batch: its story, its rejected rows.", no_args_is_help=True)
-feeds_app = typer.Typer(help="Feeds and their contracts.", invoke_without_command=True)
+feeds_app = typer.Typer(invoke_without_command=True)
 _LIMIT = 1000
 
 

@@ -1,7 +1,9 @@
 -- step_activity_month: what a subscriber used, paid and asked for in a month.
--- grain: one row per subscriber and month with usage, a payment or a contact that names it
+-- grain: one row per subscriber and month with usage, a payment or a contact that names it, of all parts: facts are many, so they are
+--   read once
 -- key: subscriber_no, month_index
--- reads: core.contact, core.payment, core.usage, mart.horizon, step_subscriber
+-- by: all
+-- reads: core.contact, core.payment, core.usage, mart.horizon, mart.subscriber
 -- rule: facts count by started_at, paid_at and arrived_at, up to the end of the as-of date; days of usage are bits of a
 --   month, for each counts once. payment_fen is net of refunds (kind 4) and reversals (9), payment_count counts neither.
 
@@ -37,7 +39,7 @@ dated as (
         cast(extract(year from fact.at) * 12 + extract(month from fact.at) - 1 as integer) as month_index,
         fact.*
     from fact
-    inner join step_subscriber as n on n.user_id = fact.user_id
+    inner join mart.subscriber as n on n.user_id = fact.user_id
     inner join mart.horizon as h on fact.at < h.end_at
 )
 

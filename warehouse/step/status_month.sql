@@ -19,9 +19,10 @@ part as (
         p.subscriber_no, m.month_index, p.status, p.status <> '9' as is_open,
         p.from_date < m.first_date and (p.to_date is null or p.to_date >= m.first_date) as is_at_start,
         p.from_date < m.next_date and (p.to_date is null or p.to_date >= m.next_date) as is_at_end,
-        greatest(
+        p.from_date < m.first_date and (p.to_date is null or p.to_date >= m.next_date) as is_whole,
+        cast(greatest(
             least(coalesce(p.to_date, m.next_date), m.next_date, p.as_of + 1) - greatest(p.from_date, m.first_date), 0
-        ) as day_count
+        ) as integer) as day_count
     from period as p
     inner join mart.month as m
         on m.month_index between p.from_month_index and p.to_month_index
@@ -37,28 +38,41 @@ closed as (
     group by subscriber_no, extract(year from closing_date) * 12 + extract(month from closing_date) - 1
 ),
 
+-- A period that covers a month is the only one in it; most do, and need no summing up.
 summed as (
     select
-        subscriber_no, month_index,
-        bool_or(is_open and is_at_start) as is_open_at_start,
-        bool_or(is_open and is_at_end) as is_open_at_end,
-        sum(case when status = '1' then day_count else 0 end) as active_days,
-        sum(case when status = '2' then day_count else 0 end) as suspended_days,
-        sum(case when status = '3' then day_count else 0 end) as barred_outgoing_days,
-        sum(case when status = '4' then day_count else 0 end) as barred_days,
-        sum(case when status = '9' then day_count else 0 end) as closed_days
+        subscriber_no, month_index, true as is_open_at_start, true as is_open_at_end, 0 as closing_count,
+        case when status = '1' then day_count else 0 end as active_days,
+        case when status = '2' then day_count else 0 end as suspended_days,
+        case when status = '3' then day_count else 0 end as barred_outgoing_days,
+        case when status = '4' then day_count else 0 end as barred_days,
+        0 as closed_days
     from part
-    group by subscriber_no, month_index
-    having bool_or(is_open)
+    where is_whole and is_open
+    union all
+    select
+        part.subscriber_no, part.month_index,
+        bool_or(part.is_open and part.is_at_start) as is_open_at_start,
+        bool_or(part.is_open and part.is_at_end) as is_open_at_end,
+        coalesce(max(closed.closing_count), 0) as closing_count,
+        sum(case when part.status = '1' then part.day_count else 0 end) as active_days,
+        sum(case when part.status = '2' then part.day_count else 0 end) as suspended_days,
+        sum(case when part.status = '3' then part.day_count else 0 end) as barred_outgoing_days,
+        sum(case when part.status = '4' then part.day_count else 0 end) as barred_days,
+        sum(case when part.status = '9' then part.day_count else 0 end) as closed_days
+    from part
+    left join closed on closed.subscriber_no = part.subscriber_no and closed.month_index = part.month_index
+    where not part.is_whole
+    group by part.subscriber_no, part.month_index
+    having bool_or(part.is_open)
 )
 
 select
-    summed.subscriber_no, summed.month_index, summed.is_open_at_start, summed.is_open_at_end,
-    cast(coalesce(closed.closing_count, 0) as integer) as closing_count,
-    cast(summed.active_days as integer) as active_days,
-    cast(summed.suspended_days as integer) as suspended_days,
-    cast(summed.barred_outgoing_days as integer) as barred_outgoing_days,
-    cast(summed.barred_days as integer) as barred_days,
-    cast(summed.closed_days as integer) as closed_days
+    subscriber_no, month_index, is_open_at_start, is_open_at_end,
+    cast(closing_count as integer) as closing_count,
+    cast(active_days as integer) as active_days,
+    cast(suspended_days as integer) as suspended_days,
+    cast(barred_outgoing_days as integer) as barred_outgoing_days,
+    cast(barred_days as integer) as barred_days,
+    cast(closed_days as integer) as closed_days
 from summed
-left join closed on closed.subscriber_no = summed.subscriber_no and closed.month_index = summed.month_index

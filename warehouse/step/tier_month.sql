@@ -6,15 +6,11 @@
 --   in those before it that still hold; in later months its last tier. The source is that which stands for the month.
 
 with earned as (
-    select s.subscriber_no, s.month_index, min(r.rank) as rank
+    select a.subscriber_no, a.month_index, min(r.rank) as rank
     from step_held_arpu as a
-    inner join step_tier_subject as s on s.subscriber_no = a.subscriber_no and s.month_index = a.month_index
     inner join policy.tier_rule as r
-        on r.source = s.source
-            and a.total_fen >= r.from_fen * a.bill_count
-            and greatest(s.tenure_months - a.month_offset, 0) >= r.from_months
-    where not s.is_fixed
-    group by s.subscriber_no, s.month_index
+        on r.source = a.source and a.total_fen >= r.from_fen * a.bill_count and a.tenure_months >= r.from_months
+    group by a.subscriber_no, a.month_index
 ),
 
 given as (

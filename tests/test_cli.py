@@ -1,0 +1,176 @@
+"""The command as its users meet it: help with examples, JSON, exit statuses, errors that say what to do."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from running import make_home, tierline, tierline_process
+
+from pipelines.transfer.base import Endpoint
+from sftp_fixtures.province import make_province
+
+NOW = "2026-11-22T12:00:00"
+COMMANDS = ["demo", "doctor", "run", "fetch", "load", "build", "publish", "batches", "batch show", "batch rejects",
+            "cycles", "feeds", "feeds show", "query"]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    work = tmp_path_factory.mktemp("cli")
+    end = datetime.fromisoformat(NOW)
+    make_province(work / "remote", subscribers=150, months=1, days=1, hours=2, end=end, seed=5, bad_share=0.02)
+    home = make_home(work / "home", Endpoint("file", root=str(work / "remote")))
+    assert tierline(home, "run", "--as-of", "2026-11-21", now=NOW).exit_status == 3
+    return home
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example(home: Path, command: str) -> None:
+    shown = tierline(home, *command.split(), "--help", now=NOW)
+    assert shown.exit_status == 0
+    assert f"Example: tierline {command}" in " ".join(shown.out.split())
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["batches"], ["batches", "--left"], ["cycles"], ["feeds"], ["feeds", "show", "BILL"], ["doctor"],
+     ["query", "select stem, state from ops.batch"]],
+    ids=" ".join,
+)  # fmt: skip
+def test_tables_are_json_on_demand(home: Path, command: list[str]) -> None:
+    shown = tierline(home, *command, "--json", now=NOW)
+    rows = json.loads(shown.out)
+    assert isinstance(rows, list)
+    assert "--left" in command or len(rows) > 0
+    table = tierline(home, *command, now=NOW)
+    assert table.exit_status == 0, table.err
+    for name in rows[0] if rows else []:
+        assert name in table.out
+
+
+def test_a_batch_tells_its_story(home: Path) -> None:
+    batches = json.loads(tierline(home, "batches", "--json", now=NOW).out)
+    stem = next(each["stem"] for each in batches if each["rejected"])
+    (story,) = json.loads(tierline(home, "batch", "show", stem, "--json", now=NOW).out)
+    assert [event["state"] for event in story["states"]] == ["announced", "fetched", "verified", "staged", "loaded"]
+    assert all(event["at"] and event["actor"] and event["cause"] for event in story["states"])
+    assert (home / story["kept in"] / f"{stem}.DAT").exists()
+    rejects = json.loads(tierline(home, "batch", "rejects", stem, "--json", now=NOW).out)
+    assert len(rejects) == story["rejected"]
+    out = home / "rejects.txt"
+    assert tierline(home, "batch", "rejects", stem, "--out", str(out), now=NOW).exit_status == 0
+    assert len(out.read_bytes().splitlines()) == len(rejects)
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "says"),
+    [
+        (["batch", "show", "NO_SUCH"], 2, "'tierline batches' lists"),
+        (["run", "--as-of", "yesterday"], 2, "such as 2026-11-21"),
+        (["fetch", "--source", "999"], 2, "expected one of 110"),
+        (["load", "--feed", "XXXX"], 2, "expected one of BILL"),
+        (["feeds", "show", "XXXX"], 2, "expected one of BILL"),
+        (["query", "select nothing from nowhere"], 2, "nowhere"),
+        (["query", "create table x (i int)"], 2, "read-only"),
+        (["build", "--bill-month", "2026-11"], 2, "such as 202611"),
+        (["batches", "--state", "odd"], 2, "odd"),
+        (["nonsense"], 2, "nonsense"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_words_are_answered_with_what_to_do(home: Path, words: list[str], status: int, says: str) -> None:
+    ran = tierline(home, *words, now=NOW)
+    assert ran.exit_status == status
+    assert says in " ".join(ran.err.split())
+    assert "Traceback" not in ran.err
+
+
+@pytest.mark.parametrize(
+    ("config", "says"),
+    [
+        ("sources:\n  '110':\n    ulr: file:///x\n", "line 3, key ulr"),
+        ("sources:\n  '110':\n    url: http://x\n    feeds: [PAYM]\n", "line 3, key url"),
+        ("sources:\n  '110':\n    url: file:///x\n    feeds: [PAYX]\n", "line 4, key feeds"),
+        ("sources:\n  '110':\n    url: sftp://u:hunter2@h/x\n    feeds: [PAYM]\n", "line 3, key url"),
+        ("sources:\n  beijing:\n    url: file:///x\n    feeds: [PAYM]\n", "line 2, key beijing"),
+        ("sources:\n  '110':\n    url: file:///x\n    encoding: latin-1\n    feeds: [PAYM]\n", "line 4, key encoding"),
+        ("sources:\n  '110':\n    url: file:///x\n    since: soon\n    feeds: [PAYM]\n", "line 4, key since"),
+        ("sources: {}\n", "line 1, key sources"),
+        ("sources: [\n", "line 2"),
+        ("", "tierline.yaml"),
+    ],
+)
+def test_a_wrong_configuration_is_refused_with_file_line_and_key(tmp_path: Path, config: str, says: str) -> None:
+    (tmp_path / "tierline.yaml").write_text(config)
+    ran = tierline(tmp_path, "run", now=NOW)
+    assert ran.exit_status == 2
+    assert "tierline.yaml" in ran.err
+    assert says in ran.err
+    assert "hunter2" not in ran.err, "a secret in a message"
+
+
+def test_a_missing_configuration_and_a_missing_secret_say_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "expected a configuration, found none" in tierline(tmp_path, "run", now=NOW).err
+    monkeypatch.delenv("TIERLINE_TEST_SECRET", raising=False)
+    endpoint = Endpoint("sftp", "127.0.0.1", 1, "billing", "/data")
+    make_home(tmp_path, endpoint, extra="    secret: env:TIERLINE_TEST_SECRET\n")
+    ran = tierline(tmp_path, "fetch", now=NOW)
+    assert ran.exit_status == 2
+    assert "env:TIERLINE_TEST_SECRET" in ran.err
+
+
+def test_a_server_that_is_away_fails_and_names_the_source(tmp_path: Path) -> None:
+    host_key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"
+    endpoint = Endpoint("sftp", "127.0.0.1", 1, "billing", "/data", secret="hunter2", host_key=host_key)
+    ran = tierline(make_home(tmp_path, endpoint), "fetch", now=NOW)
+    assert ran.exit_status == 1
+    assert "source 110" in ran.err
+    assert "127.0.0.1" in ran.err
+    assert "hunter2" not in ran.out + ran.err
+    doctor = tierline(tmp_path, "doctor", now=NOW)
+    assert doctor.exit_status == 1
+    assert "failed" in doctor.out
+
+
+def test_late_cycles_are_told_by_the_exit_status(home: Path) -> None:
+    ran = tierline(home, "run", "--as-of", "2026-11-21", now="2026-11-22T18:00:00")
+    assert ran.exit_status == 4
+    late = json.loads(tierline(home, "cycles", "--state", "missing", "--json", now="2026-11-22T18:00:00").out)
+    assert {"PAYM", "CHNG"} <= {each["feed"] for each in late}
+
+
+def test_home_may_be_named_by_the_environment(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import subprocess
+    import sys
+
+    ran = subprocess.run(
+        [sys.executable, "-m", "pipelines.cli.app", "batches"],
+        env=os.environ | {"TIERLINE_HOME": str(home)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0
+    assert "PAYM_110_I_" in ran.stdout
+
+
+def test_two_runs_at_once_load_every_batch_once(tmp_path: Path) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    make_province(
+        tmp_path / "remote", subscribers=150, months=1, days=1, hours=2, end=datetime.fromisoformat(NOW), seed=5
+    )
+    home = make_home(tmp_path / "home", Endpoint("file", root=str(tmp_path / "remote")))
+    with ThreadPoolExecutor(2) as both:
+        runs = list(both.map(lambda _: tierline_process(home, "run", "--as-of", "2026-11-21", now=NOW), range(2)))
+    assert [ran.returncode for ran in runs] == [0, 0], [ran.stderr for ran in runs]
+    batches = json.loads(tierline(home, "batches", "--json", now=NOW).out)
+    assert {each["state"] for each in batches} == {"loaded"}
+    (loaded,) = json.loads(tierline(home, "query", "select count(*) as n from ops.loaded_batch", "--json", now=NOW).out)
+    assert loaded["n"] == len(batches)
+    for each in batches:
+        (story,) = json.loads(tierline(home, "batch", "show", each["stem"], "--json", now=NOW).out)
+        assert len(story["states"]) == 5, "taken or loaded twice"
