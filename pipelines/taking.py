@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 from pipelines.archive import keep, write_reason
@@ -14,7 +15,7 @@ from pipelines.contracts.model import Contract, Mode
 from pipelines.cycles import parse_cycle
 from pipelines.faults import fault_point
 from pipelines.ledger import offerings
-from pipelines.ledger.left_files import note_left
+from pipelines.ledger.left_files import note_left, overdue
 from pipelines.ledger.offerings import ON_ITS_WAY, Change, Offering, State
 from pipelines.ledger.tables import offering
 from pipelines.site import Site, cycle_day, day_path, quarantine_place
@@ -71,7 +72,8 @@ def take_feed(
         arrivals = sort_out(transport.list(directory), contract.feed, source.source, site.contracts.feed_names)
         with site.ledger.transaction() as connection:
             note_left(connection, source.source, directory, arrivals.left, site.now)
-        taken.left = [each.file_name for each in arrivals.left]
+            patience = timedelta(seconds=source.patience_s)
+            taken.left = overdue(connection, source.source, directory, site.now - patience)
         fault_point("list")
         for pair in arrivals.pairs:
             if not cycles or pair.name.cycle in cycles:

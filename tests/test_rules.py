@@ -120,7 +120,7 @@ def _files(directory: Path) -> dict[str, bytes]:
 def test_killed_and_run_again(
     offered: Path, undisturbed: dict[str, list[tuple[object, ...]]], tmp_path: Path, fault: str
 ) -> None:
-    """Rule 2: a process that is killed at any point leaves what the next run needs; the outcome is as if undisturbed."""
+    """Rule 2: killed at any point, a process leaves what the next run needs; the outcome is as if undisturbed."""
     home = make_home(tmp_path / "home", _copy(offered, tmp_path / "remote"))
     killed = tierline_process(home, "run", "--as-of", AS_OF, now=NOW, fault=fault)
     assert killed.returncode == -9, killed.stdout + killed.stderr
@@ -139,7 +139,7 @@ def test_replacement(offered: Path, tmp_path: Path) -> None:
     with_both = make_home(tmp_path / "both", _copy(offered, tmp_path / "remote_both"))
     alone = make_home(tmp_path / "alone", _copy(offered, tmp_path / "remote_alone"))
     first = tmp_path / "remote_both" / "outgoing" / "BILL"
-    held_back = [path for path in first.glob("*_01.*")]
+    held_back = list(first.glob("*_01.*"))
     assert len(held_back) == 2
     for path in held_back:
         path.rename(path.with_name(f".{path.name}"))

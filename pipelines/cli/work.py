@@ -105,7 +105,7 @@ def _fetch(site: Site, scope: Scope) -> Exit:
     for stem in taken.refused:
         say(f"  refused: {stem}; why: tierline batch show {stem}")
     for name in taken.left:
-        say(f"  left: {name!a}; why: tierline batches --left")
+        say(f"  left: {name}; why: tierline batches --left")
     if taken.busy:
         say("  another process is fetching some of these feeds right now; it takes what it finds")
     return _errors(fetched.errors) or (Exit.REFUSED if taken.refused else Exit.DONE)

@@ -43,6 +43,17 @@ def note_one_left(connection: Connection, source: str, directory: str, left: Lef
     )  # fmt: skip
 
 
+def overdue(connection: Connection, source: str, directory: str, first_seen_by: datetime) -> list[str]:
+    """Names of left files to report: those with a code, and those that have waited since before `first_seen_by`."""
+    query = (
+        select(left_file.c.file_name)
+        .where(left_file.c.source == source, left_file.c.directory == directory)
+        .where(left_file.c.code.is_not(None) | (left_file.c.first_seen_at <= first_seen_by))
+        .order_by(left_file.c.file_name)
+    )
+    return list(connection.execute(query).scalars())
+
+
 def all_left(connection: Connection) -> list[dict[str, Any]]:
     """Every file that was left at the last poll of its directory."""
     query = select(left_file).order_by(left_file.c.source, left_file.c.directory, left_file.c.file_name)
