@@ -1,4 +1,4 @@
-"""The rules of tiers and KPIs read word for word: plain loops over rows, a day at a time, sharing nothing with the SQL."""
+"""The rules of tiers and KPIs read word for word: plain loops over rows and days, sharing nothing with the SQL."""
 
 from __future__ import annotations
 
@@ -120,9 +120,9 @@ class Oracle:
         """Open at any time in the month, be it for a minute."""
         begin, end = midnight(first_day(month)), midnight(first_day(shift(month, 1)))
         for period in self.subscribers[user_id]:
-            if period["status"] != "9" and period["valid_from"] < end:
-                if period["valid_to"] is None or period["valid_to"] > begin:
-                    return True
+            goes_into = period["valid_from"] < end and (period["valid_to"] is None or period["valid_to"] > begin)
+            if goes_into and period["status"] != "9":
+                return True
         first = self.subscribers[user_id][0]
         opened_and_closed = first["status"] == "9" and first["open_date"] == first["close_date"]
         if opened_and_closed and month_of(first["open_date"]) == month:

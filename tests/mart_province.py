@@ -75,6 +75,7 @@ def _moments(draw: random.Random, as_of: date, count: int) -> list[datetime]:
     """Different times around the horizon, many of them midnights, firsts of months and the end of the as-of date."""
     end = datetime.combine(as_of, datetime.min.time()) + timedelta(days=1)
     found: set[datetime] = set()
+    is_busy = draw.random() < 0.15  # much happens within days
     while len(found) < count:
         kind = draw.random()
         back = 60 if kind < 0.3 else 500
@@ -83,6 +84,8 @@ def _moments(draw: random.Random, as_of: date, count: int) -> list[datetime]:
             day = day.replace(day=1)
         if kind > 0.95:
             found.add(end)
+        elif found and is_busy:
+            found.add(max(found) + timedelta(hours=draw.choice((1, 5, 30, 100))))
         elif draw.random() < 0.5:
             found.add(day)
         else:

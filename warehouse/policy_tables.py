@@ -10,7 +10,7 @@ import duckdb
 import pyarrow as pa
 
 from pipelines.policy import Policy
-from pipelines.policy_shape import CLASSES, TIERS
+from pipelines.policy_shape import CLASSES, TIERS, Band
 
 ALL = "ALL"
 _CAMPAIGNS = ("ARREARS", "RETAIN", "WINBACK", "CARE", "SURVEY")
@@ -158,8 +158,10 @@ def _bands(values: Values) -> list[Row]:
 
 
 def _text(value: Any) -> str | None:
-    if isinstance(value, tuple):
-        return ", ".join(
-            str(entry) if isinstance(entry, str) else f"below {entry.below}: {entry.points}" for entry in value
-        )
-    return None if value is None else str(value)
+    if not isinstance(value, tuple):
+        return None if value is None else str(value)
+    return ", ".join(each if isinstance(each, str) else _band_text(each) for each in value)
+
+
+def _band_text(band: Band) -> str:
+    return f"else {band.points}" if band.below is None else f"below {band.below}: {band.points}"

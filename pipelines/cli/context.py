@@ -28,14 +28,17 @@ def home_path(context: typer.Context) -> Path:
     return stated or Path(os.environ.get("TIERLINE_HOME", "home"))
 
 
-def open_site(home: Path) -> Site:
-    """Everything that is agreed for a home, checked. Raises ConfigurationError."""
+def open_site(home: Path, actor: str = "") -> Site:
+    """Everything that is agreed for a home, checked. Raises ConfigurationError.
+
+    `actor` stands in the ledger for whoever works; by default the user of this process.
+    """
     config = load_config(home)
     contracts = load_contracts(config.contracts)
     config = load_config(home, contracts.feed_names)
     place = Home(home.resolve())
     place.make()
-    return Site(place, config, contracts, load_policy(config.policy), f"{getpass.getuser()} (tierline)")
+    return Site(place, config, contracts, load_policy(config.policy), actor or f"{getpass.getuser()} (tierline)")
 
 
 def open_contracts(home: Path) -> Contracts:

@@ -1,0 +1,69 @@
+"""build_marts on any feed that changed, publish_lists on the marts."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from functools import reduce
+from operator import or_
+
+from airflow.sdk import Param, dag, get_current_context, task
+from tierline_wiring import CONTRACTS, DEFAULTS, LISTS, MARTS, core_asset, site
+
+from pipelines import publishing, steps
+from pipelines.clock import SHANGHAI
+
+AS_OF = Param(None, type=["null", "string"], format="date", title="As-of date", description="Default: the day before.")
+BILL_MONTH = Param(None, type=["null", "string"], pattern="^[0-9]{6}$", title="Last closed bill month (YYYYMM)")
+
+
+def as_of_date() -> date:
+    """The as-of date of a run: as given, else the day before the run was due (Asia/Shanghai); the same when cleared."""
+    context = get_current_context()
+    stated = context["params"]["as_of"]
+    if stated:
+        return date.fromisoformat(str(stated))
+    run_after: datetime = context["dag_run"].run_after
+    return (run_after.astimezone(SHANGHAI) - timedelta(days=1)).date()
+
+
+@dag(
+    schedule=reduce(or_, [core_asset(contract) for contract in CONTRACTS.feeds]),
+    start_date=datetime(2026, 1, 1),
+    catchup=False,
+    max_active_runs=1,
+    default_args=DEFAULTS,
+    params={"as_of": AS_OF, "bill_month": BILL_MONTH},
+    tags=["tierline", "marts"],
+    doc_md="Works out marts and lists for an as-of date from core and the policy, whenever a feed brought something.",
+)
+def build_marts() -> None:
+    @task(outlets=[MARTS])
+    def build() -> dict[str, str]:
+        """core → mart; the last closed bill month of each source is what it returns."""
+        return steps.build(site(), as_of_date(), get_current_context()["params"]["bill_month"]).bill_months
+
+    build()
+
+
+@dag(
+    schedule=[MARTS],
+    start_date=datetime(2026, 1, 1),
+    catchup=False,
+    max_active_runs=1,
+    default_args=DEFAULTS,
+    params={"republish": Param(False, type="boolean", title="Allow an as-of date before the last one")},
+    tags=["tierline", "publish"],
+    doc_md="Shows readers the new state and publishes the lists made from it; nothing happens where nothing changed.",
+)
+def publish_lists() -> None:
+    @task(outlets=[LISTS])
+    def publish() -> str:
+        """mart → published."""
+        republish = bool(get_current_context()["params"]["republish"])
+        return publishing.publish(site(), republish=republish).publication.publication_id
+
+    publish()
+
+
+build_marts()
+publish_lists()

@@ -1,0 +1,180 @@
+"""The DAGs under Airflow itself: parsed, run to their end against OpenSSH's server, and by a live scheduler."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+import pytest
+from running import make_home, tierline
+
+from pipelines.contracts.load import DEFAULT_SCHEMAS, load_contracts
+from sftp_fixtures.ports import free_ports
+from sftp_fixtures.province import make_province
+from sftp_fixtures.sshd import sshd_server
+
+ROOT = Path(__file__).parent.parent
+NOW = "2026-11-22T12:00:00"
+FEEDS = [contract.feed for contract in load_contracts(DEFAULT_SCHEMAS).feeds]
+INGEST = [f"ingest_{feed.lower()}" for feed in FEEDS]
+AIRFLOW = [sys.executable, "-m", "airflow"]
+
+
+@dataclass(frozen=True)
+class Installation:
+    """An Airflow with its own database, and the home that its DAGs work on."""
+
+    environment: dict[str, str]
+    home: Path
+    remote: Path
+
+    def run(self, *dags: str) -> dict[str, list[dict[str, object]]]:
+        """Run DAGs one after the other; by DAG, the runs in their order."""
+        ran = subprocess.run(
+            [sys.executable, str(ROOT / "tests" / "airflow_runner.py"), *dags],
+            env=self.environment, capture_output=True, text=True, timeout=240, check=False,
+        )  # fmt: skip
+        assert ran.returncode == 0, ran.stdout[-3000:] + ran.stderr[-3000:]
+        runs: dict[str, list[dict[str, object]]] = {}
+        for line in re.findall(r"^RUN (.*)$", ran.stdout, re.MULTILINE):
+            run = json.loads(line)
+            runs.setdefault(run["dag"], []).append(run)
+        runs["imported"] = [json.loads(line) for line in re.findall(r"^IMPORTED (.*)$", ran.stdout, re.MULTILINE)]
+        return runs
+
+    def batches(self) -> dict[str, dict[str, object]]:
+        shown = tierline(self.home, "batches", "--json", now=NOW).out
+        return {each["stem"]: each for each in json.loads(shown)}
+
+
+@pytest.fixture
+def airflow(tmp_path: Path) -> Iterator[Installation]:
+    """A small province behind sshd, a home, and an Airflow that has run nothing yet."""
+    remote = tmp_path / "remote"
+    end = datetime.fromisoformat(NOW)
+    make_province(remote, subscribers=150, months=2, days=1, hours=2, end=end, seed=5, bad_share=0.02)
+    with sshd_server(remote) as endpoint:
+        home = make_home(tmp_path / "home", endpoint)
+        environment = os.environ | {
+            "AIRFLOW_HOME": str(tmp_path / "airflow"),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "TIERLINE_HOME": str(home),
+            "TIERLINE_NOW": NOW,
+            "PYTHONWARNINGS": "ignore",
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",  # `airflow standalone` starts `airflow`
+        }
+        migrated = subprocess.run(
+            [*AIRFLOW, "db", "migrate"], env=environment, capture_output=True, text=True, check=False
+        )
+        assert migrated.returncode == 0, migrated.stderr
+        yield Installation(environment, home, remote)
+
+
+def test_every_feed_runs_to_a_published_list_and_again_changes_nothing(airflow: Installation) -> None:
+    runs = airflow.run(*INGEST, "build_marts", "publish_lists", "ingest_paym", "publish_lists")
+    assert runs.pop("imported") == [{"errors": {}, "dags": sorted([*INGEST, "build_marts", "publish_lists"])}]
+    assert {run["state"] for each in runs.values() for run in each} == {"success"}
+    batches = airflow.batches()
+    assert {stem[:4] for stem in batches} == set(FEEDS)
+    assert {each["state"] for each in batches.values()} == {"loaded"}
+    receipts = {path.stem for path in (airflow.remote / "receipt").rglob("*.RCP")}
+    assert receipts == set(batches)
+    assert not list((airflow.remote / "outgoing").rglob("*.*"))
+    first, again = runs["ingest_paym"]
+    assert first["tasks"]["load[-1]"] == "success"
+    assert again["tasks"]["load[-1]"] == "skipped", "nothing new, so no asset event"
+    (listed,) = (airflow.home / "publish" / "TIER").glob("*.DAT")
+    assert len(listed.read_text().splitlines()) > 100
+    with duckdb.connect(str(airflow.home / "bi" / "current.duckdb"), read_only=True) as state:
+        assert state.execute("select count(*) from ops.publication").fetchall() == [(1,)]
+
+
+def test_a_refused_batch_is_no_failure_of_airflow(airflow: Installation) -> None:
+    (path,) = [next((airflow.remote / "outgoing" / "PAYM").glob("*.DAT"))]
+    path.write_bytes(path.read_bytes() + b"more")
+    runs = airflow.run("ingest_paym")
+    assert runs["ingest_paym"][0]["state"] == "success"
+    refused = airflow.batches()[path.stem]
+    assert (refused["state"], refused["code"]) == ("refused", "E202")
+
+
+def test_conventions() -> None:
+    """Owner, tags and documentation on every DAG; parsing reads no secret and stays below two seconds."""
+    code = (
+        "import sys, json, time; sys.path.insert(0, sys.argv[1]); begun = time.perf_counter()\n"
+        "import ingest, marts\n"
+        "from airflow.sdk import DAG\n"
+        "found = {d.dag_id: d for m in (ingest, marts) for d in vars(m).values() if isinstance(d, DAG)}\n"
+        "print('DAGS', json.dumps({n: [d.owner, sorted(d.tags), bool(d.doc_md)] for n, d in found.items()}))\n"
+        "from tierline_wiring import DEFAULTS; from pipelines.errors import ConfigurationError, HostKeyError\n"
+        "policy = DEFAULTS['retry_policy']\n"
+        "print('RETRY', [policy.evaluate(e('x'), 1, 5).action.value for e in (HostKeyError, ConfigurationError, ValueError)])"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code, str(ROOT / "dags")], capture_output=True, text=True, check=True
+    )
+    assert "RETRY ['retry', 'fail', 'fail']" in ran.stdout, "only what a server or the network did is worth a retry"
+    dags = json.loads(ran.stdout.partition("DAGS ")[2].splitlines()[0])
+    assert set(INGEST) <= set(dags)
+    for name, (owner, tags, has_doc) in dags.items():
+        assert owner == "tierline", name
+        assert "tierline" in tags, name
+        assert has_doc, name
+
+
+def test_a_live_scheduler_takes_a_feed_to_the_published_list(airflow: Installation) -> None:
+    """One trigger; the asset of the feed starts build_marts, and that of the marts publish_lists."""
+    environment = airflow.environment | {
+        "AIRFLOW__API__PORT": str(free_ports(1)),
+        "AIRFLOW__API__HOST": "127.0.0.1",
+        "AIRFLOW__API__WORKERS": "1",
+        "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
+        "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
+        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+        "AIRFLOW__CORE__PARALLELISM": "4",
+    }
+    port = environment["AIRFLOW__API__PORT"]
+    environment["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] = f"http://127.0.0.1:{port}/execution/"
+    log = (airflow.home / "logs").with_name("airflow.log")
+    with log.open("wb") as output:
+        live = subprocess.Popen(
+            [*AIRFLOW, "standalone"], env=environment, stdout=output, stderr=output, start_new_session=True
+        )
+    try:
+        _wait(lambda: "publish_lists" in _airflow(environment, "dags", "list", "-o", "plain"), 90, log)
+        _airflow(environment, "dags", "trigger", "ingest_user")
+        _wait(lambda: bool(list((airflow.home / "publish").rglob("TIER_110_F_*.END"))), 120, log)
+    finally:
+        os.killpg(live.pid, signal.SIGTERM)
+        try:
+            live.wait(20)
+        except subprocess.TimeoutExpired:
+            os.killpg(live.pid, signal.SIGKILL)
+            live.wait()
+    batches = airflow.batches()
+    assert {stem[:4] for stem in batches} >= {"USER"}
+    assert {each["state"] for each in batches.values()} == {"loaded"}
+
+
+def _airflow(environment: dict[str, str], *words: str) -> str:
+    ran = subprocess.run([*AIRFLOW, *words], env=environment, capture_output=True, text=True, timeout=60, check=False)
+    return ran.stdout
+
+
+def _wait(is_so: object, seconds: float, log: Path) -> None:
+    assert callable(is_so)
+    end = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < end, log.read_text(errors="replace")[-4000:]
+        time.sleep(1)
