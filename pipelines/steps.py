@@ -22,9 +22,9 @@ from pipelines.faults import fault_point
 from pipelines.ledger import offerings
 from pipelines.ledger.offerings import STANDING, Offering, State
 from pipelines.ledger.tables import offering
+from pipelines.polling import Taken, Tally, poll_feed
 from pipelines.resends import gaps_to_request, request_resend
 from pipelines.site import Scope, Site, cycle_day, require_free_space
-from pipelines.taking import Taken, take_feed
 from pipelines.transfer.connect import connect
 from warehouse.build import BuildResult
 from warehouse.build import build as build_marts
@@ -56,21 +56,21 @@ class Loaded:
     errors: dict[str, str]
 
 
-def fetch_source(site: Site, source: str, scope: Scope) -> Taken:
+def fetch_source(site: Site, source: str, scope: Scope, tally: Tally | None = None) -> Taken:
     """remote → verified for one source: take what has arrived of its feeds. Raises TransferError."""
     require_free_space(site.home.landing, _NEEDED_BYTES)
     taken = Taken()
     config = site.source(source)
     with connect(config.with_secret()) as transport:
         for contract in site.feeds_of(config, scope):
-            taken.add(take_feed(site, config, contract, transport, scope.cycles))
+            taken.add(poll_feed(site, config, contract, transport, scope.cycles, tally))
     return taken
 
 
-def fetch(site: Site, scope: Scope) -> Fetched:
+def fetch(site: Site, scope: Scope, progress: Callable[[int, int], None] | None = None) -> Fetched:
     """remote → verified for all sources of a scope at once; one that fails does not keep the others."""
-    fetched = Fetched()
-    results = _each_source(site, scope, lambda source: fetch_source(site, source, scope))
+    fetched, tally = Fetched(), Tally(progress)
+    results = _each_source(site, scope, lambda source: fetch_source(site, source, scope, tally))
     for source, result in results.items():
         if isinstance(result, TransferError):
             fetched.errors[source] = str(result)

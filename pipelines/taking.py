@@ -1,43 +1,23 @@
-"""remote → landed → verified: taking what has arrived, and keeping its bytes (file interface, sections 3 and 5)."""
+"""remote → landed → verified: one pair of data and check file, from the server into the archive (sections 3 and 5)."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
-from datetime import timedelta
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.archive import keep, write_reason
-from pipelines.arrival import ArrivedPair, sort_out
+from pipelines.arrival import ArrivedPair
 from pipelines.check_files import MAX_BYTES, CheckFile, Unreadable, parse_check_file
 from pipelines.config import SourceConfig
 from pipelines.contracts.model import Contract, Mode
 from pipelines.cycles import parse_cycle
 from pipelines.faults import fault_point
 from pipelines.ledger import offerings
-from pipelines.ledger.left_files import note_left, overdue
 from pipelines.ledger.offerings import ON_ITS_WAY, Change, Offering, State
 from pipelines.ledger.tables import offering
 from pipelines.site import Site, cycle_day, day_path, quarantine_place
-from pipelines.taking_ends import take_end
 from pipelines.transfer.base import Transport
-
-
-@dataclass
-class Taken:
-    """What one poll of a directory came to: stems by what became of them."""
-
-    verified: list[str] = field(default_factory=list)
-    refused: list[str] = field(default_factory=list)
-    duplicates: list[str] = field(default_factory=list)
-    ends: list[str] = field(default_factory=list)
-    left: list[str] = field(default_factory=list)
-    busy: bool = False  # another process takes this feed of this source right now
-
-    def add(self, other: Taken) -> None:
-        for name in ("verified", "refused", "duplicates", "ends", "left"):
-            getattr(self, name).extend(getattr(other, name))
-        self.busy = self.busy or other.busy
 
 
 @dataclass(frozen=True)
@@ -59,52 +39,34 @@ class _Verdict:
     reason: str | None = None
 
 
-def take_feed(
-    site: Site, source: SourceConfig, contract: Contract, transport: Transport, cycles: tuple[str, ...]
-) -> Taken:
-    """Poll `outgoing/<FEED>/` once: take every batch that has arrived and every end file. Raises TransferError."""
-    taken = Taken()
-    with site.lock(f"take-{source.source}-{contract.feed}") as mine:
-        if not mine:
-            taken.busy = True
-            return taken
-        directory = f"outgoing/{contract.feed}"
-        arrivals = sort_out(transport.list(directory), contract.feed, source.source, site.contracts.feed_names)
-        with site.ledger.transaction() as connection:
-            note_left(connection, source.source, directory, arrivals.left, site.now)
-            patience = timedelta(seconds=source.patience_s)
-            taken.left = overdue(connection, source.source, directory, site.now - patience)
-        fault_point("list")
-        for pair in arrivals.pairs:
-            if not cycles or pair.name.cycle in cycles:
-                _Take(site, source, contract, transport, pair).run(taken)
-        for key, entry in arrivals.ends:
-            if not cycles or key.cycle in cycles:
-                problem = take_end(site, contract, transport, key, entry.name)
-                (taken.left if problem else taken.ends).append(entry.name)
-    return taken
+def take_pair(
+    site: Site, source: SourceConfig, contract: Contract, transport: Transport, pair: ArrivedPair
+) -> State | None:
+    """Take one pair of data and check file; the state it came to, or None where it is in hand already.
+
+    The bytes are kept and synced before the ledger says so. Raises TransferError.
+    """
+    return _Take(site, contract, transport, pair).run()
 
 
 class _Take:
     """One pair of data and check file on its way from the server into the archive."""
 
-    def __init__(
-        self, site: Site, source: SourceConfig, contract: Contract, transport: Transport, pair: ArrivedPair
-    ) -> None:
+    def __init__(self, site: Site, contract: Contract, transport: Transport, pair: ArrivedPair) -> None:
         self._site = site
         self._contract = contract
         self._transport = transport
         self._name = pair.name
         self._pair = pair
         self._directory = f"outgoing/{contract.feed}"
-        self._landing = site.home.landing / source.source
+        self._landing = site.home.landing / pair.name.source
         self._landing.mkdir(mode=0o750, parents=True, exist_ok=True)
 
-    def run(self, taken: Taken) -> None:
+    def run(self) -> State | None:
         check_bytes = self._read_check()
         current = self._claim(hashlib.sha256(check_bytes).hexdigest())
         if current is None:
-            return
+            return None
         fault_point("claim")
         check, problem = self._parse_check(check_bytes)
         landed = self._land(check_bytes, check)
@@ -116,8 +78,7 @@ class _Take:
         fault_point("verify")
         verdict = self._verdict(check, problem, landed)
         self._settle(current, verdict, landed, check)
-        done = {State.VERIFIED: taken.verified, State.DUPLICATE: taken.duplicates}
-        done.get(verdict.state, taken.refused).append(self._name.stem)
+        return verdict.state
 
     def _read_check(self) -> bytes:
         content = bytearray()

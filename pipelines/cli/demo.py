@@ -101,7 +101,8 @@ def _configure(home: Path, endpoints: dict[str, Endpoint]) -> None:
 
 def _run(site: Site) -> bool:
     """The steps of `tierline run`; returns whether one of them failed."""
-    fetched = steps.fetch(site, Scope())
+    with progress("fetch: taking batches") as tell:
+        fetched = steps.fetch(site, Scope(), tell)
     say(f"fetch: {len(fetched.taken.verified)} batches and {len(fetched.taken.ends)} end files taken and archived")
     with progress("load: checking batches") as tell:
         loaded = steps.load(site, Scope(), tell)

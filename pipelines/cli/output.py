@@ -18,6 +18,9 @@ console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isat
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
+_WORTH_TELLING = 500  # batches; fewer are done before anybody wonders
+
+
 class Exit(IntEnum):
     """Exit statuses of every command."""
 
@@ -75,7 +78,7 @@ def _plain_progress(what: str) -> Callable[[int, int], None]:
     def tell(done: int, total: int) -> None:
         nonlocal said
         tenth = done * 10 // max(total, 1)
-        if tenth > said and total >= 10:
+        if tenth > said and total >= _WORTH_TELLING:
             said = tenth
             say(f"{what}: {done} of {total}")
 

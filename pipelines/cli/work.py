@@ -96,7 +96,8 @@ def _day(site: Site, as_of: str | None) -> date:
 
 
 def _fetch(site: Site, scope: Scope) -> Exit:
-    fetched: Fetched = steps.fetch(site, scope)
+    with progress("fetch: taking batches") as tell:
+        fetched: Fetched = steps.fetch(site, scope, tell)
     taken = fetched.taken
     say(
         f"fetch: {len(taken.verified)} batches taken, {len(taken.refused)} refused, "

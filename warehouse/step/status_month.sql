@@ -17,9 +17,9 @@ with period as (
 part as (
     select
         p.subscriber_no, m.month_index, p.status, p.status <> '9' as is_open,
-        p.from_date < m.first_date and (p.to_date is null or p.to_date >= m.first_date) as is_at_start,
-        p.from_date < m.next_date and (p.to_date is null or p.to_date >= m.next_date) as is_at_end,
-        p.from_date < m.first_date and (p.to_date is null or p.to_date >= m.next_date) as is_whole,
+        p.from_date < m.first_date as is_at_start,
+        coalesce(p.to_date >= m.next_date, true) as is_at_end,
+        p.from_date < m.first_date and coalesce(p.to_date >= m.next_date, true) as is_whole,
         cast(greatest(
             least(coalesce(p.to_date, m.next_date), m.next_date, p.as_of + 1) - greatest(p.from_date, m.first_date), 0
         ) as integer) as day_count
