@@ -9,7 +9,6 @@ from pathlib import Path
 from pipelines.archive import keep, write_reason
 from pipelines.arrival import ArrivedPair
 from pipelines.check_files import MAX_BYTES, CheckFile, Unreadable, parse_check_file
-from pipelines.config import SourceConfig
 from pipelines.contracts.model import Contract, Mode
 from pipelines.cycles import parse_cycle
 from pipelines.faults import fault_point
@@ -39,9 +38,7 @@ class _Verdict:
     reason: str | None = None
 
 
-def take_pair(
-    site: Site, source: SourceConfig, contract: Contract, transport: Transport, pair: ArrivedPair
-) -> State | None:
+def take_pair(site: Site, contract: Contract, transport: Transport, pair: ArrivedPair) -> State | None:
     """Take one pair of data and check file; the state it came to, or None where it is in hand already.
 
     The bytes are kept and synced before the ledger says so. Raises TransferError.
