@@ -34,6 +34,14 @@ def default_policy() -> Policy:
     return load_policy(DEFAULT_POLICY)
 
 
+def policy_with(directory: Path, sources: str) -> Policy:
+    """The default policy with what some sources override."""
+    path = directory / "policy.yaml"
+    text = DEFAULT_POLICY.read_text(encoding="utf-8")
+    path.write_text(text.replace("sources: {}", f"sources: {sources}"), encoding="utf-8")
+    return load_policy(path)
+
+
 def model(name: str) -> Model:
     return next(each for each in load_models() if each.name == name)
 
@@ -84,11 +92,15 @@ def put(connection: duckdb.DuckDBPyConnection, table: str, text: str) -> None:
 
 
 def run(
-    name: str, inputs: dict[str, str], as_of: str = "2026-12-06", bill_month: str | None = None
+    name: str,
+    inputs: dict[str, str],
+    as_of: str = "2026-12-06",
+    bill_month: str | None = None,
+    policy: Policy | None = None,
 ) -> list[dict[str, Any]]:
-    """The rows that a model makes of drawn tables, by the default policy of the sources 110 and 440."""
+    """The rows that a model makes of drawn tables, by a policy (else the default) of the sources 110 and 440."""
     connection = empty_warehouse()
-    write_policy(connection, default_policy(), ["110", "440"])
+    write_policy(connection, policy or default_policy(), ["110", "440"])
     for table, text in inputs.items():
         put(connection, table, text)
     wanted = model(name)

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
-from mart_tables import assert_rows, model, run
+from mart_tables import assert_rows, model, policy_with, run
 
 from pipelines.errors import StoreError
 from warehouse.models import Model, load_models
@@ -179,6 +179,18 @@ def test_tier_subject_is_open_and_of_a_product_with_tiers() -> None:
     assert_rows(found, "user_id | tenure_months | member_level:text\nU1 | 24 | -\nU2 | 23 | -\nU5 | 0 | G")
 
 
+def test_tier_subject_goes_by_the_products_of_its_own_source(tmp_path: Path) -> None:
+    policy = policy_with(tmp_path, '{"440": {tiering: {products: [BBD]}}}')
+    state = """
+        user_id | source | customer_id | member_level:text | service_number | product | status | open_date
+        U1      | '440'  | C1          | -                 | '1'            | BBD     | '1'    | 2024-12-01
+        U2      | '440'  | C1          | -                 | '2'            | MOB     | '1'    | 2024-12-01
+        U3      | '110'  | C1          | -                 | '3'            | BBD     | '1'    | 2024-12-01
+    """
+    inputs = {"mart.bill_month": BILL_MONTHS, "mart.subscriber_state": state}
+    assert_rows(run("mart.tier_subject", inputs, policy=policy), "user_id\nU1")
+
+
 def test_tier_subject_of_a_source_without_a_closed_month_has_no_tenure() -> None:
     state = "user_id | source | customer_id | member_level:text | service_number | product | status | open_date\n"
     subscriber = f"{state}U1 | '110' | C1 | - | '1' | MOB | '1' | 2020-01-01"
@@ -344,6 +356,9 @@ def test_subscriber_closing_names_the_subscriber() -> None:
 def test_subscriber_opening_is_in_the_month_whose_attributes_say_so() -> None:
     found = run("mart.subscriber_opening", STEPS)
     assert_rows(found, "user_id | month | open_date | source | tier\nU1 | '202610' | 2026-10-02 | '110' | D")
+    tiers = "subscriber_no | month_index | source | rank | is_later\n2 | 24321 | '110' | 4 | false"
+    found = run("mart.subscriber_opening", STEPS | {"step_tier_month": tiers})
+    assert_rows(found, "user_id | month | source | tier:text\nU1 | '202610' | '110' | -")
 
 
 def test_subscriber_later_month_has_the_last_tier() -> None:

@@ -232,6 +232,21 @@ def test_a_build_that_fails_leaves_the_marts_as_they_were() -> None:
     assert connection.execute("select count(*) from duckdb_tables() where temporary").fetchall() == [(0,)]
 
 
+def test_a_build_that_is_broken_off_leaves_the_marts_as_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
+    def break_off(point: str) -> None:
+        raise KeyboardInterrupt(point)
+
+    as_of = date(2026, 9, 6)
+    connection = empty_warehouse()
+    fill(connection, draw_province(5, as_of))
+    build(connection, default_policy(), as_of)
+    before = all_marts(connection)
+    monkeypatch.setattr(warehouse.build, "fault_point", break_off)
+    with pytest.raises(KeyboardInterrupt, match="build"):
+        build(connection, default_policy(), as_of + timedelta(days=1))
+    assert all_marts(connection) == before
+
+
 @pytest.mark.parametrize("month", ["2026", "202613", "2026-11", "Nov"])
 def test_a_bill_month_that_is_no_month_is_refused(month: str) -> None:
     with pytest.raises(UsageError, match="expected a month such as 202611"):

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
-from mart_tables import assert_rows, run
+from pathlib import Path
+
+from mart_tables import assert_rows, policy_with, run
 
 HORIZON = """
 as_of      | end_at           | first_month_index | last_month_index | last_bill_month_index | bill_reach
@@ -77,6 +79,8 @@ def test_step_closing_ends_a_run_of_open_periods() -> None:
             1 | '1' | -          | 2026-11-10 08:00 | -                | false | 2026-11-10 | -
             2 | '1' | 2026-10-25 | 2026-10-20 00:00 | 2026-10-25 00:00 | true  | 2026-10-20 | 2026-10-25
             2 | '9' | 2026-10-25 | 2026-11-03 10:00 | -                | false | 2026-11-03 | -
+            3 | '1' | 2026-11-03 | 2026-11-03 00:00 | 2026-11-03 00:00 | true  | 2026-11-03 | 2026-11-03
+            3 | '9' | 2026-11-03 | 2026-11-03 00:00 | -                | false | 2026-11-03 | -
             """.strip()
         },
     )
@@ -87,6 +91,7 @@ def test_step_closing_ends_a_run_of_open_periods() -> None:
         1             | 2026-10-20   | true
         1             | 2026-11-02   | false
         2             | 2026-10-25   | true
+        3             | 2026-11-03   | true
         """,
     )
 
@@ -279,6 +284,34 @@ def test_step_tier_subject_puts_floors_and_blacklisting_to_the_months() -> None:
         3             | 24322       | '440'  | 323           | 4          | true
         """,
     )
+
+
+def test_step_tier_subject_goes_by_the_policy_of_the_source(tmp_path: Path) -> None:
+    found = run(
+        "step_tier_subject",
+        {
+            "mart.horizon": HORIZON,
+            "mart.month": MONTHS,
+            "step_attribute": """
+                subscriber_no | customer_id | source | product | member_level:text | from_month_index | to_month_index | first_whole_month_index
+                1             | C1          | '440'  | BBD     | -                 | 0                | 24323          | 24000
+                2             | C1          | '440'  | MOB     | -                 | 0                | 24323          | 24000
+                3             | C1          | '110'  | MOB     | -                 | 0                | 24323          | 24000
+            """,
+            "step_span": """
+                subscriber_no | from_month_index | to_month_index
+                1             | 24322            | 24322
+                2             | 24322            | 24322
+                3             | 24322            | 24322
+            """,
+            "mart.customer_attribute": """
+                customer_id | customer_type | is_blacklisted | from_month_index | to_month_index
+                C1          | '4'           | false          | 24000            | 24323
+            """,
+        },
+        policy=policy_with(tmp_path, '{"440": {tiering: {products: [BBD], group_types: ["4"], group_tier: G}}}'),
+    )
+    assert_rows(found, "subscriber_no | floor_rank | is_fixed\n1 | 2 | false\n2 | 4 | true\n3 | 4 | false")
 
 
 def test_step_held_arpu_keeps_what_is_enough_for_a_tier_in_the_months_that_it_holds() -> None:

@@ -39,7 +39,7 @@ def open_warehouse(directory: Path, contracts: Contracts) -> Iterator[duckdb.Duc
     try:
         attach(connection, directory / FILE_NAME, "warehouse")
         connection.execute("use warehouse")
-        connection.execute("set memory_limit = '4GB'")
+        connection.execute("set memory_limit = '3GB'")
         connection.execute(f"set temp_directory = '{_quoted(directory / 'spill')}'")
         make_tables(connection, contracts)
         yield connection

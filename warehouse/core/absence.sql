@@ -1,7 +1,9 @@
--- Entities that a complete full snapshot of their source does not hold: their period ends with the snapshot's cycle.
--- Grain: entity and snapshot; key entity_id, source, cycle.
--- Reads: record (accepted records of touched entities), ops.snapshot, ops.snapshot_reject, ops.loaded_batch; $feed.
--- Source of the rule: not a key that a rejected row names, and none at all where a rejected row's key is not trusted.
+-- core.absence: entities that a complete full snapshot of their source does not hold; their period ends with its cycle.
+-- grain: one row per entity and snapshot
+-- key: entity_id, source, cycle
+-- reads: record, ops.snapshot, ops.snapshot_reject, ops.loaded_batch
+-- rule: not a key that a rejected row names, and none at all where a rejected row's key is not trusted
+
 with
 entity as (
     select distinct entity_id, source

@@ -1,14 +1,18 @@
--- The periods of a stateful feed's entities: one row a period in which no attribute changed.
--- Grain: entity and period; key entity_id, valid_from.
--- Reads: record (accepted records: entity_id, applies_at, cycle, mode, source, seq, line, batch_stem, is_end, attributes),
---        absence (entity_id, applies_at, cycle, source: not in a complete snapshot of its source), both of affected entities.
--- Source of the rule: the order of records (at, cycle, F before I, source, seq, line), D and absence, no change no period.
+-- core.history: the periods of a stateful feed's entities, of those that a load touches.
+-- grain: one row per entity and period in which no attribute changed
+-- key: entity_id, valid_from
+-- reads: record, absence
+-- rule: the versions of an entity are its records by applies_at, cycle, F before I, source, seq, line; D ends a period,
+--   and so does absence from a complete snapshot; what changes no attribute opens none
+
 with
 happening as (
     select entity_id, applies_at, cycle, mode, source, seq, line, batch_stem, is_end, false as is_absence, attributes
     from record
     union all
-    select entity_id, applies_at, cycle, 'F', source, '', 0, null, true, true, null
+    select
+        entity_id, applies_at, cycle, 'F' as mode, source, '' as seq, 0 as line, null as batch_stem, true as is_end,
+        true as is_absence, null as attributes
     from absence
 ),
 

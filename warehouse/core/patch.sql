@@ -1,7 +1,9 @@
--- What current CHNG events set in a subscriber's state, from effective_at on.
--- Grain: change; key change_id.
--- Reads: core.subscriber_change, core.change_type (patch_column, patch_value), touched.
--- Source of the rule: the code list of change types says which column a change sets, and to what; null: its new_value.
+-- core.patch: what current CHNG events set in a subscriber's state, from effective_at on.
+-- grain: one row per change that sets something
+-- key: change_id
+-- reads: core.subscriber_change, core.change_type, touched
+-- rule: the code list of change types says which column a change sets, and to what; null: to its new_value
+
 select
     change.user_id as entity_id,
     change.effective_at as applies_at,

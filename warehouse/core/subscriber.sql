@@ -1,8 +1,10 @@
--- The periods of subscribers: USER records, and CHNG events as patches at effective_at.
--- Grain: subscriber and period; key user_id, valid_from.
--- Reads: record, absence (as history.sql does), patch (entity_id, applies_at, change_id, column_name, value, batch_stem, line).
--- Source of the rule: a record is a whole state; a patch carries the other attributes forward from the period that it
--- falls into, and has no effect where it falls into none; at one time records go first, then patches by change_id.
+-- core.subscriber: the periods of subscribers, from USER records and from CHNG events as patches at effective_at.
+-- grain: one row per subscriber and period in which no attribute changed
+-- key: user_id, valid_from
+-- reads: record, absence, patch
+-- rule: a record is a whole state; a patch carries the other attributes forward from the period that it falls into, and
+--   has no effect where it falls into none; at one time records go first, then patches by change_id
+
 with
 happening as (
     select
@@ -10,10 +12,14 @@ happening as (
         'record' as kind, null as column_name, null as value, attributes
     from record
     union all
-    select entity_id, applies_at, 0, cycle, 'F', source, '', 0, '', null, true, 'absence', null, null, null
+    select
+        entity_id, applies_at, 0 as turn, cycle, 'F' as mode, source, '' as seq, 0 as line, '' as change_id,
+        null as batch_stem, true as is_end, 'absence' as kind, null as column_name, null as value, null as attributes
     from absence
     union all
-    select entity_id, applies_at, 1, '', '', '', '', line, change_id, batch_stem, false, 'patch', column_name, value, null
+    select
+        entity_id, applies_at, 1 as turn, '' as cycle, '' as mode, '' as source, '' as seq, line, change_id,
+        batch_stem, false as is_end, 'patch' as kind, column_name, value, null as attributes
     from patch
 ),
 
@@ -66,7 +72,7 @@ ended as (
 -- Of several at the same time the last stands, and carries what those before it changed.
 standing as (
     select
-        entity_id, applies_at, is_ended, base_state.op_time as op_time,
+        entity_id, applies_at, is_ended, base_state.op_time,
         last_value(batch_stem ignore nulls) over upto as batch_stem,
         last_value(case when batch_stem is not null then line end ignore nulls) over upto as line,
         row_number() over (partition by entity_id, applies_at order by place desc) as from_last,
@@ -117,6 +123,7 @@ turning as (
         or (not is_ended and state is distinct from state_before)
 )
 
-select entity_id as user_id, op_time, batch_stem, line, applies_at as valid_from, valid_to, unnest(state)
+select entity_id as user_id, op_time, batch_stem, line, applies_at as valid_from, valid_to,
+    unnest(state) as state
 from turning
 where not is_ended

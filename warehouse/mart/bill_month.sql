@@ -1,8 +1,10 @@
--- mart.bill_month: the last month that is closed for a source (M): what tiers, warnings, value and KPIs are worked out for.
+-- mart.bill_month: the last month that is closed for a source (M): what tiers, warnings, value and KPIs are worked
+--   out for.
 -- grain: one row per source that has closed a month
 -- key: source
 -- reads: ops.cycle, policy.source
--- rule: the latest month before the month of $as_of whose BILL cycle is complete in the ledger; $bill_month sets it instead
+-- rule: the latest month before the month of $as_of whose BILL cycle is complete in the ledger; $bill_month sets it
+--   instead
 
 with complete as (
     select source, max(cycle) as bill_month

@@ -4,7 +4,13 @@
 -- reads: core.customer, mart.horizon, policy.code
 -- rule: for a month stands the last period that begins before its end; before the first period nothing is known
 
-with known as (
+with group_type as (
+    select distinct code
+    from policy.code
+    where name = 'tiering.group_types'
+),
+
+known as (
     select
         customer_id, customer_type, blacklisted, last_month_index,
         extract(year from valid_from) * 12 + extract(month from valid_from) - 1 as from_month_index,
@@ -19,11 +25,12 @@ standing as (
         customer_id, customer_type,
         blacklisted = 'Y' as is_blacklisted,
         cast(from_month_index as integer) as from_month_index,
-        cast(coalesce(extract(year from next_from) * 12 + extract(month from next_from) - 2, last_month_index) as integer)
-            as to_month_index
+        cast(coalesce(
+            extract(year from next_from) * 12 + extract(month from next_from) - 2, last_month_index
+        ) as integer) as to_month_index
     from known
     where blacklisted = 'Y'
-        or customer_type in (select code from policy.code where name = 'tiering.group_types')
+        or customer_type in (select code from group_type)
 )
 
 select *

@@ -5,9 +5,9 @@
 -- rule: the state at D is the period that begins before E and does not end before it
 
 select
-    c.customer_id, c.source, c.op_time, c.customer_type, c.customer_name, c.id_type, c.id_number, c.gender, c.birth_date,
-    c.contact_phone, c.email, c.address, c.postcode, c.industry, c.manager_id, c.credit_class, c.blacklisted,
-    c.marketing_consent, c.created_date, c.valid_from, c.batch_stem, c.line
+    c.customer_id, c.source, c.op_time, c.customer_type, c.customer_name, c.id_type, c.id_number, c.gender,
+    c.birth_date, c.contact_phone, c.email, c.address, c.postcode, c.industry, c.manager_id, c.credit_class,
+    c.blacklisted, c.marketing_consent, c.created_date, c.valid_from, c.batch_stem, c.line
 from core.customer as c
 cross join mart.horizon as h
 where c.valid_from < h.end_at

@@ -2,11 +2,11 @@
 -- grain: one row per subscriber and month of the horizon in which it was open at any time or closed
 -- key: user_id, month
 -- by: part
--- reads: mart.month, policy.tier, step_activity_month, step_arpu_month, step_attribute, step_bill,
---   step_status_month, step_subscriber, step_tier_month
--- rule: money in fen, null without a bill; arpu3_fen rounded half up; counts are 0 without a fact; minutes are seconds / 60
---   and MB kilobytes / 1024, rounded to two places; customer, product and open_date are those that stand for the month,
---   source and tier those by which KPIs count it
+-- reads: mart.month, policy.tier, step_activity_month, step_arpu_month, step_attribute, step_bill, step_status_month,
+--   step_subscriber, step_tier_month
+-- rule: money in fen, null without a bill; arpu3_fen rounded half up; counts are 0 without a fact; minutes are
+--   seconds / 60 and MB kilobytes / 1024, rounded to two places; customer, product and open_date are those that stand
+--   for the month, source and tier those by which KPIs count it
 
 with tier_name as (
     select distinct rank, tier

@@ -3,8 +3,8 @@
 -- key: user_id, month
 -- by: part
 -- reads: mart.month, policy.tier, step_attribute, step_subscriber, step_tier_month
--- rule: a subscriber counts as new in the month of its open_date, by the last period that begins before the month's end;
---   source and tier are those of the month by which KPIs count it
+-- rule: a subscriber counts as new in the month of its open_date, by the last period that begins before the month's
+--   end; source and tier are those of the month by which KPIs count it
 
 select n.user_id, m.month, a.open_date, a.source, r.tier
 from step_attribute as a

@@ -1,11 +1,11 @@
 -- step_activity_month: what a subscriber used, paid and asked for in a month.
--- grain: one row per subscriber and month with usage, a payment or a contact that names it, of all parts: facts are many, so they are
---   read once
+-- grain: one row per subscriber and month with usage, a payment or a contact that names it
 -- key: subscriber_no, month_index
 -- by: all
 -- reads: core.contact, core.payment, core.usage, mart.horizon, mart.subscriber
--- rule: facts count by started_at, paid_at and arrived_at, up to the end of the as-of date; days of usage are bits of a
---   month, for each counts once. payment_fen is net of refunds (kind 4) and reversals (9), payment_count counts neither.
+-- rule: of all parts at once, for facts are many and read but once. They count by started_at, paid_at and arrived_at,
+--   up to the end of the as-of date; days of usage are bits of a month, for each counts once. payment_fen is net of
+--   refunds (kind 4) and reversals (9), payment_count counts neither.
 
 with fact as (
     select

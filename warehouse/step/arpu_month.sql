@@ -2,8 +2,8 @@
 -- grain: one row per subscriber and month that has such a bill
 -- key: subscriber_no, month_index
 -- reads: policy.arpu_month, step_bill
--- rule: ARPU3 of m is the mean of total_fen over those of m, m-1, m-2 that have a bill: total_fen / bill_count, compared
---   as such
+-- rule: ARPU3 of m is the mean of total_fen over those of m, m-1, m-2 that have a bill: total_fen / bill_count,
+--   compared as such
 
 select
     b.subscriber_no,

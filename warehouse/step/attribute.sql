@@ -21,8 +21,9 @@ standing as (
         subscriber_no, source, customer_id, product, member_level, open_date,
         cast(extract(year from open_date) * 12 + extract(month from open_date) - 1 as integer) as open_month_index,
         cast(case when period_number = 1 then 0 else begin_month_index end as integer) as from_month_index,
-        cast(coalesce(extract(year from next_date) * 12 + extract(month from next_date) - 2, last_month_index) as integer)
-            as to_month_index
+        cast(coalesce(
+            extract(year from next_date) * 12 + extract(month from next_date) - 2, last_month_index
+        ) as integer) as to_month_index
     from known
 )
 

@@ -26,7 +26,8 @@ marked as (
     select
         *,
         case
-            when from_month_index <= lag(to_month_index) over (partition by subscriber_no order by valid_from) + 1 then 0
+            when from_month_index - 1 <= lag(to_month_index) over (partition by subscriber_no order by valid_from)
+                then 0
             else 1
         end as is_start
     from open_month

@@ -2,8 +2,8 @@
 -- grain: one row per subscriber and month in which it was open at any time or closed
 -- key: subscriber_no, month_index
 -- reads: mart.month, mart.horizon, step_closing, step_period
--- rule: a day counts for the status at its end, days after the as-of date for none; open at the start of a month is open
---   at the last day of the month before; a month in which it was closed throughout has no row
+-- rule: a day counts for the status at its end, days after the as-of date for none; open at the start of a month is
+--   open at the last day of the month before; a month in which it was closed throughout has no row
 
 with period as (
     select

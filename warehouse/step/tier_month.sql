@@ -2,8 +2,9 @@
 -- grain: one row per subscriber and month of the horizon from its opening on, closed ones too (is_later)
 -- key: subscriber_no, month_index
 -- reads: mart.horizon, mart.month, policy.tier_rule, step_attribute, step_held_arpu, step_span, step_tier_subject
--- rule: in a month in which it was open at any time the best of its floors and of what its ARPU3 gave it in that month or
---   in those before it that still hold; in later months its last tier. The source is that which stands for the month.
+-- rule: in a month in which it was open at any time the best of its floors and of what its ARPU3 gave it in that
+--   month or in those before it that still hold; in later months its last tier. The source is that which stands for
+--   the month.
 
 with earned as (
     select a.subscriber_no, a.month_index, min(r.rank) as rank

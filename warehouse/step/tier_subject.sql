@@ -1,8 +1,9 @@
 -- step_tier_subject: for which months a subscriber's tier is worked out, with what bears on it but the bills.
--- grain: one row per subscriber and month in which it was open at any time; of those before the horizon only the last of
---   a run, since its tier goes on
+-- grain: one row per subscriber and month in which it was open at any time; of those before the horizon only the last
+--   of a run, since its tier goes on
 -- key: subscriber_no, month_index
--- reads: mart.customer_attribute, mart.horizon, mart.month, policy.code, policy.tier, policy.tiering, step_attribute, step_span
+-- reads: mart.customer_attribute, mart.horizon, mart.month, policy.code, policy.tier, policy.tiering, step_attribute,
+--   step_span
 -- rule: the attributes that stand for the month count. floor_rank is the best of member_level and the floor for group
 --   customers, else the lowest; is_fixed where nothing else counts: for blacklisted customers, products without tiers
 
@@ -41,7 +42,10 @@ customer as (
         a.subscriber_no,
         greatest(a.from_month_index, c.from_month_index) as from_month_index,
         least(a.to_month_index, c.to_month_index) as to_month_index,
-        case when c.is_blacklisted or a.is_fixed then a.lowest_rank else least(a.floor_rank, grouped.rank) end as floor_rank,
+        case
+            when c.is_blacklisted or a.is_fixed then a.lowest_rank
+            else least(a.floor_rank, grouped.rank)
+        end as floor_rank,
         c.is_blacklisted or a.is_fixed as is_fixed
     from attribute as a
     inner join mart.customer_attribute as c
