@@ -174,6 +174,31 @@ def test_plain_history_opens_no_period_without_a_change_and_reopens_after_an_end
     assert found == [("OPEN", MOMENTS[0], MOMENTS[2], False, 2), ("RESOLVED", MOMENTS[2], None, True, 5)]
 
 
+def test_absence_ends_only_what_the_snapshot_s_own_source_holds(tmp_path: Path) -> None:
+    """A customer who moved from 110 to 220 is absent from a snapshot of 110, and stays."""
+    fixed = {"op": "U", "customer_type": "1", "customer_name": "张三", "blacklisted": "N", "marketing_consent": "N"}
+    warehouse = Warehouse(tmp_path, [], [])
+    stems = []
+    for source, mode, cycle, customer, moment in [
+        ("110", "I", "20261102", "C00001", MOMENTS[0]),
+        ("220", "I", "20261103", "C00001", MOMENTS[1]),
+        ("110", "I", "20261102", "C00002", MOMENTS[0]),
+        ("110", "F", "20261104", "C00003", MOMENTS[0]),
+    ]:
+        stems.append(f"CUST_{source}_{mode}_{cycle}_{len(stems) + 1:04d}_00")
+        row = fixed | {"customer_id": customer, "op_time": moment, "created_date": date(2026, 1, 1), "line": 2}
+        end = datetime.strptime(cycle, "%Y%m%d") + timedelta(days=1)
+        place = (source, mode, cycle, f"{len(stems):04d}", end)
+        warehouse._stage(tmp_path, CONTRACTS["CUST"], stems[-1], [row], *place)
+    standing = [batch for batch in warehouse.batches if batch.stem in stems]
+    snapshot = loading.Snapshot("CUST", "110", "20261104", datetime(2026, 11, 5))
+    load(warehouse.connection, CONTRACTS, standing, [snapshot])
+    open_ones = "select customer_id, source from core.customer where is_current order by customer_id"
+    assert warehouse.connection.execute(open_ones).fetchall() == [("C00001", "220"), ("C00003", "110")]
+    ended = "select valid_to from core.customer where customer_id = 'C00002'"
+    assert warehouse.connection.execute(ended).fetchall() == [(datetime(2026, 11, 5),)]
+
+
 def test_the_model_of_subscribers_names_every_attribute_of_the_contract() -> None:
     """The one history that is written out by hand must follow its contract."""
     model = (Path(loading.__file__).parent / "core" / "subscriber.sql").read_text()

@@ -170,6 +170,20 @@ def test_a_refused_stem_may_be_offered_again(home: Path, root: Path) -> None:
     assert (root / "backup" / "20261122" / "PAYM" / f"{STEM}.DAT").exists()
 
 
+def test_an_older_version_that_is_judged_after_the_newer_one_is_stale(home: Path, root: Path) -> None:
+    """Both were verified before either was judged, so only the judge can tell."""
+    newer = _named(STEM.removesuffix("00") + "01")
+    for offer in (newer, GOOD):
+        offer.put(root)
+        assert tierline(home, "fetch", now=NOW).exit_status == 0
+    tierline(home, "load", now=NOW)
+    assert [(each.version, each.state, each.code) for each in _ledger(home)] == [
+        ("01", "loaded", None),
+        ("00", "superseded", "E504"),
+    ]
+    assert (root / "receipt" / "PAYM" / f"{STEM}.RCP").read_text().split("|")[1] == "REFUSED"
+
+
 def test_other_bytes_under_an_accepted_stem_are_refused_and_both_kept(home: Path, root: Path) -> None:
     GOOD.put(root)
     tierline(home, "fetch", now=NOW)

@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 import duckdb
+import polars as pl
 import pytest
 from running import make_home, published, tierline, tierline_process
 
@@ -26,7 +27,7 @@ def offered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a province offers: 150 subscribers, two bills, a day, some rejected payments, and one file sent again."""
     root = tmp_path_factory.mktemp("offered")
     end = datetime.fromisoformat(NOW)
-    make_province(root, subscribers=150, months=2, days=1, hours=3, end=end, seed=7, bad_share=0.01)
+    make_province(root, subscribers=150, months=2, days=1, hours=3, end=end, seed=7, bad_share=0.1)
     resend(root / "outgoing" / "BILL", "BILL_110_I_202610_0001_00")
     return root
 
@@ -186,11 +187,33 @@ def test_conservation(offered: Path, tmp_path: Path) -> None:
 
 
 def _control_totals(home: Path) -> None:
-    ledger = sqlite3.connect(home / "ledger.sqlite")
-    rows = ledger.execute(
-        "select stem, control_total, control_loaded, control_rejected from offering where state = 'loaded'"
-    ).fetchall()
+    """As declared in the trailer = what core holds + what the rejected rows carried, for each file of payments."""
+    with sqlite3.connect(home / "ledger.sqlite") as ledger:
+        declared = ledger.execute(
+            "select stem, control_total, control_loaded, control_rejected from offering "
+            "where state = 'loaded' and feed = 'PAYM'"
+        ).fetchall()
     ledger.close()
-    assert any(total for _, total, _, _ in rows)
-    for stem, total, loaded, rejected in rows:
+    with duckdb.connect(str(home / "warehouse" / "warehouse.duckdb"), read_only=True) as warehouse:
+        query = "select batch_stem, sum(amount_fen)::bigint from core.payment group by batch_stem"
+        in_core = dict(warehouse.execute(query).fetchall())
+    rejected_somewhere = 0
+    assert declared
+    for stem, total, loaded, rejected in declared:
+        assert loaded == in_core.get(stem, 0), stem
+        carried = sum(_carried(row["codes"], row["record"]) for row in _rejects(home, stem))
+        assert rejected == carried, stem
         assert total == loaded + rejected, stem
+        rejected_somewhere += carried
+    assert rejected_somewhere, "no rejected row carried an amount: the rule was not tried"
+
+
+def _rejects(home: Path, stem: str) -> list[dict[str, bytes]]:
+    (path,) = (home / "staged").rglob(f"{stem}.rejects.parquet")
+    return pl.read_parquet(path).to_dicts()
+
+
+def _carried(codes: str, record: bytes) -> int:
+    """The amount of a rejected payment, 0 where it cannot be read."""
+    field = b"" if codes in ("E401", "E410") else record.split(b"|")[5]
+    return int(field) if re.fullmatch(rb"0|-?[1-9][0-9]{0,17}", field) else 0

@@ -144,7 +144,8 @@ def accept(connection: Connection, candidate: Offering, change: Change, **values
     rivals = [rival for rival in rivals if rival.offering_id != candidate.offering_id]
     if newer := [rival for rival in rivals if rival.version > candidate.version]:
         reason = f"version {newer[-1].version} of this SEQ was accepted before"
-        move(connection, candidate.offering_id, State.SUPERSEDED, change, code="E504", reason=reason, **values)
+        stale = {"code": "E504", "reason": reason, "loaded": 0, "rejected": 0}
+        move(connection, candidate.offering_id, State.SUPERSEDED, change, **(values | stale))
         return State.SUPERSEDED
     for older in rivals:
         if older.state in STANDING:
