@@ -62,6 +62,7 @@ CASES = {
     "too few fields": (b"K1|x", "E401", ""),
     "too many fields": (record(1).encode() + b"|more", "E401", ""),
     "blank line": (b"", "E401", ""),
+    "two records in a line, by a lone CR": (record(8).encode() + b"\r" + record(9).encode(), "E401", ""),
     "bytes that do not decode": (record(1, work_order_id="W\udc80").encode("utf-8", "surrogateescape"), "E410", ""),
     "required missing": (record(1, channel="").encode(), "E402", "channel"),
     "required when": (record(1, channel="AGENT", queued_at="20261121101020").encode(), "E402", "skill_group"),

@@ -174,6 +174,20 @@ def test_plain_history_opens_no_period_without_a_change_and_reopens_after_an_end
     assert found == [("OPEN", MOMENTS[0], MOMENTS[2], False, 2), ("RESOLVED", MOMENTS[2], None, True, 5)]
 
 
+def test_a_patch_that_leaves_is_taken_back(tmp_path: Path) -> None:
+    """And so is one that another file's newer row of the same change displaces."""
+    state = ("C00001", "13800000001", "PLAN01", "1", DAY, None, 0)
+    record = Record("U00001", "I", MOMENTS[0], "20261103", DAY, "I", "110", "0001", 0, state)
+    change = Change("E00000", "U00001", "03", MOMENTS[2], None)
+    warehouse = Warehouse(tmp_path, _settled([record]), [change])
+    everything = {batch.stem for batch in warehouse.batches}
+    statuses = "select status from core.subscriber order by valid_from"
+    warehouse.hold(everything, [])
+    assert warehouse.connection.execute(statuses).fetchall() == [("1",), ("2",)]
+    warehouse.hold(set(warehouse.records), [])
+    assert warehouse.connection.execute(statuses).fetchall() == [("1",)]
+
+
 def test_absence_ends_only_what_the_snapshot_s_own_source_holds(tmp_path: Path) -> None:
     """A customer who moved from 110 to 220 is absent from a snapshot of 110, and stays."""
     fixed = {"op": "U", "customer_type": "1", "customer_name": "张三", "blacklisted": "N", "marketing_consent": "N"}

@@ -27,7 +27,7 @@ def offered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a province offers: 150 subscribers, two bills, a day, some rejected payments, and one file sent again."""
     root = tmp_path_factory.mktemp("offered")
     end = datetime.fromisoformat(NOW)
-    make_province(root, subscribers=150, months=2, days=1, hours=3, end=end, seed=7, bad_share=0.1)
+    make_province(root, subscribers=150, months=2, days=1, hours=3, end=end, seed=7, bad_share=0.01)
     resend(root / "outgoing" / "BILL", "BILL_110_I_202610_0001_00")
     return root
 
@@ -129,6 +129,8 @@ def test_killed_and_run_again(
     assert ran.exit_status in (0, 3), ran.out + ran.err
     assert published(home) == undisturbed
     assert not list(home.rglob("*.part")), "half a file was left over"
+    assert not list((home / "publish").rglob("*.tmp")), "a list was written but not published"
+    assert len(list((home / "publish" / "TIER").glob("*.END"))) == 1
     assert not list((tmp_path / "remote" / "outgoing").rglob("*.DAT")), "a batch was not acknowledged"
     receipts = [path.stem for path in (tmp_path / "remote" / "receipt").rglob("*.RCP")]
     batches = [path.stem for path in (offered / "outgoing").rglob("*.DAT")]
@@ -157,9 +159,11 @@ def test_replacement(offered: Path, tmp_path: Path) -> None:
     assert len(after["core.bill"]) == len(before["core.bill"]) - 1
 
 
-def test_conservation(offered: Path, tmp_path: Path) -> None:
+def test_conservation(tmp_path: Path) -> None:
     """Rule 4: for every file, declared = loaded + rejected, records and control total, down to the rows in core."""
-    home = make_home(tmp_path / "home", _copy(offered, tmp_path / "remote"))
+    end = datetime.fromisoformat(NOW)
+    make_province(tmp_path / "remote", subscribers=800, months=1, days=1, hours=6, end=end, seed=7, bad_share=0.2)
+    home = make_home(tmp_path / "home", Endpoint("file", root=str(tmp_path / "remote")))
     tierline(home, "run", "--as-of", AS_OF, now=NOW)
     with duckdb.connect(str(home / "warehouse" / "warehouse.duckdb"), read_only=True) as warehouse:
         rows = warehouse.execute(
