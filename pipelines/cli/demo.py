@@ -8,11 +8,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
+import duckdb
 import typer
 
-from pipelines import publishing, steps
+from pipelines.cli import work
 from pipelines.cli.context import open_site
-from pipelines.cli.output import Exit, complain, progress, say, show_rows
+from pipelines.cli.output import Exit, say, show_rows
 from pipelines.clock import now
 from pipelines.errors import UsageError
 from pipelines.site import Scope, Site
@@ -62,7 +63,7 @@ def demo(
         site = open_site(home)
         say(f"servers: SFTP on port {endpoints['110'].port}, FTPS on port {endpoints['440'].port}, until this is done")
         failed = _run(site)
-    _show(site, home)
+    _show(home)
     if failed:
         raise typer.Exit(Exit.FAILED)
 
@@ -101,29 +102,13 @@ def _configure(home: Path, endpoints: dict[str, Endpoint]) -> None:
 
 def _run(site: Site) -> bool:
     """The steps of `tierline run`; returns whether one of them failed."""
-    with progress("fetch: taking batches") as tell:
-        fetched = steps.fetch(site, Scope(), tell)
-    say(f"fetch: {len(fetched.taken.verified)} batches and {len(fetched.taken.ends)} end files taken and archived")
-    with progress("load: checking batches") as tell:
-        loaded = steps.load(site, Scope(), tell)
-    say(
-        f"load: {len(loaded.core.added)} batches into core, {len(loaded.checked.partial)} with rejected rows, "
-        f"{len(loaded.checked.refused)} refused, {len(loaded.acknowledged.stems)} acknowledged with receipts"
-    )
-    as_of = (site.now - timedelta(days=1)).date()
-    built = steps.build(site, as_of)
-    say(f"build: {len(built.models)} models as of {as_of}; last closed bill month {built.bill_months}")
-    published = publishing.publish(site)
-    say(f"publish: {published.publication.publication_id}")
-    problems = [*fetched.errors.values(), *loaded.errors.values(), *loaded.checked.failed]
-    for problem in problems:
-        complain(problem)
-    return bool(problems)
+    statuses = [work.fetch_step(site, Scope()), work.load_step(site, Scope())]
+    work.build_step(site, (site.now - timedelta(days=1)).date(), None)
+    work.publish_step(site, republish=False)
+    return Exit.FAILED in statuses
 
 
-def _show(site: Site, home: Path) -> None:
-    import duckdb
-
+def _show(home: Path) -> None:
     with duckdb.connect(str(home / "bi" / "current.duckdb"), read_only=True) as connection:
         for title, sql in (("Service tiers", _TIERS), ("KPIs of the last month, all sources and tiers", _KPIS)):
             result = connection.execute(sql)

@@ -38,9 +38,9 @@ def run(
     site = open_site(home_path(context))
     day = _day(site, as_of)
     scope = scope_of(site, source, feed, cycle)
-    status = max(_fetch(site, scope), _load(site, scope), key=_weight)
-    _build(site, day, bill_month)
-    _publish(site, republish)
+    status = max(fetch_step(site, scope), load_step(site, scope), key=_weight)
+    build_step(site, day, bill_month)
+    publish_step(site, republish)
     if site.config.receivers:
         complain("receivers are configured, but delivery is not part of this release; lists stand in publish/")
     status = max(status, _cycles(site, scope), key=_weight)
@@ -55,7 +55,7 @@ def fetch(
     Example: tierline fetch --source 110 --feed PAYM
     """
     site = open_site(home_path(context))
-    raise typer.Exit(_fetch(site, scope_of(site, source, feed, cycle)))
+    raise typer.Exit(fetch_step(site, scope_of(site, source, feed, cycle)))
 
 
 def load(
@@ -66,7 +66,7 @@ def load(
     Example: tierline load --feed PAYM --cycle 2026112210
     """
     site = open_site(home_path(context))
-    raise typer.Exit(_load(site, scope_of(site, source, feed, cycle)))
+    raise typer.Exit(load_step(site, scope_of(site, source, feed, cycle)))
 
 
 def build(context: typer.Context, as_of: AsOfOption = None, bill_month: MonthOption = None) -> None:
@@ -75,7 +75,7 @@ def build(context: typer.Context, as_of: AsOfOption = None, bill_month: MonthOpt
     Example: tierline build --as-of 2026-11-21
     """
     site = open_site(home_path(context))
-    _build(site, _day(site, as_of), bill_month)
+    build_step(site, _day(site, as_of), bill_month)
 
 
 def publish(context: typer.Context, republish: RepublishOption = False) -> None:
@@ -83,7 +83,7 @@ def publish(context: typer.Context, republish: RepublishOption = False) -> None:
 
     Example: tierline publish
     """
-    _publish(open_site(home_path(context)), republish)
+    publish_step(open_site(home_path(context)), republish)
 
 
 def _day(site: Site, as_of: str | None) -> date:
@@ -95,7 +95,8 @@ def _day(site: Site, as_of: str | None) -> date:
         raise UsageError(f"--as-of {as_of}: expected a day such as 2026-11-21") from None
 
 
-def _fetch(site: Site, scope: Scope) -> Exit:
+def fetch_step(site: Site, scope: Scope) -> Exit:
+    """Fetch and say what came of it."""
     with progress("fetch: taking batches") as tell:
         fetched: Fetched = steps.fetch(site, scope, tell)
     taken = fetched.taken
@@ -112,7 +113,8 @@ def _fetch(site: Site, scope: Scope) -> Exit:
     return _errors(fetched.errors) or (Exit.REFUSED if taken.refused else Exit.DONE)
 
 
-def _load(site: Site, scope: Scope) -> Exit:
+def load_step(site: Site, scope: Scope) -> Exit:
+    """Check, load, acknowledge, and say what came of it."""
     with progress("load: checking batches") as tell:
         loaded: Loaded = steps.load(site, scope, tell)
     checked = loaded.checked
@@ -133,13 +135,15 @@ def _load(site: Site, scope: Scope) -> Exit:
     return failed or (Exit.REFUSED if checked.partial or checked.refused else Exit.DONE)
 
 
-def _build(site: Site, day: date, bill_month: str | None) -> None:
+def build_step(site: Site, day: date, bill_month: str | None) -> None:
+    """Work out marts and lists, and say for when."""
     result = steps.build(site, day, bill_month)
     months = ", ".join(f"{source} {month}" for source, month in sorted(result.bill_months.items())) or "none"
     say(f"build: {len(result.models)} models as of {day}; last closed bill month: {months}")
 
 
-def _publish(site: Site, republish: bool) -> None:
+def publish_step(site: Site, republish: bool) -> None:
+    """Publish, and say what."""
     published = publishing.publish(site, republish=republish)
     lists = ", ".join(f"{each.stem} ({each.records})" for each in published.publication.lists)
     word = "published" if published.is_new else "nothing changed since"
