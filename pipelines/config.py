@@ -18,7 +18,7 @@ from pipelines.transfer.base import Endpoint
 FILE_NAME = "tierline.yaml"
 _PORTS = {"sftp": 22, "ftps": 21, "ftp": 21, "file": 0}
 _PROOFS = ("key_file", "host_key", "known_hosts", "ca_file")
-_SOURCE_KEYS = ("secret", *_PROOFS, "encoding", "since", "feeds", "patience")
+_SOURCE_KEYS = ("secret", *_PROOFS, "encoding", "since", "patience")
 
 
 # How each kind of reference is read; the Airflow side adds `airflow`, so that nothing here depends on it.
@@ -175,7 +175,9 @@ def _secret(fields: dict[str, Item], home: Path) -> SecretRef | None:
     if "secret" not in fields:
         return None
     item = fields["secret"]
-    kind, _, name = item.text("(env|file|airflow):.+").partition(":")
+    kind, _, name = str(item.value).partition(":")
+    if kind not in ("env", "file", "airflow") or not name:
+        raise item.error("env:NAME, file:PATH or airflow:CONNECTION_ID", "something else, not shown here")
     if kind == "file":
         name = str(home / name)
     return SecretRef(f"{kind}:{name}", f"{item.file}, line {item.line}")

@@ -10,6 +10,7 @@ from threading import Lock
 from pipelines.arrival import sort_out
 from pipelines.config import SourceConfig
 from pipelines.contracts.model import Contract
+from pipelines.errors import TransferError
 from pipelines.faults import fault_point
 from pipelines.ledger.left_files import note_left, overdue
 from pipelines.ledger.offerings import State
@@ -28,6 +29,7 @@ class Taken:
     duplicates: list[str] = field(default_factory=list)
     ends: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)  # files or feeds that could not be read; the rest was taken
     busy: bool = False  # another process takes this feed of this source right now
 
     def note(self, stem: str, state: State | None) -> None:
@@ -37,7 +39,7 @@ class Taken:
             known.get(state, self.refused).append(stem)
 
     def add(self, other: Taken) -> None:
-        for name in ("verified", "refused", "duplicates", "ends", "left"):
+        for name in ("verified", "refused", "duplicates", "ends", "left", "errors"):
             getattr(self, name).extend(getattr(other, name))
         self.busy = self.busy or other.busy
 
@@ -85,8 +87,16 @@ def poll_feed(
         pairs = [pair for pair in arrivals.pairs if not cycles or pair.name.cycle in cycles]
         tally = tally or Tally()
         tally.expect(len(pairs))
+        failed_before = False
         for pair in pairs:
-            taken.note(pair.name.stem, take_pair(site, contract, transport, pair))
+            try:
+                taken.note(pair.name.stem, take_pair(site, contract, transport, pair))
+                failed_before = False
+            except TransferError as error:  # one file that cannot be read does not keep the others
+                if failed_before:
+                    raise  # two in a row: it is the server, not a file
+                failed_before = True
+                taken.errors.append(str(error))
             tally.advance()
         for key, entry in arrivals.ends:
             if not cycles or key.cycle in cycles:

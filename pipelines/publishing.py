@@ -21,7 +21,7 @@ from pipelines.list_files import list_body, prepare_list, release_list
 from pipelines.names import BatchName, parse_stem
 from pipelines.site import Site
 from pipelines.steps import WRITER
-from warehouse.publish import show_state, write_state
+from warehouse.publish import show_state, state_opens, write_state
 from warehouse.store import open_warehouse
 
 LISTS = ("TIER",)
@@ -52,7 +52,7 @@ def publish(site: Site, *, republish: bool = False) -> Published:
                     "publish it with --republish"
                 )
             fingerprint = _fingerprint(site, warehouse, as_of)
-            if last and last.fingerprint == fingerprint:
+            if last and last.fingerprint == fingerprint and state_opens(site.home.bi):
                 return Published(last, is_new=False)
             made = _prepare(site, warehouse, as_of, fingerprint, known)
         _release(site, made)
@@ -97,7 +97,7 @@ def _prepare(
     lists: list[ListRecord] = []
     for name in LISTS:
         rows = _rows(warehouse, name)
-        for source in site.config.sources:
+        for source in _sources_known(site, warehouse):
             lists.append(_prepare_list(site, name, source, as_of, rows, known))
         warehouse.execute(f"create or replace table list.{name.lower()}_previous as from list.{name.lower()}")
     write_state(warehouse, site.contracts, site.home.bi / "states" / publication_id)
@@ -106,6 +106,12 @@ def _prepare(
     with site.ledger.transaction() as connection:
         prepare(connection, made)
     return made
+
+
+def _sources_known(site: Site, warehouse: duckdb.DuckDBPyConnection) -> list[str]:
+    """Sources with subscribers in core: for another an empty list would tell receivers that it has none left."""
+    known = {source for (source,) in warehouse.execute("select distinct source from core.subscriber").fetchall()}
+    return [source for source in site.config.sources if source in known]
 
 
 def _rows(warehouse: duckdb.DuckDBPyConnection, list_name: str) -> pl.DataFrame:
@@ -129,7 +135,7 @@ def _prepare_list(
         raise StoreError(f"{stem}: expected at most 100 versions of a list a day, found more")
     name = BatchName(list_name, source, "F", f"{as_of:%Y%m%d}", "0001", f"{version:02d}")
     prepared = prepare_list(name, mine, site.home.publish / list_name, site.now)
-    mine.write_parquet(site.home.publish / list_name / f"{name.stem}.parquet")
+    mine.write_parquet(site.home.publish / list_name / f"{name.stem}.parquet.tmp")
     return ListRecord(name.stem, prepared.records, prepared.body_digest)
 
 
@@ -139,7 +145,7 @@ def _release(site: Site, made: Publication) -> None:
     for each in made.lists:
         name = parse_stem(each.stem)
         assert name is not None, "we name our lists by the grammar"
-        file_names = (f"{name.stem}.DAT", f"{name.stem}.CHK", f"{name.cycle_key}.END")
+        file_names = (f"{name.stem}.parquet", f"{name.stem}.DAT", f"{name.stem}.CHK", f"{name.cycle_key}.END")
         release_list(site.home.publish / name.feed, file_names)
     with site.ledger.transaction() as connection:
         mark_published(connection, made.publication_id, site.now)

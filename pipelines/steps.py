@@ -15,9 +15,9 @@ from typing import TypeVar
 from pipelines.acknowledging import Acknowledged, acknowledge, due_for_acknowledgement
 from pipelines.checking import Checked, check_batch, due_for_check
 from pipelines.completeness import CycleState, CycleStatus, cycle_statuses
-from pipelines.contracts.model import Mode
+from pipelines.contracts.model import Cadence, Mode
 from pipelines.cycles import parse_cycle
-from pipelines.errors import TransferError
+from pipelines.errors import TransferError, UsageError
 from pipelines.faults import fault_point
 from pipelines.ledger import offerings
 from pipelines.ledger.offerings import STANDING, Offering, State
@@ -57,25 +57,41 @@ class Loaded:
 
 
 def fetch_source(site: Site, source: str, scope: Scope, tally: Tally | None = None) -> Taken:
-    """remote → verified for one source: take what has arrived of its feeds. Raises TransferError."""
+    """remote → verified for one source: take what has arrived of its feeds. Raises TransferError.
+
+    A file or feed that cannot be read does not keep the others of the source: they are taken before it raises.
+    """
+    taken = poll_source(site, source, scope, tally)
+    if taken.errors:
+        raise TransferError("; ".join(taken.errors))
+    return taken
+
+
+def poll_source(site: Site, source: str, scope: Scope, tally: Tally | None = None) -> Taken:
+    """As `fetch_source`, but errors of single files and feeds are in what it returns."""
     require_free_space(site.home.landing, _NEEDED_BYTES)
     taken = Taken()
     config = site.source(source)
     with connect(config.with_secret()) as transport:
         for contract in site.feeds_of(config, scope):
-            taken.add(poll_feed(site, config, contract, transport, scope.cycles, tally))
+            try:
+                taken.add(poll_feed(site, config, contract, transport, scope.cycles, tally))
+            except TransferError as error:
+                taken.errors.append(str(error))
     return taken
 
 
 def fetch(site: Site, scope: Scope, progress: Callable[[int, int], None] | None = None) -> Fetched:
     """remote → verified for all sources of a scope at once; one that fails does not keep the others."""
     fetched, tally = Fetched(), Tally(progress)
-    results = _each_source(site, scope, lambda source: fetch_source(site, source, scope, tally))
+    results = _each_source(site, scope, lambda source: poll_source(site, source, scope, tally))
     for source, result in results.items():
         if isinstance(result, TransferError):
             fetched.errors[source] = str(result)
         else:
             fetched.taken.add(result)
+            if result.errors:
+                fetched.errors[source] = "; ".join(result.errors)
     return fetched
 
 
@@ -141,8 +157,19 @@ def load(site: Site, scope: Scope, progress: Callable[[int, int], None] | None =
     return loaded
 
 
+def require_sound_dates(site: Site, as_of: date, bill_month: str | None) -> None:
+    """Raises UsageError for an as-of date to come, or a bill month that is not over at the as-of date."""
+    if as_of > site.now.date():
+        raise UsageError(f"as-of date {as_of}: expected a day up to today, {site.now.date()}")
+    if bill_month is not None and not (
+        parse_cycle(Cadence.MONTHLY, bill_month) and bill_month < as_of.strftime("%Y%m")
+    ):
+        raise UsageError(f"bill month {bill_month}: expected a month such as 202611 that lies before {as_of:%Y%m}")
+
+
 def build(site: Site, as_of: date, bill_month: str | None = None) -> BuildResult:
     """core → mart for an as-of date; `bill_month` (YYYYMM) sets the last closed month instead of the ledger."""
+    require_sound_dates(site, as_of, bill_month)
     with site.lock(WRITER, wait=True), open_warehouse(site.home.warehouse, site.contracts) as warehouse:
         with site.ledger.transaction() as connection:
             batches = offerings.leading(offerings.find(connection))

@@ -71,6 +71,9 @@ def test_a_batch_tells_its_story(home: Path) -> None:
     [
         (["batch", "show", "NO_SUCH"], 2, "'tierline batches' lists"),
         (["run", "--as-of", "yesterday"], 2, "such as 2026-11-21"),
+        (["run", "--as-of", "2026-11-23"], 2, "up to today, 2026-11-22"),
+        (["run", "--bill-month", "202611"], 2, "that lies before 202611"),
+        (["query", " ; "], 2, "expected one SQL query"),
         (["fetch", "--source", "999"], 2, "expected one of 110"),
         (["load", "--feed", "XXXX"], 2, "expected one of BILL"),
         (["feeds", "show", "XXXX"], 2, "expected one of BILL"),
@@ -100,6 +103,7 @@ def test_wrong_words_are_answered_with_what_to_do(home: Path, words: list[str], 
         ("sources:\n  '110':\n    url: file:///x\n    encoding: latin-1\n    feeds: [PAYM]\n", "line 4, key encoding"),
         ("sources:\n  '110':\n    url: file:///x\n    since: soon\n    feeds: [PAYM]\n", "line 4, key since"),
         ("sources: {}\n", "line 1, key sources"),
+        ("sources:\n  '110':\n    url: file:///x\n    secret: hunter2\n    feeds: [PAYM]\n", "line 4, key secret"),
         ("sources: [\n", "line 2"),
         ("", "tierline.yaml"),
     ],
@@ -136,6 +140,40 @@ def test_a_server_that_is_away_fails_and_names_the_source(tmp_path: Path) -> Non
     doctor = tierline(tmp_path, "doctor", now=NOW)
     assert doctor.exit_status == 1
     assert "failed" in doctor.out
+
+
+def test_a_feed_that_cannot_be_read_does_not_keep_the_others(tmp_path: Path) -> None:
+    end = datetime.fromisoformat(NOW)
+    make_province(tmp_path / "remote", subscribers=100, months=1, days=1, hours=2, end=end, seed=5)
+    outgoing = tmp_path / "remote" / "outgoing"
+    (outgoing / "CHNG").rename(tmp_path / "CHNG")
+    (outgoing / "CHNG").write_text("a file where a directory was")
+    broken = next((outgoing / "USGE").glob("*.DAT"))
+    broken.unlink()
+    home = make_home(tmp_path / "home", Endpoint("file", root=str(tmp_path / "remote")))
+    ran = tierline(home, "run", "--as-of", "2026-11-21", now=NOW)
+    assert ran.exit_status == 1
+    assert "CHNG" in ran.err
+    taken = {each["feed"] for each in _cycles(home) if each["accepted"]}
+    assert taken == {"CUST", "USER", "PAYM", "BILL", "CONT", "WORD"}
+
+
+def _cycles(home: Path) -> list[dict[str, str]]:
+    rows: list[dict[str, str]] = json.loads(tierline(home, "cycles", "--json", now=NOW).out)
+    return rows
+
+
+def test_a_broken_ledger_is_named_without_a_traceback(tmp_path: Path) -> None:
+    (tmp_path / "remote").mkdir()
+    home = make_home(tmp_path / "home", Endpoint("file", root=str(tmp_path / "remote")))
+    (home / "ledger.sqlite").write_bytes(b"no database, but long enough to look like a file of one" * 20)
+    ran = tierline(home, "batches", now=NOW)
+    assert ran.exit_status == 1
+    assert "ledger" in ran.err
+    home = make_home(tmp_path / "other", Endpoint("file", root=str(tmp_path / "remote")), extra="ledger: nonsense\n")
+    ran = tierline(home, "batches", now=NOW)
+    assert ran.exit_status == 2
+    assert "key ledger" in ran.err
 
 
 def test_late_cycles_are_told_by_the_exit_status(home: Path) -> None:

@@ -105,6 +105,23 @@ def test_an_earlier_as_of_date_is_published_only_on_demand(home: Path, tmp_path:
     assert (again / "publish" / "TIER" / "TIER_110_F_20261120_0001_00.DAT").exists()
 
 
+def test_a_damaged_state_is_published_anew(home: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "home"
+    shutil.copytree(home, damaged, symlinks=True)
+    (damaged / "bi" / "current.duckdb").resolve().write_bytes(b"garbage" * 1000)
+    assert tierline(damaged, "query", "select 1", now=NOW).exit_status == 2
+    assert tierline(damaged, "publish", now=NOW).exit_status == 0
+    assert tierline(damaged, "query", "select 1", now=NOW).exit_status == 0
+
+
+def test_no_list_is_made_for_a_source_of_which_nothing_came(tmp_path: Path) -> None:
+    """An empty full list would tell the call centre that the source has no customers left."""
+    (tmp_path / "remote").mkdir()
+    empty = make_home(tmp_path / "home", Endpoint("file", root=str(tmp_path / "remote")))
+    assert tierline(empty, "run", "--as-of", "2026-11-21", now=NOW).exit_status == 0
+    assert not list((empty / "publish").rglob("TIER*"))
+
+
 def test_comments_reach_the_reader(home: Path) -> None:
     with duckdb.connect(str(home / "bi" / "current.duckdb"), read_only=True) as state:
         (comment,) = state.execute(

@@ -155,7 +155,14 @@ def test_refused(home: Path, root: Path, code: str, offer: Offer) -> None:
     moved = [path.name for path in (root / "backup").rglob("refused/*") if path.name.endswith(batch.file_name)]
     assert len(moved) == 1
     asks = code in ("E201", "E202", "E203", "E204", "E301", "E302", "E303", "E304", "E305")
-    assert (root / "request" / "PAYM" / f"{offer.stem}.RSD").exists() == asks
+    request = root / "request" / "PAYM" / f"{offer.stem}.RSD"
+    assert request.exists() == asks
+    cycle = "_".join(offer.stem.split("_")[:4])
+    (root / "outgoing" / "PAYM" / f"{cycle}.END").write_text(f"1|3|6000\n{offer.stem}|3\n")
+    tierline(home, "fetch", now=NOW)
+    tierline(home, "load", now=NOW)
+    assert request.exists() == asks, "the gap that a refusal leaves is no reason of its own to ask"
+    assert not asks or request.read_text().split("|")[1] == code
 
 
 def test_a_refused_stem_may_be_offered_again(home: Path, root: Path) -> None:

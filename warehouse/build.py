@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
@@ -71,7 +72,8 @@ def build(
         fault_point("build")
         connection.execute("commit")
     except BaseException:
-        connection.execute("rollback")
+        with suppress(duckdb.TransactionException):  # a failed commit has rolled back by itself
+            connection.execute("rollback")
         raise
     finally:
         connection.execute("reset preserve_insertion_order")

@@ -7,6 +7,7 @@ That is how a resend (rule 3), a discard and a second run (rule 2) are one and t
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -78,7 +79,8 @@ def load(
         fault_point("load")
         connection.execute("commit")
     except BaseException:
-        connection.execute("rollback")
+        with suppress(duckdb.TransactionException):  # a failed commit has rolled back by itself
+            connection.execute("rollback")
         raise
     return LoadResult(tuple(batch.stem for batch in adding), tuple(removing))
 

@@ -51,6 +51,16 @@ def show_state(bi: Path, directory: Path) -> None:
             shutil.rmtree(state)
 
 
+def state_opens(bi: Path) -> bool:
+    """Whether the databases of the state at hand can be opened; one that was damaged is published anew."""
+    for name in DATABASES:
+        try:
+            duckdb.connect(str(bi / name), read_only=True).close()
+        except duckdb.Error:
+            return False
+    return True
+
+
 def _point(link: Path, target: Path) -> None:
     if link.is_symlink() and Path(os.readlink(link)) == target:
         return

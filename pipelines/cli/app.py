@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
+import duckdb
 import typer
+from sqlalchemy.exc import SQLAlchemyError
 
 from pipelines.cli import demo, doctor, show, work
 from pipelines.cli.output import Exit, complain
@@ -54,6 +56,10 @@ def main() -> None:
     except TierlineError as error:
         complain(f"tierline: {error}")
         sys.exit(error.exit_status)
+    except (OSError, SQLAlchemyError, duckdb.Error) as error:
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        complain(f"tierline: {first}; check rights and free space, then run it again: it goes on where it was")
+        sys.exit(Exit.FAILED)
     except KeyboardInterrupt:
         complain("tierline: interrupted; run it again, it goes on where it was")
         sys.exit(Exit.FAILED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -128,4 +129,4 @@ def _show(home: Path) -> None:
         "feeds show PAYM",
         'query "from mart.kpi"',
     ):
-        say(f"  tierline --home {home} {command}")
+        say(f"  {sys.argv[0]} --home {home} {command}")

@@ -41,8 +41,9 @@ def doctor(context: typer.Context, as_json: JsonOption = False) -> None:
     findings = list(examine(home_path(context)))
     columns = ["what", "state", "found", "to_do"]
     show_rows(columns, [[getattr(each, name) for name in columns] for each in findings], as_json=as_json)
-    if any(each.state == "failed" for each in findings):
-        raise typer.Exit(Exit.FAILED)
+    failed = [each.what for each in findings if each.state == "failed"]
+    if failed:
+        raise typer.Exit(Exit.USAGE if failed == ["configuration"] else Exit.FAILED)
 
 
 def examine(home: Path) -> Iterator[Finding]:

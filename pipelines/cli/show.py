@@ -46,14 +46,15 @@ def batches(
     left: Annotated[bool, typer.Option("--left", help="Files left on the servers instead, and why.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """The ledger: every batch that was offered, with its state and counts.
+    """The ledger: every batch with its state and counts; with --state every offering that is in that state.
 
     Example: tierline batches --state refused --feed PAYM
     """
     site = open_site(home_path(context))
     scope = scope_of(site, source, feed, cycle)
     with site.ledger.transaction() as connection:
-        found = offerings.leading(offerings.find(connection))
+        every = offerings.find(connection)
+        found = every if state else offerings.leading(every)
         left_files = all_left(connection)
     if left:
         columns = ["source", "directory", "file_name", "code", "reason", "first_seen_at"]
@@ -198,6 +199,8 @@ def query(
     Example: tierline query "select tier, count(*) from mart.tier group by tier"
     """
     path = home_path(context) / "bi" / "current.duckdb"
+    if not sql.strip(" \n\t;"):
+        raise UsageError("query: expected one SQL query, found none")
     if not path.exists():
         raise UsageError(f"{path}: nothing is published yet; run 'tierline run' first")
     try:

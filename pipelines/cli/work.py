@@ -37,6 +37,7 @@ def run(
     """
     site = open_site(home_path(context))
     day = _day(site, as_of)
+    steps.require_sound_dates(site, day, bill_month)
     scope = scope_of(site, source, feed, cycle)
     status = max(fetch_step(site, scope), load_step(site, scope), key=_weight)
     build_step(site, day, bill_month)

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError
 
-from pipelines.errors import StoreError
+from pipelines.errors import ConfigurationError, StoreError
 from pipelines.ledger.tables import metadata
 
 _BUSY_S = 30
@@ -19,13 +19,18 @@ class LedgerStore:
     """A database with the ledger's tables; every `transaction` is one unit, serialised against other processes."""
 
     def __init__(self, url: str) -> None:
-        self._engine: Engine = create_engine(url)
+        try:
+            self._engine: Engine = create_engine(url)
+        except (ArgumentError, ImportError) as error:
+            raise ConfigurationError(
+                f"tierline.yaml, key ledger: expected the URL of a database whose driver is installed, found: {error}"
+            ) from error
         if self._engine.dialect.name == "sqlite":
             event.listen(self._engine, "connect", _sqlite_connect)
             event.listen(self._engine, "begin", _sqlite_begin)
         try:
             metadata.create_all(self._engine)
-        except OperationalError as error:
+        except DatabaseError as error:
             raise StoreError(f"the ledger cannot be opened: {error.orig}; check its path and rights") from error
 
     @contextmanager
