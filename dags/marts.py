@@ -10,7 +10,7 @@ from airflow.sdk import Param, dag, get_current_context, task
 from tierline_wiring import CONTRACTS, DEFAULTS, LISTS, MARTS, core_asset, site
 
 from pipelines import publishing, steps
-from pipelines.clock import SHANGHAI
+from pipelines.clock import SHANGHAI, now
 
 AS_OF = Param(None, type=["null", "string"], format="date", title="As-of date", description="Default: the day before.")
 BILL_MONTH = Param(None, type=["null", "string"], pattern="^[0-9]{6}$", title="Last closed bill month (YYYYMM)")
@@ -23,7 +23,8 @@ def as_of_date() -> date:
     if stated:
         return date.fromisoformat(str(stated))
     run_after: datetime = context["dag_run"].run_after
-    return (run_after.astimezone(SHANGHAI) - timedelta(days=1)).date()
+    due = min(run_after.astimezone(SHANGHAI).replace(tzinfo=None), now())  # earlier only in a rehearsal, TIERLINE_NOW
+    return (due - timedelta(days=1)).date()
 
 
 @dag(
