@@ -10,6 +10,7 @@ from tierline_wiring import CONTRACTS, DEFAULTS, OWNER, core_asset, site, source
 
 from pipelines import steps
 from pipelines.contracts.model import Contract
+from pipelines.errors import TransferError
 from pipelines.site import Scope
 
 
@@ -56,6 +57,8 @@ def ingest(contract: Contract) -> DAG:
         def acknowledge(source: str) -> int:
             """Receipts, and files moved to backup/."""
             done = steps.acknowledge_source(site(), source, Scope((source,), (contract.feed,)))
+            if done.errors:
+                raise TransferError("; ".join(done.errors))
             if done.alarms:
                 raise AirflowFailException("; ".join(done.alarms))
             return len(done.stems)

@@ -5,16 +5,18 @@ Every step can be made twice without harm: a receipt says the same again, and a 
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 
 from pipelines.checks.staging import StagedPaths, reject_file
 from pipelines.clock import compact
+from pipelines.errors import TransferError
 from pipelines.faults import fault_point
 from pipelines.ledger import offerings
 from pipelines.ledger.offerings import Offering, State
 from pipelines.resends import ASKS_FOR_RESEND, request_resend
 from pipelines.site import Scope, Site, cycle_day
-from pipelines.transfer.base import Transport
+from pipelines.transfer.base import RemoteMissingError, Transport
 
 
 @dataclass
@@ -23,6 +25,7 @@ class Acknowledged:
 
     stems: list[str] = field(default_factory=list)
     alarms: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)  # batches that the server did not let us acknowledge
 
 
 def due_for_acknowledgement(site: Site, source: str, scope: Scope) -> list[Offering]:
@@ -36,14 +39,18 @@ def acknowledge(site: Site, transport: Transport, due: list[Offering]) -> Acknow
     """Move each batch on the server, write its receipt, and note that it was done. Raises TransferError."""
     done = Acknowledged()
     moved: dict[str, list[tuple[Offering, str]]] = {}
+    failed_before = False
     for current in due:
         target = backup_path(site, current)
-        _move_pair(transport, current, target)
-        fault_point("backup")
-        _answer(site, transport, current)
-        fault_point("receipt")
-        with site.ledger.transaction() as connection:
-            offerings.acknowledge(connection, current.offering_id, site.now)
+        try:
+            done.alarms += _acknowledge_one(site, transport, current, target)
+            failed_before = False
+        except TransferError as error:  # one batch does not keep the receipts of the others
+            if failed_before:
+                raise  # two in a row: it is the server
+            failed_before = True
+            done.errors.append(str(error))
+            continue
         done.stems.append(current.stem)
         directory, _, name = target.rpartition("/")
         moved.setdefault(directory, []).append((current, name))
@@ -75,15 +82,44 @@ def receipt_line(current: Offering) -> bytes:
     return ("|".join(parts) + "\n").encode()
 
 
-def _move_pair(transport: Transport, current: Offering, target: str) -> None:
-    """The data file first: its check file alone announces nothing. What a broken run moved already stands there."""
-    pairs = [
-        (current.file_name, target),
-        (f"{current.stem}.CHK", target.removesuffix(current.file_name) + f"{current.stem}.CHK"),
+def _acknowledge_one(site: Site, transport: Transport, current: Offering, target: str) -> list[str]:
+    alarms = _move_pair(transport, current, target)
+    fault_point("backup")
+    _answer(site, transport, current)
+    fault_point("receipt")
+    with site.ledger.transaction() as connection:
+        offerings.acknowledge(connection, current.offering_id, site.now)
+    return alarms
+
+
+def _move_pair(transport: Transport, current: Offering, target: str) -> list[str]:
+    """Move the pair that was judged, and no other: what the producer put in its place since is left for the next poll.
+
+    The data file goes first: its check file alone announces nothing. What a broken run moved already stands there.
+    """
+    check_name = f"{current.stem}.CHK"
+    outgoing = f"outgoing/{current.feed}"
+    if _digest(transport, f"{outgoing}/{check_name}") == current.check_digest:
+        check_target = target.removesuffix(current.file_name) + check_name
+        for name, place in ((current.file_name, target), (check_name, check_target)):
+            if not transport.exists(place) and transport.exists(f"{outgoing}/{name}"):
+                transport.rename(f"{outgoing}/{name}", place)
+    if transport.exists(target):
+        return []
+    return [
+        f"E206 {current.stem}: expected the judged file in {outgoing} to be moved to {target}, found it gone or "
+        f"replaced on the server; our copy stands{f' in {current.kept_in}' if current.kept_in else ''}"
     ]
-    for name, place in pairs:
-        if not transport.exists(place):
-            transport.rename(f"outgoing/{current.feed}/{name}", place)
+
+
+def _digest(transport: Transport, path: str) -> str | None:
+    """The sha256 of a small file on the server, or None where it is not there."""
+    digest = hashlib.sha256()
+    try:
+        transport.read(path, digest.update)
+    except RemoteMissingError:
+        return None
+    return digest.hexdigest()
 
 
 def _answer(site: Site, transport: Transport, current: Offering) -> None:
@@ -110,8 +146,8 @@ def _check_backup(site: Site, transport: Transport, directory: str, files: list[
     sizes = {entry.name: entry.size for entry in transport.list(directory)}
     alarms = []
     for current, name in files:
-        if current.bytes is None or current.kept_in is None:
-            continue
+        if current.bytes is None or current.kept_in is None or name not in sizes:
+            continue  # a duplicate has no copy of its own; one that was not moved was told already
         ours = site.home.root / current.kept_in / current.file_name
         our_size = ours.stat().st_size if ours.exists() else None
         if sizes.get(name) != current.bytes or our_size != current.bytes:

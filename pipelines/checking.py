@@ -49,8 +49,8 @@ def check_batch(site: Site, current: Offering, checked: Checked) -> None:
         if current.state is State.VERIFIED:
             try:
                 _Check(site, current).run(checked)
-            except StoreError as error:
-                checked.failed.append(str(error))
+            except (StoreError, FileNotFoundError) as error:  # this batch cannot be judged; the others can
+                checked.failed.append(f"{current.stem}: {error}")
 
 
 def read_archived(site: Site, current: Offering) -> ArchivedBatch:
@@ -64,6 +64,8 @@ def read_archived(site: Site, current: Offering) -> ArchivedBatch:
     except FileNotFoundError as error:
         raise StoreError(f"{current.stem}: expected its check file in {current.kept_in}, found none") from error
     check: CheckFile = parse_check_file(content, current.stem)
+    if current.source not in site.config.sources:
+        raise StoreError(f"source {current.source} is no longer in tierline.yaml; put it back, its batches still wait")
     encoding = site.source(current.source).encoding
     return ArchivedBatch(directory / current.file_name, current.name, cycle, check, encoding)
 

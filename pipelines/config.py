@@ -191,7 +191,11 @@ def _date(item: Item) -> date:
 
 
 def _endpoint(fields: dict[str, Item], home: Path) -> Endpoint:
-    url = urlsplit(fields["url"].text())
+    try:
+        url = urlsplit(fields["url"].text())
+        port = url.port
+    except ValueError:
+        raise fields["url"].error("a URL such as sftp://user@host:22/root") from None
     if url.scheme not in _PORTS:
         raise fields["url"].error("a URL that begins with sftp://, ftps://, ftp:// or file:///")
     if url.password is not None:
@@ -202,7 +206,7 @@ def _endpoint(fields: dict[str, Item], home: Path) -> Endpoint:
     return Endpoint(
         scheme=url.scheme,
         host=url.hostname or "",
-        port=url.port or _PORTS[url.scheme],
+        port=port or _PORTS[url.scheme],
         user=unquote(url.username or ""),
         root=unquote(url.path) or "/",
         key_file=_file(optional["key_file"], home),

@@ -55,7 +55,7 @@ def parse_cycle(cadence: Cadence, text: str) -> Cycle | None:
         start = datetime.strptime(text, _FORMS[cadence])
     except ValueError:
         return None
-    return Cycle(cadence, text, start) if start.year >= 1900 else None
+    return Cycle(cadence, text, start) if 1900 <= start.year < 3000 else None
 
 
 def cycle_at(cadence: Cadence, moment: datetime) -> Cycle:

@@ -8,7 +8,7 @@ from sqlalchemy import insert, select
 
 from pipelines.clock import compact
 from pipelines.completeness import CycleStatus
-from pipelines.ledger.offerings import State
+from pipelines.ledger.offerings import ON_ITS_WAY, State
 from pipelines.ledger.tables import offering, resend_request
 from pipelines.names import BatchName, parse_stem
 from pipelines.site import Site
@@ -33,6 +33,7 @@ def gaps_to_request(site: Site, statuses: list[CycleStatus]) -> list[BatchName]:
         return []
     with site.ledger.transaction() as connection:
         asked = set(connection.execute(select(resend_request.c.stem)).scalars())
-        came = select(offering.c.stem).where(offering.c.state == State.REFUSED)
-        asked |= set(connection.execute(came).scalars())  # a refusal asks with its own reason, or has no use for it
+        # A refusal asks with its own reason, or has no use for it; what is on its way is here.
+        came = select(offering.c.stem).where(offering.c.state.in_((State.REFUSED, *ON_ITS_WAY)))
+        asked |= set(connection.execute(came).scalars())
     return [name for stem in gaps if stem not in asked and (name := parse_stem(stem)) is not None]

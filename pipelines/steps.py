@@ -113,14 +113,17 @@ def load_staged(site: Site) -> LoadResult:
     with site.lock(WRITER, wait=True):
         with site.ledger.transaction() as connection:
             standing = offerings.find(connection, offering.c.state.in_(STANDING))
+            # In one transaction: a snapshot must not count as complete while a file of it is not among these.
+            snapshots = _snapshots(site, cycle_statuses(connection, site.config, site.contracts, site.now))
         with open_warehouse(site.home.warehouse, site.contracts) as warehouse:
             batches = [standing_batch(site, each) for each in standing]
-            result = load_core(warehouse, site.contracts, batches, _snapshots(site))
+            result = load_core(warehouse, site.contracts, batches, snapshots)
         fault_point("commit")
         change = site.change("its rows are in core")
         with site.ledger.transaction() as connection:
+            known = {each.offering_id for each in standing}
             for each in offerings.find(connection, offering.c.state == State.STAGED):
-                if each.offering_id in {known.offering_id for known in standing}:
+                if each.offering_id in known:
                     offerings.move(connection, each.offering_id, State.LOADED, change)
     return result
 
@@ -130,13 +133,25 @@ def acknowledge_source(site: Site, source: str, scope: Scope) -> Acknowledged:
 
     Raises TransferError.
     """
-    due = due_for_acknowledgement(site, source, scope)
-    mine = [each for each in statuses(site) if each.key.source == source and scope.has(source, each.key.feed)]
+    mine = [
+        each
+        for each in statuses(site)
+        if each.key.source == source and scope.has(source, each.key.feed, each.key.cycle)
+    ]
     gaps = gaps_to_request(site, mine)
-    if not due and not gaps:
+    feeds = sorted({each.feed for each in due_for_acknowledgement(site, source, scope)})
+    if not feeds and not gaps:
         return Acknowledged()
+    done = Acknowledged()
     with connect(site.source(source).with_secret()) as transport:
-        done = acknowledge(site, transport, due)
+        for feed in feeds:
+            # Whoever takes files of this feed must not meet them half moved, nor another who acknowledges.
+            with site.lock(f"take-{source}-{feed}", wait=True):
+                due = due_for_acknowledgement(site, source, Scope((source,), (feed,), scope.cycles))
+                part = acknowledge(site, transport, due)
+            done.stems += part.stems
+            done.alarms += part.alarms
+            done.errors += part.errors
         for name in gaps:
             request_resend(site, transport, name, "E502", "named by the end file, but not here", site.now)
     return done
@@ -154,6 +169,8 @@ def load(site: Site, scope: Scope, progress: Callable[[int, int], None] | None =
         else:
             loaded.acknowledged.stems += result.stems
             loaded.acknowledged.alarms += result.alarms
+            if result.errors:
+                loaded.errors[source] = "; ".join(result.errors)
     return loaded
 
 
@@ -195,10 +212,10 @@ def standing_batch(site: Site, current: Offering) -> StandingBatch:
     )  # fmt: skip
 
 
-def _snapshots(site: Site) -> list[Snapshot]:
+def _snapshots(site: Site, found_cycles: list[CycleStatus]) -> list[Snapshot]:
     """Complete full snapshots of stateful feeds: their absences end periods."""
     found = []
-    for status in statuses(site):
+    for status in found_cycles:
         contract = site.contracts[status.key.feed]
         cycle = parse_cycle(contract.schedule.cadence, status.key.cycle)
         is_snapshot = contract.stateful and status.key.mode == Mode.FULL and status.state is CycleState.COMPLETE

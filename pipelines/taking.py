@@ -13,7 +13,7 @@ from pipelines.contracts.model import Contract, Mode
 from pipelines.cycles import parse_cycle
 from pipelines.faults import fault_point
 from pipelines.ledger import offerings
-from pipelines.ledger.offerings import ON_ITS_WAY, Change, Offering, State
+from pipelines.ledger.offerings import Change, Offering, State
 from pipelines.ledger.tables import offering
 from pipelines.site import Site, cycle_day, day_path, quarantine_place
 from pipelines.transfer.base import Transport
@@ -95,14 +95,13 @@ class _Take:
                 connection, offering.c.stem == self._name.stem, offering.c.acknowledged_at.is_(None)
             )
             for each in open_ones:
-                if each.state in (State.ANNOUNCED, State.FETCHED):
-                    offerings.set_check_digest(connection, each.offering_id, check_digest)
-                    return each
-                if each.state in ON_ITS_WAY or each.check_digest == check_digest:
-                    return None
+                if each.state not in (State.ANNOUNCED, State.FETCHED):
+                    return None  # what stands in outgoing/ is judged once the one before is acknowledged
+                offerings.take_up(connection, each.offering_id, self._pair.data.name, check_digest)
+                return offerings.get(connection, each.offering_id)
             current = offerings.announce(connection, self._name, self._pair.data.name, change)
             if current is not None:
-                offerings.set_check_digest(connection, current.offering_id, check_digest)
+                offerings.take_up(connection, current.offering_id, self._pair.data.name, check_digest)
             return current
 
     def _parse_check(self, content: bytes) -> tuple[CheckFile | None, str]:
@@ -128,6 +127,7 @@ class _Take:
         fault_point("download")
         part.replace(data)
         check_path = self._landing / self._pair.check_name
+        check_path.unlink(missing_ok=True)  # a crash may have left a read-only one
         check_path.write_bytes(check_bytes)
         return _Landed(data, check_path, size, digest.hexdigest())
 

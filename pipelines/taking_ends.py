@@ -6,7 +6,7 @@ import hashlib
 
 from pipelines.archive import keep
 from pipelines.arrival import LeftFile
-from pipelines.check_files import EndFile, Unreadable, parse_end_file
+from pipelines.check_files import MAX_BYTES, EndFile, Unreadable, parse_end_file
 from pipelines.clock import compact
 from pipelines.completeness import contradiction, declared
 from pipelines.contracts.model import Contract
@@ -26,7 +26,12 @@ def take_end(site: Site, contract: Contract, transport: Transport, key: CycleKey
     """
     path = f"outgoing/{contract.feed}/{file_name}"
     content = bytearray()
-    transport.read(path, content.extend)
+
+    def collect(block: bytes) -> None:
+        if len(content) <= MAX_BYTES:
+            content.extend(block)
+
+    transport.read(path, collect)
     cycle = parse_cycle(contract.schedule.cadence, key.cycle)
     problem = _problem(site, cycle, key, bytes(content))
     if problem or cycle is None:
@@ -66,6 +71,7 @@ def _archive(
         former = directory / file_name
         former.rename(directory / f"{compact(site.now)}-{file_name}")
     landed = site.home.landing / file_name
+    landed.unlink(missing_ok=True)  # a crash may have left a read-only one
     landed.write_bytes(content)
     keep(landed, directory)
 

@@ -207,6 +207,70 @@ def test_other_bytes_under_an_accepted_stem_are_refused_and_both_kept(home: Path
     assert (home / first.kept_in / f"{STEM}.DAT").read_bytes() != content
 
 
+def test_a_pair_replaced_before_its_receipt_is_not_filed_as_the_accepted_one(home: Path, root: Path) -> None:
+    """What was judged is acknowledged with an alarm; the new bytes stay, and the next poll judges them."""
+    accepted = GOOD.put(root)
+    tierline(home, "fetch", now=NOW)
+    other = _lines(*GOOD.lines[:-2], ROWS[2].replace("WALLET", "CARDXX"), GOOD.lines[-1]).put(root)
+    loaded = tierline(home, "load", now=NOW)
+    assert loaded.exit_status == 1
+    assert f"E206 {STEM}" in loaded.err
+    assert not (root / "backup" / "20261122" / "PAYM" / f"{STEM}.DAT").exists()
+    assert tierline(home, "fetch", now=NOW).exit_status == 3
+    tierline(home, "load", now=NOW)
+    first, second = _ledger(home)
+    assert (first.state, second.state, second.code) == ("loaded", "refused", "E503")
+    assert first.kept_in
+    assert second.kept_in
+    assert (home / first.kept_in / f"{STEM}.DAT").read_bytes() == accepted
+    assert (home / second.kept_in / f"{STEM}.DAT").read_bytes() == other
+
+
+def test_a_pair_that_vanishes_does_not_keep_the_receipts_of_others(home: Path, root: Path) -> None:
+    GOOD.put(root)
+    second = _named("PAYM_110_I_2026112209_0001_00")
+    rows = tuple(row.replace("P00000", "Q00000").replace("20261122100215", "20261122090215") for row in ROWS)
+    replace(second, lines=(second.lines[0], *rows, second.lines[-1])).put(root)
+    tierline(home, "fetch", now=NOW)
+    for path in (root / "outgoing" / "PAYM").glob(f"{STEM}.*"):
+        path.unlink()
+    assert tierline(home, "load", now=NOW).exit_status == 1
+    assert {path.stem for path in (root / "receipt").rglob("*.RCP")} == {STEM, second.stem}
+    assert tierline(home, "load", now=NOW).exit_status == 0, "told once"
+
+
+def test_names_that_no_calendar_or_table_holds_do_not_stop_a_poll(home: Path, root: Path) -> None:
+    GOOD.put(root)
+    _named("PAYM_110_I_9999123123_0001_00").put(root)
+    for ending in ("a", "b"):
+        (root / "outgoing" / "PAYM" / f"{'缴' * 80}{ending}").write_bytes(b"")
+    (root / "outgoing" / "PAYM" / "PAYM_110_I_9999123123.END").write_text("0|0|0\n")
+    assert tierline(home, "fetch", now=NOW).exit_status == 3
+    tierline(home, "load", now=NOW)
+    assert [(each.state, each.code) for each in _ledger(home)] == [("loaded", None), ("refused", "E104")]
+    left = json.loads(tierline(home, "batches", "--left", "--json", now=NOW).out)
+    assert sorted(each["code"] for each in left) == ["E101", "E101", "E207"]
+
+
+def test_what_waits_for_its_check_is_not_asked_for_again(home: Path, root: Path) -> None:
+    GOOD.put(root)
+    (root / "outgoing" / "PAYM" / "PAYM_110_I_2026112210.END").write_text(f"1|3|6000\n{STEM}|3\n")
+    tierline(home, "fetch", now=NOW)
+    tierline(home, "load", "--cycle", "2026112209", now=NOW)
+    assert not list((root / "request").rglob("*.RSD"))
+
+
+def test_a_batch_whose_archived_file_is_gone_does_not_stop_the_others(home: Path, root: Path) -> None:
+    GOOD.put(root)
+    _named("PAYM_110_I_2026112209_0001_00").put(root)
+    tierline(home, "fetch", now=NOW)
+    (home / "archive" / "PAYM" / "2026" / "11" / "22" / "PAYM_110_I_2026112209_0001_00.DAT").unlink()
+    loaded = tierline(home, "load", now=NOW)
+    assert loaded.exit_status == 1
+    assert "PAYM_110_I_2026112209_0001_00" in loaded.err
+    assert {each.stem: each.state for each in _ledger(home)}[STEM] == "loaded"
+
+
 def test_rejects_of_a_file_refused_by_the_limit_can_be_seen(home: Path, root: Path) -> None:
     _, offer = REFUSED["all rows rejected"]
     offer.put(root)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
@@ -10,6 +11,8 @@ from sqlalchemy import Connection, delete, insert, select
 
 from pipelines.arrival import LeftFile
 from pipelines.ledger.tables import left_file
+
+_LONGEST = 400
 
 
 def note_left(connection: Connection, source: str, directory: str, left: Iterable[LeftFile], at: datetime) -> None:
@@ -62,4 +65,8 @@ def all_left(connection: Connection) -> list[dict[str, Any]]:
 
 def printable(name: str) -> str:
     """A file name of any bytes as text that every terminal and database can hold."""
-    return name.encode("unicode_escape").decode()[:400]
+    text = name.encode("unicode_escape").decode()
+    if len(text) <= _LONGEST:
+        return text
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]  # two long names must not become one
+    return f"{text[: _LONGEST - 17]}…{digest}"

@@ -119,9 +119,13 @@ def announce(connection: Connection, name: BatchName, file_name: str, change: Ch
     return get(connection, offering_id)
 
 
-def set_check_digest(connection: Connection, offering_id: int, check_digest: str) -> None:
-    """Note the check file by which this offering is told from the next one of its stem."""
-    connection.execute(update(offering).where(offering.c.offering_id == offering_id).values(check_digest=check_digest))
+def take_up(connection: Connection, offering_id: int, file_name: str, check_digest: str) -> None:
+    """Note the files of an offering as they are now: by its check file it is told from the next one of its stem."""
+    connection.execute(
+        update(offering)
+        .where(offering.c.offering_id == offering_id)
+        .values(file_name=file_name, check_digest=check_digest)
+    )
 
 
 def move(connection: Connection, offering_id: int, state: State, change: Change, **values: Any) -> None:
