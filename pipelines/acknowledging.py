@@ -8,12 +8,15 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 
-from pipelines.checks.staging import StagedPaths, reject_file
+from pipelines.checks.staging import RejectLines, StagedPaths
 from pipelines.clock import compact
 from pipelines.errors import TransferError
 from pipelines.faults import fault_point
+from pipelines.lanes import GONE
 from pipelines.ledger import offerings
+from pipelines.ledger.alarms import Kind, raise_alarm
 from pipelines.ledger.offerings import Offering, State
+from pipelines.ledger.tables import offering
 from pipelines.resends import ASKS_FOR_RESEND, request_resend
 from pipelines.site import Scope, Site, cycle_day
 from pipelines.transfer.base import RemoteMissingError, Transport
@@ -29,49 +32,63 @@ class Acknowledged:
 
 
 def due_for_acknowledgement(site: Site, source: str, scope: Scope) -> list[Offering]:
-    """Judged batches of a source within a scope whose producer does not know yet."""
-    with site.ledger.transaction() as connection:
+    """Judged batches of a source within a scope whose producer does not know yet; discarded ones first.
+
+    What was discarded makes way for what came in its place.
+    """
+    with site.ledger.reading() as connection:
         found = offerings.find(connection, offerings.awaiting_acknowledgement(source))
+    found.sort(key=lambda each: (each.state is not State.DISCARDED, each.offering_id))
     return [each for each in found if scope.has(each.source, each.feed, each.cycle)]
 
 
-def acknowledge(site: Site, transport: Transport, due: list[Offering]) -> Acknowledged:
-    """Move each batch on the server, write its receipt, and note that it was done. Raises TransferError."""
+def acknowledge_feed(site: Site, transport: Transport, feed: str, due: list[Offering]) -> Acknowledged:
+    """Move each batch of one feed on the server, write its receipt, and note that it was done. Raises TransferError."""
     done = Acknowledged()
     moved: dict[str, list[tuple[Offering, str]]] = {}
-    failed_before = False
+    outgoing = {entry.name for entry in transport.list(f"outgoing/{feed}")} if due else set()
     for current in due:
-        target = backup_path(site, current)
         try:
-            done.alarms += _acknowledge_one(site, transport, current, target)
-            failed_before = False
+            place = _Move(transport, current, outgoing).run(backup_path(site, current))
+            fault_point("backup")
+            _answer(site, transport, current)
+        except GONE:
+            raise
         except TransferError as error:  # one batch does not keep the receipts of the others
-            if failed_before:
-                raise  # two in a row: it is the server
-            failed_before = True
             done.errors.append(str(error))
             continue
+        fault_point("receipt")
+        with site.ledger.transaction() as connection:
+            offerings.acknowledge(connection, current.offering_id, place, site.now)
         done.stems.append(current.stem)
-        directory, _, name = target.rpartition("/")
-        moved.setdefault(directory, []).append((current, name))
+        if place is None:
+            done.alarms.append(_gone(site, current))
+        else:
+            directory, _, name = place.rpartition("/")
+            moved.setdefault(directory, []).append((current, name))
     for directory, files in moved.items():
         done.alarms += _check_backup(site, transport, directory, files)
     return done
 
 
 def backup_path(site: Site, current: Offering) -> str:
-    """Where the data file belongs on the server: `backup/<day>/<FEED>/`, refused and duplicate ones apart by time."""
+    """Where the data file belongs on the server: `backup/<day>/<FEED>/`, what does not stand apart by time."""
     directory = f"backup/{cycle_day(site, current):%Y%m%d}/{current.feed}"
-    if current.code is None and current.state is not State.DUPLICATE:
+    if current.code is None and current.state not in (State.DUPLICATE, State.DISCARDED):
         return f"{directory}/{current.file_name}"
     return f"{directory}/refused/{compact(current.taken_at)}-{current.file_name}"
+
+
+def check_path(current: Offering, data_path: str) -> str:
+    """Where the check file of a batch stands, beside its data file."""
+    return data_path.removesuffix(current.file_name) + f"{current.stem}.CHK"
 
 
 def receipt_line(current: Offering) -> bytes:
     """`name|status|records|loaded|rejected|code|reason|time`; counts are empty where they are not known."""
     if current.state is State.DUPLICATE:
         status = "DUPLICATE"
-    elif current.code is not None:
+    elif current.code is not None or current.state is State.DISCARDED:
         status = "REFUSED"
     else:
         status = "PARTIAL" if current.rejected else "ACCEPTED"
@@ -82,54 +99,86 @@ def receipt_line(current: Offering) -> bytes:
     return ("|".join(parts) + "\n").encode()
 
 
-def _acknowledge_one(site: Site, transport: Transport, current: Offering, target: str) -> list[str]:
-    alarms = _move_pair(transport, current, target)
-    fault_point("backup")
-    _answer(site, transport, current)
-    fault_point("receipt")
+class _Move:
+    """The move of a judged pair on the server: of that pair, and of no other that the producer put in its place."""
+
+    def __init__(self, transport: Transport, current: Offering, outgoing: set[str]) -> None:
+        self._transport = transport
+        self._current = current
+        self._outgoing = outgoing
+
+    def run(self, target: str) -> str | None:
+        """Where the data file stands afterwards; None where it is gone."""
+        former = self._current.moved_to
+        if former == target:
+            return target
+        if former is not None:
+            self._rename(former, target)
+            self._rename(check_path(self._current, former), check_path(self._current, target))
+        elif self._is_still_there():
+            # The data file goes first: its check file alone announces nothing.
+            directory = f"outgoing/{self._current.feed}"
+            if self._current.file_name in self._outgoing:
+                self._rename(f"{directory}/{self._current.file_name}", target)
+            self._rename(f"{directory}/{self._current.stem}.CHK", check_path(self._current, target))
+        return target if self._transport.exists(target) else None
+
+    def _is_still_there(self) -> bool:
+        name = f"{self._current.stem}.CHK"
+        if name not in self._outgoing:
+            return False
+        digest = hashlib.sha256()
+        try:
+            self._transport.read(f"outgoing/{self._current.feed}/{name}", digest.update)
+        except RemoteMissingError:
+            return False
+        return digest.hexdigest() == self._current.check_digest
+
+    def _rename(self, source: str, target: str) -> None:
+        try:
+            self._transport.rename(source, target)
+        except RemoteMissingError:
+            pass  # moved by a run that broke off, or gone: whether the target stands is asked below
+
+
+def _gone(site: Site, current: Offering) -> str:
+    message = (
+        f"expected the judged file in outgoing/{current.feed} or backup/ on the server, found it gone or replaced; "
+        f"our copy stands{f' in {current.kept_in}' if current.kept_in else ''}; run 'tierline backups restore'"
+    )
+    return _alarm(site, current, message)
+
+
+def _alarm(site: Site, current: Offering, message: str) -> str:
     with site.ledger.transaction() as connection:
-        offerings.acknowledge(connection, current.offering_id, site.now)
-    return alarms
-
-
-def _move_pair(transport: Transport, current: Offering, target: str) -> list[str]:
-    """Move the pair that was judged, and no other: what the producer put in its place since is left for the next poll.
-
-    The data file goes first: its check file alone announces nothing. What a broken run moved already stands there.
-    """
-    check_name = f"{current.stem}.CHK"
-    outgoing = f"outgoing/{current.feed}"
-    if _digest(transport, f"{outgoing}/{check_name}") == current.check_digest:
-        check_target = target.removesuffix(current.file_name) + check_name
-        for name, place in ((current.file_name, target), (check_name, check_target)):
-            if not transport.exists(place) and transport.exists(f"{outgoing}/{name}"):
-                transport.rename(f"{outgoing}/{name}", place)
-    if transport.exists(target):
-        return []
-    return [
-        f"E206 {current.stem}: expected the judged file in {outgoing} to be moved to {target}, found it gone or "
-        f"replaced on the server; our copy stands{f' in {current.kept_in}' if current.kept_in else ''}"
-    ]
-
-
-def _digest(transport: Transport, path: str) -> str | None:
-    """The sha256 of a small file on the server, or None where it is not there."""
-    digest = hashlib.sha256()
-    try:
-        transport.read(path, digest.update)
-    except RemoteMissingError:
-        return None
-    return digest.hexdigest()
+        raise_alarm(connection, Kind.COPIES, current.stem, message, site.now)
+    return f"E206 {current.stem}: {message}"
 
 
 def _answer(site: Site, transport: Transport, current: Offering) -> None:
     receipts = f"receipt/{current.feed}/{current.stem}"
-    if current.rejected:
-        transport.write(f"{receipts}.REJ", reject_file(kept_rejects(site, current)))
-    transport.write(f"{receipts}.RCP", receipt_line(current))
+    if current.rejected and current.state is not State.DISCARDED:
+        transport.write(f"{receipts}.REJ", RejectLines(kept_rejects(site, current)))
+    elif _was_answered_before(site, current):
+        _remove(transport, f"{receipts}.REJ")
+    transport.write(f"{receipts}.RCP", [receipt_line(current)])
     if current.code in ASKS_FOR_RESEND:
         assert current.judged_at is not None, "only judged batches are answered"
         request_resend(site, transport, current.name, current.code, current.reason or "", current.judged_at)
+
+
+def _was_answered_before(site: Site, current: Offering) -> bool:
+    """Whether the stem may have rejects on the server: of another offering, or of this one before it was retried."""
+    with site.ledger.reading() as connection:
+        offered = offerings.find(connection, offering.c.stem == current.stem)
+    return current.moved_to is not None or len(offered) > 1
+
+
+def _remove(transport: Transport, path: str) -> None:
+    try:
+        transport.remove(path)
+    except RemoteMissingError:
+        pass  # most often there is none
 
 
 def kept_rejects(site: Site, current: Offering) -> StagedPaths:
@@ -150,9 +199,11 @@ def _check_backup(site: Site, transport: Transport, directory: str, files: list[
             continue  # a duplicate has no copy of its own; one that was not moved was told already
         ours = site.home.root / current.kept_in / current.file_name
         our_size = ours.stat().st_size if ours.exists() else None
-        if sizes.get(name) != current.bytes or our_size != current.bytes:
-            alarms.append(
-                f"E206 {current.stem}: expected {current.bytes} bytes in {directory}/{name} on the server and in "
-                f"{current.kept_in} here, found {sizes.get(name)} and {our_size}; run 'tierline backups verify'"
+        found = sizes[name] if sizes[name] is not None else current.bytes  # a server that knows no sizes
+        if found != current.bytes or our_size != current.bytes:
+            message = (
+                f"expected {current.bytes} bytes in {directory}/{name} on the server and in "
+                f"{current.kept_in} here, found {found} and {our_size}; run 'tierline backups restore'"
             )
+            alarms.append(_alarm(site, current, message))
     return alarms

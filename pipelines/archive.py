@@ -2,33 +2,56 @@
 
 from __future__ import annotations
 
+import filecmp
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from pipelines.checks.staging import sync_directory
+from pipelines.errors import StoreError
 
 
 def keep(landed: Path, directory: Path) -> Path:
-    """Move a landed file into a directory of the archive or the quarantine, read-only and synced to disk.
+    """Move a landed file into a directory of the archive or the quarantine; see `keep_all`."""
+    keep_all([(landed, directory)])
+    return directory / landed.name
 
-    Harmless when it was moved before: then nothing has landed and the kept file stands. A kept file is never
-    overwritten by other bytes; the same bytes are.
+
+def keep_all(files: Iterable[tuple[Path, Path]]) -> None:
+    """Move landed files into directories of the archive or the quarantine, read-only and synced to disk.
+
+    Harmless for one that was moved before: then nothing has landed and the kept file stands. A kept file is never
+    overwritten by other bytes: StoreError. All are synced before the first is moved, which is faster for many.
     """
-    kept = directory / landed.name
-    if not landed.exists() and kept.exists():
-        return kept
-    directory.mkdir(mode=0o750, parents=True, exist_ok=True)
-    descriptor = os.open(landed, os.O_RDONLY)
+    moving = [(landed, directory) for landed, directory in files if _is_to_move(landed, directory / landed.name)]
+    for landed, directory in moving:
+        directory.mkdir(mode=0o750, parents=True, exist_ok=True)
+        _seal(landed)
+    for landed, directory in moving:
+        os.replace(landed, directory / landed.name)
+    for directory in {directory for _, directory in moving}:
+        sync_directory(directory)
+
+
+def _is_to_move(landed: Path, kept: Path) -> bool:
+    if not kept.exists():
+        return True
+    if not landed.exists():
+        return False
+    if not filecmp.cmp(landed, kept, shallow=False):
+        raise StoreError(f"{kept}: expected the same bytes as in {landed}, found others; neither was touched")
+    return True
+
+
+def _seal(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fchmod(descriptor, 0o440)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    os.replace(landed, kept)
-    sync_directory(directory)
-    return kept
 
 
 def write_reason(directory: Path, stem: str, reason: dict[str, Any]) -> None:

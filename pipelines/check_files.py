@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pipelines.names import parse_stem
 
 _COUNT = re.compile(r"0|[1-9][0-9]{0,17}")
-_TOTAL = re.compile(r"0|-?[1-9][0-9]{0,17}")
+_TOTAL = re.compile(r"0|-?[1-9][0-9]{0,37}")  # a sum of many numbers of 18 digits
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|md5:[0-9a-f]{32}")
 MAX_BYTES = 1 << 20  # far above any sound check or end file; a larger one is not read
 

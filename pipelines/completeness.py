@@ -1,18 +1,21 @@
-"""Which cycles are complete, open, late or missing: a function of ledger, contracts and clock (section 8)."""
+"""Which cycles are complete, held, open, late or missing: a function of ledger, contracts and clock (section 8)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import Connection, select
 
 from pipelines.check_files import EndFile
 from pipelines.config import Config, SourceConfig
 from pipelines.contracts.model import Contract, Contracts, Mode
-from pipelines.cycles import cycle_at, parse_cycle
+from pipelines.cycles import Cycle, cycle_at, parse_cycle
+from pipelines.ledger.cycle_acceptances import accepted_cycles
 from pipelines.ledger.end_files import standing_ends
 from pipelines.ledger.offerings import ACCEPTED, STANDING, State
 from pipelines.ledger.tables import offering
@@ -29,7 +32,11 @@ class CycleState(StrEnum):
 
 @dataclass(frozen=True)
 class CycleStatus:
-    """One cycle of a feed, source and mode. `gaps`: stems that its end file names and that were not accepted (E502)."""
+    """One cycle of a feed, source and mode.
+
+    `gaps`: stems that its end file names and that were not accepted (E502); `next_seq`: the first SEQ of which nothing
+    came; `standing`: the stems whose rows belong into core; `records`: what they declare; `is_whole`: every SEQ stands.
+    """
 
     key: CycleKey
     state: CycleState
@@ -38,27 +45,55 @@ class CycleStatus:
     accepted: int
     gaps: tuple[str, ...]
     reason: str
+    next_seq: str
+    standing: tuple[str, ...]
+    records: int
+    is_whole: bool
+
+    @property
+    def is_overdue(self) -> bool:
+        return self.state in (CycleState.LATE, CycleState.MISSING)
+
+    @property
+    def next_stem(self) -> str:
+        """The stem that is asked for where nothing tells which files a cycle still lacks."""
+        return f"{self.key}_{self.next_seq}_00"
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Known:
-    """What the ledger knows of one SEQ: the newest accepted version, and declared counts by stem."""
+    """What the ledger knows of one cycle: versions by SEQ, and declared counts by stem."""
 
-    accepted: dict[CycleKey, dict[str, str]]  # SEQ → newest accepted version
-    records: dict[str, int]  # stem → records as its check file declares
-    totals: dict[str, int]  # stem → control total as its trailer declares
+    versions: dict[str, str] = field(default_factory=dict)  # SEQ -> newest version that was accepted or discarded
+    standing: dict[str, str] = field(default_factory=dict)  # SEQ -> stem
+    records: dict[str, int] = field(default_factory=dict)  # stem -> records as its check file declares
+    totals: dict[str, int] = field(default_factory=dict)  # stem -> control total as its trailer declares
 
 
-def cycle_statuses(connection: Connection, config: Config, contracts: Contracts, now: datetime) -> list[CycleStatus]:
-    """Every cycle that was seen or is due, by feed, source, mode and cycle. Due are those that ended by `now`."""
-    known, seen = _known(connection)
-    ends = standing_ends(connection)
-    keys = seen | set(ends)
-    for source in config.sources.values():
-        for feed in source.feeds:
-            keys |= set(_due(contracts[feed], source, keys, now, config.watch_days))
-    statuses = (_status(key, contracts, ends.get(key), known, now) for key in sorted(keys) if key.feed in contracts)
-    return [status for status in statuses if status is not None]
+def cycle_statuses(
+    connection: Connection, config: Config, contracts: Contracts, now: datetime, source: str | None = None
+) -> list[CycleStatus]:
+    """Every cycle that was seen or is due, by feed, source, mode and cycle; `source` narrows it to one.
+
+    Due are those that ended by `now`, from the source's `since` (or its first cycle seen) on, at most `watch_days`
+    back: only these become late or missing.
+    """
+    known = _known(connection, *([offering.c.source == source] if source else []))
+    ends = {key: end for key, end in standing_ends(connection).items() if source in (None, key.source)}
+    due: set[CycleKey] = set()
+    for each in config.sources.values():
+        for feed in each.feeds if source in (None, each.source) else ():
+            due |= set(_due(contracts[feed], each, known.keys() | ends.keys(), now, config.watch_days))
+    watched_from = now - timedelta(days=config.watch_days)
+    statuses = []
+    for key in sorted(known.keys() | ends.keys() | due):
+        cycle = _cycle(key, contracts)
+        seen = known.get(key, _Known())
+        if cycle is None or (cycle.end > now and not seen.versions):
+            continue  # such a batch is refused (E104, E105, E106): it opens no cycle
+        may_be_late = key in due or (key.mode == Mode.FULL and cycle.end > watched_from)
+        statuses.append(_status(key, cycle, contracts[key.feed], ends.get(key), seen, now if may_be_late else None))
+    return _hold(statuses, contracts, accepted_cycles(connection))
 
 
 def contradiction(end: EndFile, records: dict[str, int], totals: dict[str, int]) -> str:
@@ -77,29 +112,35 @@ def contradiction(end: EndFile, records: dict[str, int], totals: dict[str, int])
 
 def declared(connection: Connection, key: CycleKey) -> tuple[dict[str, int], dict[str, int]]:
     """Declared records and control totals of the accepted batches of one cycle, by stem."""
-    known, _ = _known(connection, key)
+    here = [offering.c[part] == value for part, value in vars(key).items()]
+    known = _known(connection, *here).get(key, _Known())
     return known.records, known.totals
 
 
-def _known(connection: Connection, key: CycleKey | None = None) -> tuple[_Known, set[CycleKey]]:
-    known = _Known({}, {}, {})
-    seen: set[CycleKey] = set()
-    query = select(offering)
-    if key is not None:
-        query = query.where(*(offering.c[part] == getattr(key, part) for part in ("feed", "source", "mode", "cycle")))
-    for row in connection.execute(query):
-        row_key = CycleKey(row.feed, row.source, row.mode, row.cycle)
-        seen.add(row_key)
-        if row.state == State.VERIFIED:
-            known.records.setdefault(row.stem, row.records)
-        if row.state not in ACCEPTED:
-            continue
-        versions = known.accepted.setdefault(row_key, {})
-        versions[row.seq] = max(row.version, versions.get(row.seq, ""))
-        known.records[row.stem] = row.records
-        if row.state in STANDING or row.control_total is not None:
-            known.totals[row.stem] = row.control_total
-    return known, seen
+def _known(connection: Connection, *conditions: Any) -> dict[CycleKey, _Known]:
+    """What was offered of each cycle; a discarded batch counts as come: the operator's word closes its gap."""
+    columns = ("feed", "source", "mode", "cycle", "seq", "version", "stem", "state", "records", "control_total")
+    known: dict[CycleKey, _Known] = {}
+    query = select(*(offering.c[name] for name in columns)).where(*conditions).order_by(offering.c.offering_id)
+    for feed, source, mode, cycle, seq, version, stem, state, records, total in connection.execute(query):
+        here = known.setdefault(CycleKey(feed, source, mode, cycle), _Known())
+        if state == State.VERIFIED:
+            here.records.setdefault(stem, records)
+        if state in ACCEPTED or state == State.DISCARDED:
+            here.versions[seq] = max(version, here.versions.get(seq, ""))
+        if state in STANDING:
+            here.standing[seq] = stem
+        if state in ACCEPTED:
+            here.records[stem] = records
+            if total is not None:
+                here.totals[stem] = total
+    return known
+
+
+def _cycle(key: CycleKey, contracts: Contracts) -> Cycle | None:
+    if key.feed not in contracts or Mode(key.mode) not in contracts[key.feed].modes:
+        return None
+    return parse_cycle(contracts[key.feed].schedule.cadence, key.cycle)
 
 
 def _due(
@@ -122,23 +163,27 @@ def _due(
 
 
 def _status(
-    key: CycleKey, contracts: Contracts, end: EndFile | None, known: _Known, now: datetime
-) -> CycleStatus | None:
-    schedule = contracts[key.feed].schedule
-    cycle = parse_cycle(schedule.cadence, key.cycle)
-    if cycle is None or cycle.end > now:
-        return None  # such a batch is refused (E104, E105): it opens no cycle
-    versions = known.accepted.get(key, {})
-    gaps, reason = _gaps(end, versions), "no end file"
+    key: CycleKey, cycle: Cycle, contract: Contract, end: EndFile | None, known: _Known, now: datetime | None
+) -> CycleStatus:
+    """`now` None: nobody waits for this cycle any more, or yet."""
+    gaps, reason = _gaps(end, known.versions), "no end file"
     if end is not None:
         reason = contradiction(end, known.records, known.totals) or (f"{len(gaps)} files missing" if gaps else "")
     state = CycleState.COMPLETE
     if reason:
-        late = now >= cycle.late_at(schedule)
-        missing = now >= cycle.missing_at(schedule)
-        state = CycleState.MISSING if missing else CycleState.LATE if late else CycleState.OPEN
-    files = None if end is None else end.files
-    return CycleStatus(key, state, cycle.expected_at(schedule), files, len(versions), gaps, reason)
+        state = CycleState.OPEN
+        if now is not None and now >= cycle.late_at(contract.schedule):
+            state = CycleState.MISSING if now >= cycle.missing_at(contract.schedule) else CycleState.LATE
+    standing = tuple(known.standing[seq] for seq in sorted(known.standing))
+    return CycleStatus(
+        key, state, cycle.expected_at(contract.schedule), None if end is None else end.files, len(known.versions), gaps,
+        reason, _next_seq(known.versions), standing, sum(known.records[stem] for stem in standing),
+        is_whole=known.standing.keys() == known.versions.keys(),
+    )  # fmt: skip
+
+
+def _next_seq(versions: dict[str, str]) -> str:
+    return next(seq for number in range(1, 10_001) if (seq := f"{number:04d}") not in versions)
 
 
 def _gaps(end: EndFile | None, versions: dict[str, str]) -> tuple[str, ...]:
@@ -152,3 +197,27 @@ def _gaps(end: EndFile | None, versions: dict[str, str]) -> tuple[str, ...]:
         skipped = [f"{number:04d}" for number in range(1, int(max(seqs)) + 1) if f"{number:04d}" not in seqs]
         gaps += [f"{named[0].cycle_key}_{seq}_00" for seq in skipped if seq not in versions]
     return tuple(sorted(gaps))
+
+
+def _hold(
+    statuses: list[CycleStatus], contracts: Contracts, accepted: dict[CycleKey, set[tuple[str, ...]]]
+) -> list[CycleStatus]:
+    """E505: a complete full snapshot that shrank too much from the nearest earlier one is held until it is accepted."""
+    earlier: dict[tuple[str, str], CycleStatus] = {}
+    found = []
+    for status in statuses:  # in the order of cycles
+        if status.key.mode == Mode.FULL and status.state is CycleState.COMPLETE and status.is_whole:
+            feed_source = (status.key.feed, status.key.source)
+            former = earlier.get(feed_source)
+            earlier[feed_source] = status
+            limit = contracts[status.key.feed].snapshot_drop_share
+            if former and limit is not None and _shrank(former.records, status.records, limit):
+                reason = f"E505: {status.records} records, {former.records} in the snapshot of {former.key.cycle}"
+                is_let_through = status.standing in accepted.get(status.key, set())
+                status = status if is_let_through else replace(status, state=CycleState.HELD, reason=reason)
+        found.append(status)
+    return found
+
+
+def _shrank(former: int, records: int, limit: float) -> bool:
+    return former - records > Decimal(str(limit)) * former

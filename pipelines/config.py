@@ -18,7 +18,9 @@ from pipelines.transfer.base import Endpoint
 FILE_NAME = "tierline.yaml"
 _PORTS = {"sftp": 22, "ftps": 21, "ftp": 21, "file": 0}
 _PROOFS = ("key_file", "host_key", "known_hosts", "ca_file")
-_SOURCE_KEYS = ("secret", *_PROOFS, "encoding", "since", "patience")
+_LINE = ("connect_timeout", "idle_timeout", "retries")  # how a connection is kept; s, s, count
+_SOURCE_KEYS = ("secret", *_PROOFS, *_LINE, "encoding", "since", "patience", "settle", "connections")
+_MOST_CONNECTIONS = 8
 
 
 # How each kind of reference is read; the Airflow side adds `airflow`, so that nothing here depends on it.
@@ -50,7 +52,11 @@ class SecretRef:
 
 @dataclass(frozen=True)
 class SourceConfig:
-    """One producer: where it is, how it writes, which feeds it sends. `patience_s`: how long a file may be unpaired."""
+    """One producer: where it is, how it writes, which feeds it sends.
+
+    `patience_s`: how long a file may be unpaired; `settle_s`: pause before a file of another size than its check file
+    says is fetched once more; `connections`: how many to the server at once, at most.
+    """
 
     source: str
     endpoint: Endpoint
@@ -59,6 +65,8 @@ class SourceConfig:
     since: date | None
     feeds: tuple[str, ...]
     patience_s: int
+    settle_s: int = 2
+    connections: int = 1
 
     def with_secret(self) -> Endpoint:
         """The endpoint with its secret read, for the moment of connecting."""
@@ -146,12 +154,14 @@ def _source(home: Path, name: str, item: Item, known_feeds: tuple[str, ...] | No
         encoding=_encoding(fields),
         since=_date(fields["since"]) if "since" in fields else None,
         feeds=fields["feeds"].texts(known_feeds),
-        patience_s=fields["patience"].whole(0) if "patience" in fields else 1800,
+        patience_s=_whole(fields, "patience", 0, 1800),
+        settle_s=_whole(fields, "settle", 0, 2),
+        connections=_connections(fields),
     )
 
 
 def _receiver(home: Path, name: str, item: Item, sources: tuple[str, ...]) -> ReceiverConfig:
-    fields = item.fields(["url", "lists"], ["secret", *_PROOFS, "sources", "encoding"])
+    fields = item.fields(["url", "lists"], ["secret", *_PROOFS, *_LINE, "sources", "encoding"])
     return ReceiverConfig(
         receiver=name,
         endpoint=_endpoint(fields, home),
@@ -160,6 +170,17 @@ def _receiver(home: Path, name: str, item: Item, sources: tuple[str, ...]) -> Re
         sources=fields["sources"].texts(sources) if "sources" in fields else sources,
         encoding=_encoding(fields),
     )
+
+
+def _whole(fields: dict[str, Item], key: str, least: int, default: int) -> int:
+    return fields[key].whole(least) if key in fields else default
+
+
+def _connections(fields: dict[str, Item]) -> int:
+    count = _whole(fields, "connections", 1, 1)
+    if count > _MOST_CONNECTIONS:
+        raise fields["connections"].error(f"1 to {_MOST_CONNECTIONS}", str(count))
+    return count
 
 
 def _file(stated: str | None, home: Path) -> str | None:
@@ -213,4 +234,7 @@ def _endpoint(fields: dict[str, Item], home: Path) -> Endpoint:
         host_key=optional["host_key"],
         known_hosts=_file(optional["known_hosts"], home),
         ca_file=_file(optional["ca_file"], home),
+        connect_timeout_s=_whole(fields, "connect_timeout", 1, 15),
+        idle_timeout_s=_whole(fields, "idle_timeout", 1, 60),
+        retries=_whole(fields, "retries", 0, 3),
     )

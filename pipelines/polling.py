@@ -1,22 +1,24 @@
-"""One poll of a producer's directory: what has arrived is taken, the rest is noted and left (section 3)."""
+"""One poll of a producer's directories: what has arrived is taken, the rest is noted and left (section 3)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from threading import Lock
 
-from pipelines.arrival import sort_out
+from pipelines.arrival import Arrivals, LeftFile, sort_out
 from pipelines.config import SourceConfig
 from pipelines.contracts.model import Contract
-from pipelines.errors import TransferError
 from pipelines.faults import fault_point
+from pipelines.lanes import Lanes
+from pipelines.ledger.alarms import Kind, settle_alarms
 from pipelines.ledger.left_files import note_left, overdue
 from pipelines.ledger.offerings import State
+from pipelines.life import put_aside_discarded
 from pipelines.site import Site
-from pipelines.taking import take_pair
-from pipelines.taking_ends import take_end
+from pipelines.taking import groups, take_group
+from pipelines.taking_ends import take_ends
 from pipelines.transfer.base import Transport
 
 
@@ -30,18 +32,16 @@ class Taken:
     ends: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)  # files or feeds that could not be read; the rest was taken
-    busy: bool = False  # another process takes this feed of this source right now
+    busy: list[str] = field(default_factory=list)  # feeds that another process takes right now
 
-    def note(self, stem: str, state: State | None) -> None:
-        """One batch; None: it was in hand already. A stale one (E504) counts with the refused: it is not loaded."""
-        if state is not None:
-            known = {State.VERIFIED: self.verified, State.DUPLICATE: self.duplicates}
-            known.get(state, self.refused).append(stem)
+    def note(self, stem: str, state: State) -> None:
+        """One batch. A stale one (E504) counts with the refused: it is not loaded."""
+        known = {State.VERIFIED: self.verified, State.DUPLICATE: self.duplicates}
+        known.get(state, self.refused).append(stem)
 
     def add(self, other: Taken) -> None:
-        for name in ("verified", "refused", "duplicates", "ends", "left", "errors"):
+        for name in vars(self):
             getattr(self, name).extend(getattr(other, name))
-        self.busy = self.busy or other.busy
 
 
 class Tally:
@@ -56,50 +56,89 @@ class Tally:
         with self._lock:
             self._expected += count
 
-    def advance(self) -> None:
+    def advance(self, count: int) -> None:
         with self._lock:
-            self._done += 1
+            self._done += count
             if self._tell is not None:
                 self._tell(self._done, self._expected)
 
 
 def poll_feed(
-    site: Site,
-    source: SourceConfig,
-    contract: Contract,
-    transport: Transport,
-    cycles: tuple[str, ...],
-    tally: Tally | None = None,
+    site: Site, source: SourceConfig, contract: Contract, lanes: Lanes, cycles: tuple[str, ...], tally: Tally
 ) -> Taken:
     """Poll `outgoing/<FEED>/` once: take every batch that has arrived and every end file. Raises TransferError."""
     taken = Taken()
     with site.lock(f"take-{source.source}-{contract.feed}") as mine:
         if not mine:
-            taken.busy = True
+            taken.busy.append(f"{contract.feed} of {source.source}")
             return taken
         directory = f"outgoing/{contract.feed}"
-        arrivals = sort_out(transport.list(directory), contract.feed, source.source, site.contracts.feed_names)
-        with site.ledger.transaction() as connection:
-            note_left(connection, source.source, directory, arrivals.left, site.now)
-            patience = timedelta(seconds=source.patience_s)
-            taken.left = overdue(connection, source.source, directory, site.now - patience)
+        arrivals = sort_out(lanes.first.list(directory), contract.feed, source.source, site.contracts.feed_names)
         fault_point("list")
-        pairs = [pair for pair in arrivals.pairs if not cycles or pair.name.cycle in cycles]
-        tally = tally or Tally()
-        tally.expect(len(pairs))
-        failed_before = False
-        for pair in pairs:
-            try:
-                taken.note(pair.name.stem, take_pair(site, contract, transport, pair))
-                failed_before = False
-            except TransferError as error:  # one file that cannot be read does not keep the others
-                if failed_before:
-                    raise  # two in a row: it is the server, not a file
-                failed_before = True
-                taken.errors.append(str(error))
-            tally.advance()
-        for key, entry in arrivals.ends:
-            if not cycles or key.cycle in cycles:
-                problem = take_end(site, contract, transport, key, entry.name)
-                (taken.left if problem else taken.ends).append(entry.name)
+        _tidy(site, source, contract, arrivals)
+        left = list(arrivals.left)
+        try:
+            left += _take_batches(site, contract, lanes, _within(arrivals, cycles), tally, taken)
+            ends = [each for each in arrivals.ends if not cycles or each[0].cycle in cycles]
+            names, contradicted = take_ends(site, contract, lanes.first, ends)
+            taken.ends += names
+            left += contradicted
+        finally:
+            taken.left += _note_left(site, source, directory, left)
     return taken
+
+
+def poll_outgoing(site: Site, source: SourceConfig, transport: Transport) -> list[str]:
+    """What lies in `outgoing/` itself and is no directory of a feed that the source is configured for: noted, left."""
+    strangers = [
+        LeftFile(entry.name, "E102", "expected only directories of the feeds that tierline.yaml lists for this source")
+        for entry in transport.list("outgoing")
+        if entry.name not in source.feeds and not entry.name.startswith(".") and not entry.name.endswith(".tmp")
+    ]
+    return _note_left(site, source, "outgoing", strangers)
+
+
+def _within(arrivals: Arrivals, cycles: tuple[str, ...]) -> Arrivals:
+    pairs = [pair for pair in arrivals.pairs if not cycles or pair.name.cycle in cycles]
+    return Arrivals(pairs, arrivals.ends, arrivals.left)
+
+
+def _take_batches(
+    site: Site, contract: Contract, lanes: Lanes, arrivals: Arrivals, tally: Tally, taken: Taken
+) -> list[LeftFile]:
+    """Take the pairs in groups; returns the files that are left because they still change. Raises TransferError."""
+    left = []
+    tally.expect(len(arrivals.pairs))
+    for pairs in groups(arrivals.pairs):
+        group = take_group(site, contract, lanes, pairs)
+        for stem, state in group.judged:
+            taken.note(stem, state)
+        left += group.changing
+        taken.errors += group.errors
+        if group.broken:
+            raise group.broken
+        tally.advance(len(pairs))
+    return left
+
+
+def _tidy(site: Site, source: SourceConfig, contract: Contract, arrivals: Arrivals) -> None:
+    """Make way for what may come: discarded batches leave the archive's names, parts of files that are gone go."""
+    put_aside_discarded(site, source.source, contract.feed)
+    landing = site.home.landing / source.source
+    landing.mkdir(mode=0o750, parents=True, exist_ok=True)
+    coming = {f"{pair.data.name}.part" for pair in arrivals.pairs}
+    for part in landing.glob(f"{contract.feed}_*.part"):
+        if part.name not in coming:
+            part.unlink()
+
+
+def _note_left(site: Site, source: SourceConfig, directory: str, left: Iterable[LeftFile]) -> list[str]:
+    """Note what stays on the server; returns the names to report: at once, or after the source's patience."""
+    at = site.now
+    with site.ledger.transaction() as connection:
+        note_left(connection, source.source, directory, left, at)
+        due = overdue(connection, source.source, directory, at - timedelta(seconds=source.patience_s))
+        place = f"{source.source} {directory}/"
+        found = {f"{place}{name}": f"{code or ''} {reason}".strip() for name, code, reason in due}
+        settle_alarms(connection, Kind.LEFT, found, lambda subject: subject.rpartition("/")[0] + "/" == place, at)
+    return [name for name, _, _ in due]

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import insert, select
 
 from pipelines.clock import compact
-from pipelines.completeness import CycleStatus
+from pipelines.completeness import CycleState, CycleStatus
 from pipelines.ledger.offerings import ON_ITS_WAY, State
 from pipelines.ledger.tables import offering, resend_request
 from pipelines.names import BatchName, parse_stem
@@ -16,24 +16,29 @@ from pipelines.transfer.base import Transport
 
 # Refusals that sending again may mend.
 ASKS_FOR_RESEND = ("E201", "E202", "E203", "E204", "E301", "E302", "E303", "E304", "E305")
+GAP = "E502"
 
 
 def request_resend(site: Site, transport: Transport, name: BatchName, code: str, reason: str, at: datetime) -> None:
     """Ask the producer for a batch: `stem|code|reason|time`. Asking twice leaves one file. Raises TransferError."""
     line = f"{name.stem}|{code}|{reason.replace('|', '/')}|{compact(at)}\n"
-    transport.write(f"request/{name.feed}/{name.stem}.RSD", line.encode())
+    transport.write(f"request/{name.feed}/{name.stem}.RSD", [line.encode()])
     with site.ledger.transaction() as connection:
         connection.execute(insert(resend_request).values(stem=name.stem, code=code, reason=reason, requested_at=at))
 
 
-def gaps_to_request(site: Site, statuses: list[CycleStatus]) -> list[BatchName]:
-    """Stems that end files name, that did not come, and that nobody asked for yet (E502)."""
-    gaps = [stem for status in statuses for stem in status.gaps]
-    if not gaps:
+def to_request(site: Site, statuses: list[CycleStatus]) -> list[tuple[BatchName, str]]:
+    """What nobody asked for yet, with the reason: stems that end files name (E502), and what missing cycles lack."""
+    wanted = {stem: "named by the end file, but not here" for status in statuses for stem in status.gaps}
+    for status in statuses:
+        if status.state is CycleState.MISSING and not status.gaps and not status.files:
+            wanted[status.next_stem] = f"{status.key}: {status.reason or 'nothing came'}, expected {status.expected_at}"
+    if not wanted:
         return []
-    with site.ledger.transaction() as connection:
+    with site.ledger.reading() as connection:
         asked = set(connection.execute(select(resend_request.c.stem)).scalars())
         # A refusal asks with its own reason, or has no use for it; what is on its way is here.
         came = select(offering.c.stem).where(offering.c.state.in_((State.REFUSED, *ON_ITS_WAY)))
         asked |= set(connection.execute(came).scalars())
-    return [name for stem in gaps if stem not in asked and (name := parse_stem(stem)) is not None]
+    named = ((parse_stem(stem), reason) for stem, reason in wanted.items() if stem not in asked)
+    return [(name, reason) for name, reason in named if name is not None]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
 from pathlib import Path
+from zlib import crc32
 
 from pipelines.checks.staging import StagedPaths
 from pipelines.clock import now
@@ -39,6 +40,9 @@ class Home:
             (self.root / name).mkdir(mode=0o750, parents=True, exist_ok=True)
 
 
+# So many batches can be judged at once; which lock is a batch's follows from its stem, so no lock file is left over.
+_BATCH_LOCKS = 64
+_LONGEST_ACTOR = 80  # as the ledger's column
 DIRECTORIES = ("landing", "staged", "archive", "quarantine", "warehouse", "bi", "publish", "logs")
 
 
@@ -77,7 +81,7 @@ class Site:
         return now()
 
     def change(self, cause: str) -> Change:
-        return Change(cause, self.actor, self.now)
+        return Change(cause, self.actor[:_LONGEST_ACTOR], self.now)
 
     def source(self, source: str) -> SourceConfig:
         return self.config.sources[source]
@@ -110,6 +114,12 @@ class Site:
         finally:
             os.close(descriptor)
 
+    @contextmanager
+    def batch_lock(self, stem: str) -> Iterator[bool]:
+        """Hold what guards one batch while it is judged, retried or discarded; waits for whoever has it."""
+        with self.lock(f"check-{crc32(stem.encode()) % _BATCH_LOCKS:02d}", wait=True) as mine:
+            yield mine
+
     def relative(self, path: Path) -> str:
         """A path below the home as the ledger keeps it."""
         return str(path.relative_to(self.home.root))
@@ -119,6 +129,11 @@ def cycle_day(site: Site, current: Offering) -> date:
     """The day that a batch's directories are named after: its cycle's, or the day it was taken where that is no day."""
     cycle = parse_cycle(site.contracts[current.feed].schedule.cadence, current.cycle)
     return cycle.day if cycle else current.taken_at.date()
+
+
+def archive_place(site: Site, current: Offering) -> Path:
+    """The directory where the bytes of an accepted batch are kept."""
+    return site.home.archive / current.feed / day_path(cycle_day(site, current))
 
 
 def quarantine_place(site: Site, current: Offering) -> Path:

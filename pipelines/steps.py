@@ -12,20 +12,22 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import TypeVar
 
-from pipelines.acknowledging import Acknowledged, acknowledge, due_for_acknowledgement
+from pipelines.acknowledging import Acknowledged, acknowledge_feed, due_for_acknowledgement
 from pipelines.checking import Checked, check_batch, due_for_check
 from pipelines.completeness import CycleState, CycleStatus, cycle_statuses
 from pipelines.contracts.model import Cadence, Mode
 from pipelines.cycles import parse_cycle
 from pipelines.errors import TransferError, UsageError
 from pipelines.faults import fault_point
+from pipelines.lanes import GONE, Lanes
 from pipelines.ledger import offerings
 from pipelines.ledger.offerings import STANDING, Offering, State
 from pipelines.ledger.tables import offering
-from pipelines.polling import Taken, Tally, poll_feed
-from pipelines.resends import gaps_to_request, request_resend
+from pipelines.polling import Taken, Tally, poll_feed, poll_outgoing
+from pipelines.resends import GAP, request_resend, to_request
 from pipelines.site import Scope, Site, cycle_day, require_free_space
-from pipelines.transfer.connect import connect
+from pipelines.transfer.steady import steady
+from pipelines.watching import settle_cycle_alarms
 from warehouse.build import BuildResult
 from warehouse.build import build as build_marts
 from warehouse.load import LoadResult, Snapshot, StandingBatch
@@ -35,6 +37,7 @@ from warehouse.store import open_warehouse
 
 WRITER = "warehouse"  # the lock of the one process that may write the warehouse
 _NEEDED_BYTES = 256 << 20
+EVERYTHING = Scope()
 T = TypeVar("T")
 
 
@@ -72,10 +75,13 @@ def poll_source(site: Site, source: str, scope: Scope, tally: Tally | None = Non
     require_free_space(site.home.landing, _NEEDED_BYTES)
     taken = Taken()
     config = site.source(source)
-    with connect(config.with_secret()) as transport:
+    with Lanes(config) as lanes:
+        taken.left += poll_outgoing(site, config, lanes.first)
         for contract in site.feeds_of(config, scope):
             try:
-                taken.add(poll_feed(site, config, contract, transport, scope.cycles, tally))
+                taken.add(poll_feed(site, config, contract, lanes, scope.cycles, tally or Tally()))
+            except GONE:
+                raise
             except TransferError as error:
                 taken.errors.append(str(error))
     return taken
@@ -111,7 +117,7 @@ def load_staged(site: Site) -> LoadResult:
     """staged → core: bring the warehouse to what stands in the ledger, then the ledger to what the warehouse says."""
     require_free_space(site.home.warehouse, _NEEDED_BYTES)
     with site.lock(WRITER, wait=True):
-        with site.ledger.transaction() as connection:
+        with site.ledger.reading() as connection:
             standing = offerings.find(connection, offering.c.state.in_(STANDING))
             # In one transaction: a snapshot must not count as complete while a file of it is not among these.
             snapshots = _snapshots(site, cycle_statuses(connection, site.config, site.contracts, site.now))
@@ -121,39 +127,34 @@ def load_staged(site: Site) -> LoadResult:
         fault_point("commit")
         change = site.change("its rows are in core")
         with site.ledger.transaction() as connection:
-            known = {each.offering_id for each in standing}
+            known = {(each.offering_id, each.staged_count) for each in standing}
             for each in offerings.find(connection, offering.c.state == State.STAGED):
-                if each.offering_id in known:
+                if (each.offering_id, each.staged_count) in known:
                     offerings.move(connection, each.offering_id, State.LOADED, change)
     return result
 
 
 def acknowledge_source(site: Site, source: str, scope: Scope) -> Acknowledged:
-    """Receipts and moves on the server for all judged batches of a source, and requests for gaps.
+    """Receipts and moves on the server for all judged batches of a source; requests for gaps and missing cycles.
 
     Raises TransferError.
     """
-    mine = [
-        each
-        for each in statuses(site)
-        if each.key.source == source and scope.has(source, each.key.feed, each.key.cycle)
-    ]
-    gaps = gaps_to_request(site, mine)
+    asked = to_request(site, statuses(site, Scope((source,), scope.feeds, scope.cycles)))
     feeds = sorted({each.feed for each in due_for_acknowledgement(site, source, scope)})
-    if not feeds and not gaps:
-        return Acknowledged()
     done = Acknowledged()
-    with connect(site.source(source).with_secret()) as transport:
+    if not feeds and not asked:
+        return done
+    with steady(site.source(source).with_secret()) as transport:
         for feed in feeds:
             # Whoever takes files of this feed must not meet them half moved, nor another who acknowledges.
             with site.lock(f"take-{source}-{feed}", wait=True):
                 due = due_for_acknowledgement(site, source, Scope((source,), (feed,), scope.cycles))
-                part = acknowledge(site, transport, due)
+                part = acknowledge_feed(site, transport, feed, due)
             done.stems += part.stems
             done.alarms += part.alarms
             done.errors += part.errors
-        for name in gaps:
-            request_resend(site, transport, name, "E502", "named by the end file, but not here", site.now)
+        for name, reason in asked:
+            request_resend(site, transport, name, GAP, reason, site.now)
     return done
 
 
@@ -171,6 +172,7 @@ def load(site: Site, scope: Scope, progress: Callable[[int, int], None] | None =
             loaded.acknowledged.alarms += result.alarms
             if result.errors:
                 loaded.errors[source] = "; ".join(result.errors)
+    settle_cycle_alarms(site, statuses(site, scope), scope)
     return loaded
 
 
@@ -188,16 +190,18 @@ def build(site: Site, as_of: date, bill_month: str | None = None) -> BuildResult
     """core → mart for an as-of date; `bill_month` (YYYYMM) sets the last closed month instead of the ledger."""
     require_sound_dates(site, as_of, bill_month)
     with site.lock(WRITER, wait=True), open_warehouse(site.home.warehouse, site.contracts) as warehouse:
-        with site.ledger.transaction() as connection:
+        with site.ledger.reading() as connection:
             batches = offerings.leading(offerings.find(connection))
         refresh_ops(warehouse, batches, statuses(site))
         return build_marts(warehouse, site.policy, as_of, bill_month)
 
 
-def statuses(site: Site) -> list[CycleStatus]:
-    """Every cycle that was seen or is due, with its state now."""
-    with site.ledger.transaction() as connection:
-        return cycle_statuses(connection, site.config, site.contracts, site.now)
+def statuses(site: Site, scope: Scope = EVERYTHING) -> list[CycleStatus]:
+    """Every cycle of a scope that was seen or is due, with its state now."""
+    only = scope.sources[0] if len(scope.sources) == 1 else None
+    with site.ledger.reading() as connection:
+        found = cycle_statuses(connection, site.config, site.contracts, site.now, only)
+    return [each for each in found if scope.has(each.key.source, each.key.feed, each.key.cycle)]
 
 
 def standing_batch(site: Site, current: Offering) -> StandingBatch:
@@ -206,9 +210,10 @@ def standing_batch(site: Site, current: Offering) -> StandingBatch:
     assert cycle is not None, "a batch that stands has a sound cycle"
     assert current.digest is not None, "a batch that stands was verified"
     paths = site.staged_paths(current.name, cycle_day(site, current))
+    revision = f"{current.digest}#{current.staged_count}"  # a replay stages the same bytes anew
     return StandingBatch(
-        current.stem, current.digest, current.feed, current.source, current.mode, current.cycle, current.seq,
-        cycle.end, paths.rows, paths.rejects,
+        current.stem, revision, current.feed, current.source, current.mode, current.cycle, current.seq, cycle.end,
+        paths.rows, paths.rejects,
     )  # fmt: skip
 
 
@@ -218,7 +223,8 @@ def _snapshots(site: Site, found_cycles: list[CycleStatus]) -> list[Snapshot]:
     for status in found_cycles:
         contract = site.contracts[status.key.feed]
         cycle = parse_cycle(contract.schedule.cadence, status.key.cycle)
-        is_snapshot = contract.stateful and status.key.mode == Mode.FULL and status.state is CycleState.COMPLETE
+        is_complete = status.state is CycleState.COMPLETE and status.is_whole
+        is_snapshot = contract.stateful and status.key.mode == Mode.FULL and is_complete
         if is_snapshot and cycle is not None:
             found.append(Snapshot(status.key.feed, status.key.source, status.key.cycle, cycle.end))
     return found

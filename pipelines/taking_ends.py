@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
 from pipelines.archive import keep
 from pipelines.arrival import LeftFile
@@ -11,14 +12,26 @@ from pipelines.clock import compact
 from pipelines.completeness import contradiction, declared
 from pipelines.contracts.model import Contract
 from pipelines.cycles import Cycle, parse_cycle
-from pipelines.ledger.end_files import end_digest, record_end
-from pipelines.ledger.left_files import note_one_left
+from pipelines.ledger.end_files import record_end
 from pipelines.names import CycleKey
 from pipelines.site import Site, day_path
-from pipelines.transfer.base import Transport
+from pipelines.transfer.base import RemoteFile, Transport
 
 
-def take_end(site: Site, contract: Contract, transport: Transport, key: CycleKey, file_name: str) -> str:
+def take_ends(
+    site: Site, contract: Contract, transport: Transport, ends: list[tuple[CycleKey, RemoteFile]]
+) -> tuple[list[str], list[LeftFile]]:
+    """Take end files; returns the names of those taken, and those left (E207). Raises TransferError."""
+    taken, left = [], []
+    for key, entry in ends:
+        if problem := _take_end(site, contract, transport, key, entry.name):
+            left.append(LeftFile(entry.name, "E207", problem))
+        else:
+            taken.append(entry.name)
+    return taken, left
+
+
+def _take_end(site: Site, contract: Contract, transport: Transport, key: CycleKey, file_name: str) -> str:
     """Take one end file; returns why it was left (E207), or an empty text where it was taken.
 
     The bytes are archived before the file is moved, and the ledger says so in between: a crash at any point leaves
@@ -32,53 +45,56 @@ def take_end(site: Site, contract: Contract, transport: Transport, key: CycleKey
             content.extend(block)
 
     transport.read(path, collect)
-    cycle = parse_cycle(contract.schedule.cadence, key.cycle)
-    problem = _problem(site, cycle, key, bytes(content))
-    if problem or cycle is None:
-        left = LeftFile(file_name, "E207", problem)
-        with site.ledger.transaction() as connection:
-            note_one_left(connection, key.source, f"outgoing/{contract.feed}", left, site.now)
-        return problem
-    end = parse_end_file(bytes(content), str(key))
     digest = hashlib.sha256(content).hexdigest()
-    with site.ledger.transaction() as connection:
-        former = end_digest(connection, key)
-    _archive(site, contract, cycle, file_name, bytes(content), is_former_other=former not in (None, digest))
+    cycle = parse_cycle(contract.schedule.cadence, key.cycle)
+    with site.ledger.reading() as connection:
+        problem, end = _read(site, cycle, key, bytes(content))
+        problem = problem or (contradiction(end, *declared(connection, key)) if end else "")
+    if problem or cycle is None or end is None:
+        return problem
+    _archive(site, contract, cycle, file_name, bytes(content))
     with site.ledger.transaction() as connection:
         record_end(connection, key, end, digest, site.now)
-    _move(site, transport, cycle, path, f"backup/{cycle.day:%Y%m%d}/{contract.feed}", file_name)
+    _move(site, transport, path, f"backup/{cycle.day:%Y%m%d}/{contract.feed}", file_name)
     return ""
 
 
-def _problem(site: Site, cycle: Cycle | None, key: CycleKey, content: bytes) -> str:
+def _read(site: Site, cycle: Cycle | None, key: CycleKey, content: bytes) -> tuple[str, EndFile | None]:
     if cycle is None:
-        return f"expected a cycle that fits the cadence and is a real date, found {key.cycle}"
+        return f"expected a cycle that fits the cadence and is a real date, found {key.cycle}", None
     if cycle.end > site.now:
-        return f"the cycle ends at {cycle.end}, later than now"
+        return f"the cycle ends at {cycle.end}, later than now", None
     try:
-        end: EndFile = parse_end_file(content, str(key))
+        return "", parse_end_file(content, str(key))
     except Unreadable as error:
-        return str(error)
-    with site.ledger.transaction() as connection:
-        return contradiction(end, *declared(connection, key))
+        return str(error), None
 
 
-def _archive(
-    site: Site, contract: Contract, cycle: Cycle, file_name: str, content: bytes, *, is_former_other: bool
-) -> None:
+def _free(former: Path, site: Site) -> Path:
+    """A name that nothing stands at yet: two end files of a cycle may make way within one second."""
+    for number in range(100):
+        name = former.with_name(f"{compact(site.now)}{f'.{number}' if number else ''}-{former.name}")
+        if not name.exists():
+            return name
+    raise AssertionError(f"a hundred end files within a second: {former}")
+
+
+def _archive(site: Site, contract: Contract, cycle: Cycle, file_name: str, content: bytes) -> None:
+    """Keep an end file; the former one of the cycle keeps its bytes under the time at which it made way."""
     directory = site.home.archive / contract.feed / day_path(cycle.day)
-    if is_former_other and (directory / file_name).exists():
-        former = directory / file_name
-        former.rename(directory / f"{compact(site.now)}-{file_name}")
+    former = directory / file_name
+    if former.exists() and former.read_bytes() != content:
+        former.rename(_free(former, site))
     landed = site.home.landing / file_name
     landed.unlink(missing_ok=True)  # a crash may have left a read-only one
     landed.write_bytes(content)
     keep(landed, directory)
 
 
-def _move(site: Site, transport: Transport, cycle: Cycle, path: str, directory: str, file_name: str) -> None:
+def _move(site: Site, transport: Transport, path: str, directory: str, file_name: str) -> None:
     """To backup/; the former end file of the cycle makes way as `refused/<time>-NAME`, so nothing is overwritten."""
     target = f"{directory}/{file_name}"
     if transport.exists(target):
-        transport.rename(target, f"{directory}/refused/{compact(site.now)}-{file_name}")
+        places = (f"{directory}/refused/{compact(site.now)}{suffix}-{file_name}" for suffix in ("", ".1", ".2", ".3"))
+        transport.rename(target, next(place for place in places if not transport.exists(place)))
     transport.rename(path, target)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from enum import Enum
 
@@ -25,13 +25,20 @@ class Trouble(Enum):
 
 
 class Proxy:
-    """Passes everything until it is armed; `chunks` are the sizes of what came from the server, piece by piece."""
+    """Passes everything until it is armed; `chunks` are the sizes of what came from the server, piece by piece.
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    `delay_s` is how much later everything comes, in either direction, as on a long line: half a round trip.
+    """
+
+    def __init__(self, endpoint: Endpoint, delay_s: float = 0) -> None:
         self.endpoint = replace(endpoint, host=_HOST)
         self.chunks: list[int] = []
+        self.connections = 0
+        self.troubles = 0
         self._server_host = endpoint.host
-        self._left: int | None = None
+        self._delay_s = delay_s
+        self._server_port: int | None = None
+        self._left: list[int] = []
         self._trouble = Trouble.CUT
         self._flows = asyncio.Event()
         self._flows.set()
@@ -42,15 +49,28 @@ class Proxy:
         """Bytes that came from the server."""
         return sum(self.chunks)
 
-    def arm(self, after: int, trouble: Trouble) -> None:
-        """Make trouble, once, when `after` more bytes have come from the server."""
-        self._left, self._trouble = after, trouble
+    def arm(self, after: int, trouble: Trouble, again: Sequence[int] = ()) -> None:
+        """Make trouble when `after` more bytes have come from the server, and `again` after so many more each."""
+        self._left, self._trouble = [after, *again], trouble
+
+    def flow(self) -> None:
+        """Let new connections pass after a stall."""
+        self._loop.call_soon_threadsafe(self._flows.set)
+
+    def lead_to(self, endpoint: Endpoint) -> None:
+        """From now on connect to another server, of one port, at the old address."""
+        self._server_port = endpoint.port
 
     async def serve(self, port: int) -> asyncio.Server:
+        self._loop = asyncio.get_running_loop()
+
         async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             self._writers.add(writer)
+            self.connections += 1
             try:
-                server_reader, server_writer = await asyncio.open_connection(self._server_host, port)
+                server_reader, server_writer = await asyncio.open_connection(
+                    self._server_host, self._server_port or port
+                )
             except OSError:
                 writer.close()  # the server is down, and looks so from here
                 return
@@ -68,7 +88,10 @@ class Proxy:
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, is_answer: bool) -> None:
         try:
-            while (chunk := await reader.read(_CHUNK)) and not writer.is_closing():
+            chunks = self._later(reader) if self._delay_s else _chunks(reader)
+            async for chunk in chunks:
+                if writer.is_closing():
+                    break
                 await self._flows.wait()
                 place = self._place_in(chunk) if is_answer else None
                 chunk = chunk if place is None else self._troubled(chunk, place)
@@ -84,14 +107,37 @@ class Proxy:
             writer.close()
             self._writers.discard(writer)
 
+    async def _later(self, reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
+        """What comes, each piece once its time has come; what follows it is on its way meanwhile."""
+        loop, under_way = asyncio.get_running_loop(), asyncio.Queue[tuple[float, bytes]]()
+
+        async def receive() -> None:
+            with suppress(OSError):
+                async for chunk in _chunks(reader):
+                    under_way.put_nowait((loop.time() + self._delay_s, chunk))
+            under_way.put_nowait((loop.time() + self._delay_s, b""))
+
+        receiving = asyncio.create_task(receive())
+        try:
+            while True:
+                due, chunk = await under_way.get()
+                await asyncio.sleep(due - loop.time())
+                if not chunk:
+                    return
+                yield chunk
+        finally:
+            receiving.cancel()
+
     def _place_in(self, chunk: bytes) -> int | None:
         """Where in this chunk the trouble begins, None if it does not."""
-        if self._left is None:
+        if not self._left:
             return None
-        place, self._left = self._left, self._left - len(chunk)
-        if self._left >= 0:
+        place = self._left[0]
+        self._left[0] -= len(chunk)
+        if self._left[0] >= 0:
             return None
-        self._left = None
+        self._left.pop(0)
+        self.troubles += 1
         return place
 
     def _troubled(self, chunk: bytes, place: int) -> bytes:
@@ -102,12 +148,17 @@ class Proxy:
         return chunk[:place]
 
 
+async def _chunks(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
+    while chunk := await reader.read(_CHUNK):
+        yield chunk
+
+
 @contextmanager
-def proxy(endpoint: Endpoint) -> Iterator[Proxy]:
+def proxy(endpoint: Endpoint, delay_s: float = 0) -> Iterator[Proxy]:
     """A proxy before a server of this machine; connect to its `endpoint` instead."""
     ports = [endpoint.port, *range(endpoint.port + 1, endpoint.port + 1 + DATA_PORTS)]
     with loop_thread() as thread:
-        made = Proxy(endpoint)
+        made = Proxy(endpoint, delay_s)
         servers = [thread.run(made.serve(port)) for port in (ports if endpoint.scheme != "sftp" else ports[:1])]
         try:
             yield made

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from pipelines.transfer.base import Endpoint
+from sftp_fixtures.proftpd import proftpd_server
+from sftp_fixtures.rclone import rclone_sftp_server
 from sftp_fixtures.servers import ftp_server, ftps_server, sftp_server
 from sftp_fixtures.sshd import sshd_server
 from sftp_fixtures.vsftpd import vsftpd_server
@@ -24,12 +26,18 @@ def drop_directory(root: Path, log: Path) -> Iterator[Endpoint]:
 SERVERS: dict[str, Callable[[Path, Path], AbstractContextManager[Endpoint]]] = {
     "asyncssh": sftp_server,
     "sshd": sshd_server,
+    "rclone_sftp": rclone_sftp_server,
     "pyftpdlib": ftp_server,
     "pyftpdlib_tls": ftps_server,
     "vsftpd": vsftpd_server,
     "vsftpd_tls": partial(vsftpd_server, tls=True, require_ssl_reuse=True),
+    "proftpd": proftpd_server,
+    "proftpd_tls": partial(proftpd_server, tls=True),
     "directory": drop_directory,
 }
+SSH = ["asyncssh", "sshd", "rclone_sftp"]
+TLS = ["pyftpdlib_tls", "vsftpd_tls", "proftpd_tls"]
+PLAIN_FTP = ["pyftpdlib", "vsftpd", "proftpd"]
 REMOTE = [name for name in SERVERS if name != "directory"]
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pipelines.check_files import CheckFile
 from pipelines.checks.digits import credit_code, resident_id
 from pipelines.checks.judging import ArchivedBatch, Judgement, beyond_limit, judge
-from pipelines.checks.staging import StagedPaths, read_rejects, reject_file
+from pipelines.checks.staging import RejectLines, StagedPaths, read_rejects
 from pipelines.contracts.load import DEFAULT_SCHEMAS, load_contracts
 from pipelines.contracts.model import Rejects
 from pipelines.cycles import parse_cycle
@@ -92,7 +92,7 @@ def test_each_code_with_its_column(tmp_path: Path, line: bytes, codes: str, colu
     judgement, staged = run(tmp_path, [sound, line, record(3).encode()])
     assert rejects(staged) == [(3, codes, columns)]
     assert (judgement.loaded, judgement.rejected) == (2, 1)
-    assert reject_file(staged) == f"3|{codes}|{columns}|".encode() + line + b"\n"
+    assert b"".join(RejectLines(staged)) == f"3|{codes}|{columns}|".encode() + line + b"\n"
     assert pl.read_parquet(staged.rows)["line"].to_list() == [2, 4]
 
 
@@ -106,7 +106,7 @@ def test_of_rows_with_one_key_the_last_sound_one_stands(tmp_path: Path) -> None:
 def test_crlf_and_a_byte_order_mark_are_no_part_of_the_data(tmp_path: Path) -> None:
     judgement, staged = run(tmp_path, [record(1).encode(), record(2, outcome="?").encode()], end=b"\r\n")
     assert (judgement.loaded, judgement.rejected) == (1, 1)
-    assert reject_file(staged) == b"3|E406|outcome|" + record(2, outcome="?").encode() + b"\n"
+    assert b"".join(RejectLines(staged)) == b"3|E406|outcome|" + record(2, outcome="?").encode() + b"\n"
 
 
 def test_gb18030_is_decoded_before_it_is_split(tmp_path: Path) -> None:
@@ -137,11 +137,11 @@ def test_blocks_carry_no_meaning(data: st.DataObject, encoding: str) -> None:
     size = data.draw(st.sampled_from([1, 2, 3, 7, 64, 150, 997]))
     with tempfile.TemporaryDirectory() as directory:
         whole, staged = run(Path(directory), lines, encoding)
-        rows, file = pl.read_parquet(staged.rows), reject_file(staged)
+        rows, file = pl.read_parquet(staged.rows), b"".join(RejectLines(staged))
         cut, again = run(Path(directory), lines, encoding, block_bytes=size)
         assert cut == whole
         assert pl.read_parquet(again.rows).equals(rows)
-        assert reject_file(again) == file
+        assert b"".join(RejectLines(again)) == file
     assert whole.loaded + whole.rejected == len(lines)
     assert rows.height == whole.loaded
     for reject in file.splitlines() if b"\r" not in file else []:

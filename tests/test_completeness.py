@@ -14,7 +14,7 @@ from pipelines.config import Config, SourceConfig
 from pipelines.contracts.load import DEFAULT_SCHEMAS, load_contracts
 from pipelines.contracts.model import Cadence
 from pipelines.cycles import parse_cycle
-from pipelines.ledger import offerings
+from pipelines.ledger import offerings, standing
 from pipelines.ledger.end_files import record_end
 from pipelines.ledger.offerings import Change, State
 from pipelines.ledger.store import LedgerStore
@@ -51,7 +51,7 @@ def accept(ledger: LedgerStore, stem: str, records: int = 1, control_total: int 
         announced = offerings.announce(connection, name, f"{stem}.DAT", change)
         assert announced is not None
         offerings.move(connection, announced.offering_id, State.VERIFIED, change, records=records)
-        offerings.accept(connection, announced, change, control_total=control_total)
+        standing.accept(connection, announced, change, control_total=control_total)
 
 
 def end(ledger: LedgerStore, cycle: str, *entries: tuple[str, int], control_total: int = 0) -> None:

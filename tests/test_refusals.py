@@ -294,5 +294,5 @@ def test_a_lost_backup_raises_an_alarm(home: Path, root: Path) -> None:
     loaded = tierline(home, "load", now=NOW)
     assert loaded.exit_status == 1
     assert f"E206 {STEM}" in loaded.err
-    assert "backups verify" in loaded.err
+    assert "backups restore" in loaded.err
     assert [each.state for each in _ledger(home)] == ["loaded"]

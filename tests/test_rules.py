@@ -203,7 +203,8 @@ def _control_totals(home: Path) -> None:
         in_core = dict(warehouse.execute(query).fetchall())
     rejected_somewhere = 0
     assert declared
-    for stem, total, loaded, rejected in declared:
+    for stem, *totals in declared:
+        total, loaded, rejected = map(int, totals)
         assert loaded == in_core.get(stem, 0), stem
         carried = sum(_carried(row["codes"], row["record"]) for row in _rejects(home, stem))
         assert rejected == carried, stem

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import asyncssh
 import pytest
-from conftest import REMOTE, Site
+from conftest import PLAIN_FTP, REMOTE, SSH, TLS, Site
 
 from pipelines.errors import TransferError
-from pipelines.transfer.base import Endpoint, Transport
+from pipelines.transfer.base import ConnectionLostError, Endpoint, StalledError, Transport
 from pipelines.transfer.connect import connect
 from pipelines.transfer.sftp_files import WINDOW
 from sftp_fixtures.proxy import Trouble, proxy
@@ -25,9 +25,8 @@ from sftp_fixtures.servers import sftp_server
 
 CONTENT = random.Random(2).randbytes(6_000_000)
 IDLE_S = 0.5
-SSH = ["asyncssh", "sshd"]
 FTP = [name for name in REMOTE if name not in SSH]
-PROTECTED = [*SSH, "pyftpdlib_tls", "vsftpd_tls"]
+PROTECTED = [*SSH, *TLS]
 every_server = pytest.mark.parametrize("server", REMOTE, indirect=True)
 
 
@@ -35,10 +34,12 @@ def impatient(endpoint: Endpoint, connect_s: float = 10) -> Endpoint:
     return replace(endpoint, idle_timeout_s=IDLE_S, connect_timeout_s=connect_s)
 
 
-def fails_in_time(action: Callable[[], object], seconds: float = IDLE_S) -> str:
+def fails_in_time(action: Callable[[], object], trouble: Trouble, seconds: float = IDLE_S) -> str:
+    """The message of the error, which is of the kind that tells this trouble from others and from a server's no."""
     began = time.monotonic()
-    with pytest.raises(TransferError) as caught:
+    with pytest.raises(ConnectionLostError) as caught:
         action()
+    assert isinstance(caught.value, StalledError) == (trouble is Trouble.STALL)
     assert time.monotonic() - began < seconds + 2
     return str(caught.value)
 
@@ -53,7 +54,7 @@ def test_a_cut_read_fails_and_goes_on_where_it_stopped(site: Site, share: float)
             assert transport.exists("a.DAT")
             before = between.passed
             between.arm(int(share * len(CONTENT)), Trouble.CUT)
-            message = fails_in_time(lambda: transport.read("a.DAT", received.extend))
+            message = fails_in_time(lambda: transport.read("a.DAT", received.extend), Trouble.CUT)
         assert "a.DAT" in message
         assert CONTENT.startswith(bytes(received))
         first = len(received)
@@ -73,7 +74,7 @@ def test_a_cut_before_or_during_the_log_in(site: Site, after: int) -> None:
 
     with proxy(impatient(site.endpoint)) as between:
         between.arm(after, Trouble.CUT)
-        message = fails_in_time(work)
+        message = fails_in_time(work, Trouble.CUT)
     assert f"127.0.0.2:{site.endpoint.port}" in message
 
 
@@ -86,7 +87,7 @@ def reading(transport: Transport) -> object:
 
 
 def writing(transport: Transport) -> object:
-    return transport.write("b.REJ", CONTENT * 3)
+    return transport.write("b.REJ", [CONTENT] * 3)
 
 
 def moving(transport: Transport) -> object:
@@ -114,7 +115,7 @@ def test_a_server_that_stalls_is_left_after_the_idle_timeout(site: Site, action:
     site.put("a.DAT", CONTENT)
     with proxy(impatient(site.endpoint)) as between, connect(between.endpoint) as transport:
         between.arm(1_000_000 if action is reading else 20, Trouble.STALL)
-        message = fails_in_time(lambda: action(transport))
+        message = fails_in_time(lambda: action(transport), Trouble.STALL)
     assert f"127.0.0.2:{site.endpoint.port}" in message
     assert (site.directory / "a.DAT").exists() or action is moving
 
@@ -129,7 +130,7 @@ def test_an_ftp_server_that_stalls_before_or_during_the_log_in(site: Site, after
 
     with proxy(impatient(site.endpoint, connect_s=1)) as between:
         between.arm(after, Trouble.STALL)
-        fails_in_time(work, seconds=1)
+        fails_in_time(work, Trouble.STALL, seconds=1)
 
 
 @pytest.mark.parametrize("server", SSH, indirect=True)
@@ -142,7 +143,7 @@ def test_an_ssh_log_in_may_break_at_every_answer(site: Site, trouble: Trouble) -
     for number in range(len(answers)):
         with proxy(impatient(site.endpoint, connect_s=0.3)) as between:
             between.arm(sum(answers[:number]), trouble)
-            fails_in_time(lambda: connect(between.endpoint).list(""), seconds=1)
+            fails_in_time(lambda: connect(between.endpoint).list(""), trouble, seconds=1)
 
 
 @pytest.mark.parametrize("server", PROTECTED, indirect=True)
@@ -151,12 +152,12 @@ def test_a_byte_that_was_changed_on_the_way_is_noticed(site: Site) -> None:
     received = bytearray()
     with proxy(impatient(site.endpoint)) as between, connect(between.endpoint) as transport:
         between.arm(1_000_000, Trouble.CORRUPT)
-        fails_in_time(lambda: transport.read("a.DAT", received.extend))
+        fails_in_time(lambda: transport.read("a.DAT", received.extend), Trouble.CORRUPT)
     assert len(received) < len(CONTENT)
     assert CONTENT.startswith(bytes(received))
 
 
-@pytest.mark.parametrize("server", ["pyftpdlib", "vsftpd"], indirect=True)
+@pytest.mark.parametrize("server", PLAIN_FTP, indirect=True)
 def test_plain_ftp_notices_no_changed_byte_so_the_digest_must(site: Site) -> None:
     site.put("a.DAT", CONTENT)
     received = bytearray()
@@ -210,7 +211,7 @@ def test_an_sftp_server_that_gives_less_than_is_asked_for(tmp_path: Path) -> Non
         assert transport.read("a.DAT", received.extend) == len(CONTENT)
         assert received == CONTENT
         with pytest.raises(TransferError, match="no such request"):
-            transport.write("b.DAT", b"1")
+            transport.write("b.DAT", [b"1"])
 
 
 def test_a_file_that_grows_is_read_to_the_end_it_had(tmp_path: Path) -> None:
@@ -234,5 +235,5 @@ def test_other_sources_go_on_while_one_stalls(tmp_path: Path) -> None:
     with sftp_server(tmp_path) as endpoint, proxy(impatient(endpoint)) as between, connect(between.endpoint) as stalled:
         between.arm(1_000_000, Trouble.STALL)
         with connect(endpoint) as other:
-            fails_in_time(lambda: stalled.read("a.DAT", len))
+            fails_in_time(lambda: stalled.read("a.DAT", len), Trouble.STALL)
             assert other.read("a.DAT", len) == len(CONTENT)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ftplib
 import os
+import re
 import ssl
 import subprocess
 import time
@@ -15,7 +16,7 @@ from pathlib import Path
 import asyncssh
 import paramiko
 import pytest
-from conftest import REMOTE, Site
+from conftest import REMOTE, SSH, TLS, Site
 
 from pipelines.errors import ConfigurationError, HostKeyError, TransferError
 from pipelines.transfer.base import Endpoint
@@ -27,13 +28,12 @@ from sftp_fixtures.sshd import sshd_server
 from sftp_fixtures.tls import make_certificate
 from sftp_fixtures.vsftpd import vsftpd_server
 
-LOG_IN = ("auth ", "userauth-request", "USER")  # as asyncssh, sshd and the FTP servers note it
-SSH = ["asyncssh", "sshd"]
-TLS = ["pyftpdlib_tls", "vsftpd_tls"]
+# as asyncssh, sshd, the FTP servers and rclone note it
+LOG_IN = re.compile(r"^auth |userauth-request|\bUSER\b|Password login attempt")
 
 
 def log_ins(log: Path, since: int = 0) -> int:
-    return sum(any(mark in line for mark in LOG_IN) for line in log.read_text()[since:].splitlines())
+    return sum(bool(LOG_IN.search(line)) for line in log.read_text(errors="replace")[since:].splitlines())
 
 
 def other_key() -> str:
@@ -50,7 +50,7 @@ def refusal(endpoint: Endpoint) -> str:
 
 @pytest.mark.parametrize("server", REMOTE, indirect=True)
 def test_the_log_shows_a_log_in(site: Site) -> None:
-    before = len(site.log.read_text())
+    before = len(site.log.read_text(errors="replace"))
     connect(site.endpoint).close()
     assert log_ins(site.log, before) > 0
 
@@ -58,7 +58,7 @@ def test_the_log_shows_a_log_in(site: Site) -> None:
 @pytest.mark.parametrize("server", SSH, indirect=True)
 @pytest.mark.parametrize("is_known", [True, False])
 def test_a_changed_or_unknown_host_key_is_refused_before_the_log_in(site: Site, is_known: bool) -> None:
-    before = len(site.log.read_text())
+    before = len(site.log.read_text(errors="replace"))
     message = refusal(replace(site.endpoint, host_key=other_key() if is_known else None, secret="s3cret"))
     assert log_ins(site.log, before) == 0
     assert (", agreed is ssh-ed25519 SHA256:" if is_known else "no host key is agreed") in message
@@ -94,7 +94,7 @@ def test_a_host_key_that_is_none(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("server", TLS, indirect=True)
 def test_a_certificate_of_an_unknown_authority_is_refused_before_the_log_in(site: Site) -> None:
-    before = len(site.log.read_text())
+    before = len(site.log.read_text(errors="replace"))
     assert "unable to get local issuer" in refusal(replace(site.endpoint, ca_file=None))
     assert log_ins(site.log, before) == 0
 
@@ -177,6 +177,15 @@ def test_a_key_in_an_agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         subprocess.run(["ssh-add", "-q", str(endpoint.key_file)], check=True, env=os.environ)
         with connect(replace(endpoint, key_file=None)) as transport:
             assert transport.list("none") == []
+
+
+def test_a_password_on_openssh(tmp_path: Path) -> None:
+    (tmp_path / "a.DAT").write_bytes(b"12345")
+    with sshd_server(tmp_path, by_password=True) as endpoint:
+        with connect(endpoint) as transport:
+            assert transport.read("a.DAT", len) == 5
+        with pytest.raises(TransferError, match="the log-in was refused"):
+            connect(replace(endpoint, secret="Wr0ng-s3cret"))
 
 
 def test_a_key_with_a_passphrase(tmp_path: Path) -> None:

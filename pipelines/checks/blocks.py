@@ -34,12 +34,20 @@ class DigestReader:
         self._path = path
         self._digest = hashlib.new(algorithm, usedforsecurity=False)
         self._block_bytes = block_bytes
+        self._read = 0
 
     def __iter__(self) -> Iterator[bytes]:
         with self._path.open("rb", buffering=0) as file:
+            file.seek(self._read)
             while block := file.read(self._block_bytes):
                 self._digest.update(block)
+                self._read += len(block)
                 yield block
+
+    def read_to_end(self) -> None:
+        """Digest what the iteration, given up early, has not read."""
+        for _ in self:
+            pass
 
     @property
     def hexdigest(self) -> str:

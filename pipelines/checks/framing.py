@@ -9,7 +9,7 @@ from pipelines.checks.blocks import Refused
 from pipelines.names import BatchName
 
 _COUNT = re.compile(r"0|[1-9][0-9]{0,17}")
-_TOTAL = re.compile(r"0|-?[1-9][0-9]{0,17}")
+_TOTAL = re.compile(r"0|-?[1-9][0-9]{0,37}")  # a sum of many numbers of 18 digits
 
 
 @dataclass(frozen=True)

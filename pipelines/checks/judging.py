@@ -73,9 +73,9 @@ def judge(
     try:
         tally = _read(batch, contract, staged, reader, block_bytes)
     except Refused as refusal:
+        _require_verified(batch, reader)
         return Judgement(refusal.code, refusal.reason)
-    if reader.hexdigest != batch.check.digest.partition(":")[2]:
-        raise StoreError(f"{batch.path}: the archived bytes are not those that were verified; run 'backups verify'")
+    _require_verified(batch, reader)
     judgement = Judgement(
         None,
         f"{tally.rejected} rows rejected" if tally.rejected != 1 else "1 row rejected",
@@ -93,6 +93,13 @@ def judge(
             judgement, code="E501", reason=f"{tally.rejected} of {tally.records} rows rejected; allowed {limit}"
         )
     return judgement
+
+
+def _require_verified(batch: ArchivedBatch, reader: DigestReader) -> None:
+    """Damage of the archive is no fault of the producer's: it must not refuse a batch that was sound when it came."""
+    reader.read_to_end()
+    if reader.hexdigest != batch.check.digest.partition(":")[2]:
+        raise StoreError(f"{batch.path}: the archived bytes are not those that were verified; run 'backups restore'")
 
 
 def beyond_limit(rejected: int, records: int, limit: Rejects) -> bool:

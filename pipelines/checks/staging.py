@@ -31,6 +31,9 @@ REJECT_SCHEMA = {
 }
 
 
+_REJECTS_AT_ONCE = 10_000
+
+
 @dataclass(frozen=True)
 class StagedPaths:
     """Where a batch's staged rows and rejects stand, or will stand."""
@@ -116,9 +119,18 @@ def read_rejects(paths: StagedPaths) -> Iterator[dict[str, Any]]:
     return pl.read_parquet(paths.rejects).sort("line").iter_rows(named=True)
 
 
-def reject_file(paths: StagedPaths) -> bytes:
-    """The content of `.REJ`: `line|codes|columns|record` for each rejected row, the record byte for byte."""
-    return b"".join(
-        f"{row['line']}|{row['codes']}|{row['columns']}|".encode() + row["record"] + b"\n"
-        for row in read_rejects(paths)
-    )
+class RejectLines:
+    """The content of `.REJ` in blocks: `line|codes|columns|record` for each rejected row, the record byte for byte.
+
+    It can be gone through more than once, and holds a part of the rows at a time.
+    """
+
+    def __init__(self, paths: StagedPaths) -> None:
+        self._path = paths.rejects
+
+    def __iter__(self) -> Iterator[bytes]:
+        for batch in pq.ParquetFile(self._path).iter_batches(_REJECTS_AT_ONCE):
+            yield b"".join(
+                f"{row['line']}|{row['codes']}|{row['columns']}|".encode() + row["record"] + b"\n"
+                for row in batch.to_pylist()
+            )

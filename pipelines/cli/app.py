@@ -11,7 +11,8 @@ import duckdb
 import typer
 from sqlalchemy.exc import SQLAlchemyError
 
-from pipelines.cli import demo, doctor, show, work
+from pipelines.cli import demo, doctor, operate, show, work
+from pipelines.cli.cycles import cycles_app
 from pipelines.cli.output import Exit, complain
 from pipelines.errors import TierlineError
 
@@ -42,9 +43,10 @@ app.command()(work.load)
 app.command()(work.build)
 app.command()(work.publish)
 app.command()(show.batches)
-app.command()(show.cycles)
+app.command()(operate.replay)
 app.command()(show.query)
 app.add_typer(show.batch_app, name="batch")
+app.add_typer(cycles_app, name="cycles")
 app.add_typer(show.feeds_app, name="feeds")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +20,7 @@ from pipelines.site import Home, Scope, Site
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON for programs instead of a table.")]
 SourceOption = Annotated[list[str] | None, typer.Option("--source", help="Only this source, such as 110; repeatable.")]
 FeedOption = Annotated[list[str] | None, typer.Option("--feed", help="Only this feed, such as PAYM; repeatable.")]
+WhyOption = Annotated[str, typer.Option("--why", help="The reason; it stands in the ledger with your name.")]
 CycleOption = Annotated[list[str] | None, typer.Option("--cycle", help="Only this cycle, such as 2026112210.")]
 
 
@@ -56,4 +58,7 @@ def scope_of(site: Site, source: list[str] | None, feed: list[str] | None, cycle
     for name in feed or []:
         if name not in site.contracts:
             raise UsageError(f"--feed {name}: expected one of {', '.join(site.contracts.feed_names)}")
+    for name in cycle or []:
+        if not re.fullmatch("[0-9]{6}([0-9]{2}){0,2}", name):
+            raise UsageError(f"--cycle {name}: expected YYYYMM, YYYYMMDD or YYYYMMDDHH, as the feed's cadence says")
     return Scope(tuple(source or ()), tuple(feed or ()), tuple(cycle or ()))

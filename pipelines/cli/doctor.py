@@ -126,7 +126,7 @@ def _source(site: Site, source: SourceConfig) -> Iterator[Finding]:
         with connect(source.with_secret()) as transport:
             directories = [f"outgoing/{feed}" for feed in source.feeds]
             entries = sum(len(transport.list(directory)) for directory in directories)
-            transport.write("receipt/.doctor", b"")
+            transport.write("receipt/.doctor", [])
     except TierlineError as error:
         yield Finding(what, "failed", str(error), "check url, secret and host_key of this source, and its server")
         return

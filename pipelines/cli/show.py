@@ -1,4 +1,4 @@
-"""Commands that only look: batches, cycles, feeds, query."""
+"""Commands that only look: batches, batch show, batch rejects, feeds, query."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import Annotated, Any
 import duckdb
 import typer
 
-from pipelines import steps
-from pipelines.acknowledging import backup_path, kept_rejects
+from pipelines.acknowledging import kept_rejects
 from pipelines.checks.staging import read_rejects
 from pipelines.cli.context import (
     CycleOption,
@@ -21,7 +20,6 @@ from pipelines.cli.context import (
     scope_of,
 )
 from pipelines.cli.output import Exit, complain, say, say_json, show_rows
-from pipelines.completeness import CycleState
 from pipelines.contracts.model import Contract
 from pipelines.errors import UsageError
 from pipelines.ledger import offerings
@@ -30,7 +28,7 @@ from pipelines.ledger.offerings import Offering, State
 from pipelines.ledger.tables import offering
 from pipelines.site import Site
 
-batch_app = typer.Typer(help="One batch: its story, its rejected rows.", no_args_is_help=True)
+batch_app = typer.Typer(help="One batch: its story, its rejected rows, what to do about it.", no_args_is_help=True)
 feeds_app = typer.Typer(invoke_without_command=True)
 _LIMIT = 1000
 
@@ -52,7 +50,7 @@ def batches(
     """
     site = open_site(home_path(context))
     scope = scope_of(site, source, feed, cycle)
-    with site.ledger.transaction() as connection:
+    with site.ledger.reading() as connection:
         every = offerings.find(connection)
         found = every if state else offerings.leading(every)
         left_files = all_left(connection)
@@ -76,8 +74,8 @@ def batch_show(context: typer.Context, stem: str, as_json: JsonOption = False) -
     Example: tierline batch show PAYM_110_I_2026112210_0001_00
     """
     site = open_site(home_path(context))
-    offered = _offerings(site, stem)
-    with site.ledger.transaction() as connection:
+    offered = offerings_of(site, stem)
+    with site.ledger.reading() as connection:
         story = offerings.history(connection, [each.offering_id for each in offered])
     described = [
         _described(site, each) | {"states": [event for event in story if event["offering_id"] == each.offering_id]}
@@ -109,7 +107,7 @@ def batch_rejects(
     Example: tierline batch rejects PAYM_110_I_2026112210_0001_00 --out rejects.txt
     """
     site = open_site(home_path(context))
-    current = _offerings(site, stem)[-1]
+    current = offerings_of(site, stem)[-1]
     if not current.rejected:
         say_json([]) if as_json else say(f"{stem}: no rejected rows ({current.state})")
         return
@@ -125,30 +123,6 @@ def batch_rejects(
         [row["line"], row["codes"], row["columns"], row["record"].decode(encoding, "backslashreplace")] for row in rows
     ]
     show_rows(columns, shown, as_json=as_json)
-
-
-def cycles(
-    context: typer.Context,
-    state: Annotated[list[CycleState] | None, typer.Option("--state", help="Only cycles in this state.")] = None,
-    source: SourceOption = None,
-    feed: FeedOption = None,
-    cycle: CycleOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Completeness by feed, source and cycle, with gaps and when each was expected.
-
-    Example: tierline cycles --state late --state missing
-    """
-    site = open_site(home_path(context))
-    scope = scope_of(site, source, feed, cycle)
-    columns = ["feed", "source", "mode", "cycle", "state", "files", "accepted", "expected_at", "gaps", "reason"]
-    rows = [
-        [*vars(each.key).values(), each.state.value, each.files, each.accepted, each.expected_at,
-         " ".join(each.gaps), each.reason]
-        for each in steps.statuses(site)
-        if (not state or each.state in state) and scope.has(each.key.source, each.key.feed, each.key.cycle)
-    ]  # fmt: skip
-    show_rows(columns, rows, as_json=as_json)
 
 
 @feeds_app.callback()
@@ -216,8 +190,9 @@ def query(
         raise typer.Exit(Exit.DONE)
 
 
-def _offerings(site: Site, stem: str) -> list[Offering]:
-    with site.ledger.transaction() as connection:
+def offerings_of(site: Site, stem: str) -> list[Offering]:
+    """Every offering of a stem, oldest first. Raises UsageError for a stem that the ledger does not know."""
+    with site.ledger.reading() as connection:
         found = offerings.find(connection, offering.c.stem == stem)
     if not found:
         raise UsageError(f"batch {stem}: the ledger knows no such stem; 'tierline batches' lists those it knows")
@@ -227,9 +202,9 @@ def _offerings(site: Site, stem: str) -> list[Offering]:
 def _described(site: Site, each: Offering) -> dict[str, Any]:
     names = (
         "state", "code", "reason", "bytes", "digest", "records", "loaded", "rejected", "control_total",
-        "control_loaded", "control_rejected", "taken_at", "judged_at", "acknowledged_at",
+        "control_loaded", "control_rejected", "limit_waived", "taken_at", "judged_at", "acknowledged_at", "pruned_at",
     )  # fmt: skip
     described = {name: getattr(each, name) for name in names}
     described["kept in"] = each.kept_in
-    described["on the server"] = backup_path(site, each) if each.acknowledged_at else f"outgoing/{each.feed}/"
+    described["on the server"] = each.moved_to or ("gone" if each.acknowledged_at else f"outgoing/{each.feed}/")
     return described

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Annotated
 
@@ -10,10 +11,10 @@ import typer
 from pipelines import publishing, steps
 from pipelines.cli.context import CycleOption, FeedOption, SourceOption, home_path, open_site, scope_of
 from pipelines.cli.output import Exit, complain, progress, say
-from pipelines.completeness import CycleState
 from pipelines.errors import UsageError
 from pipelines.site import Scope, Site
 from pipelines.steps import Fetched, Loaded
+from pipelines.watching import tell_alarms
 
 AsOfOption = Annotated[str | None, typer.Option("--as-of", help="The day to compute for; default: yesterday.")]
 MonthOption = Annotated[
@@ -109,31 +110,38 @@ def fetch_step(site: Site, scope: Scope) -> Exit:
         say(f"  refused: {stem}; why: tierline batch show {stem}")
     for name in taken.left:
         say(f"  left: {name}; why: tierline batches --left")
-    if taken.busy:
-        say("  another process is fetching some of these feeds right now; it takes what it finds")
+    for feed in taken.busy:
+        say(f"  {feed}: another process is fetching it right now, and takes what it finds")
+    _tell(site)
     return _errors(fetched.errors) or (Exit.REFUSED if taken.refused else Exit.DONE)
 
 
-def load_step(site: Site, scope: Scope) -> Exit:
+def load_step(site: Site, scope: Scope, speak: Callable[[str], None] = say) -> Exit:
     """Check, load, acknowledge, and say what came of it."""
     with progress("load: checking batches") as tell:
         loaded: Loaded = steps.load(site, scope, tell)
     checked = loaded.checked
-    say(
+    speak(
         f"load: {len(loaded.core.added)} batches into core, {len(loaded.core.removed)} taken out, "
         f"{len(checked.partial)} with rejected rows, {len(checked.refused)} refused, "
         f"{len(loaded.acknowledged.stems)} acknowledged"
     )
     for stem in checked.partial:
-        say(f"  rejected rows: tierline batch rejects {stem}")
+        speak(f"  rejected rows: tierline batch rejects {stem}")
     for stem in checked.refused:
-        say(f"  refused: {stem}; why: tierline batch show {stem}")
-    for alarm in loaded.acknowledged.alarms:
-        complain(alarm)
+        speak(f"  refused: {stem}; why: tierline batch show {stem}")
     for message in checked.failed:
         complain(message)
+    if checked.elsewhere:
+        speak(f"  {len(checked.elsewhere)} batches were judged by another process meanwhile")
+    _tell(site)
     failed = _errors(loaded.errors) or (Exit.FAILED if checked.failed or loaded.acknowledged.alarms else Exit.DONE)
     return failed or (Exit.REFUSED if checked.partial or checked.refused else Exit.DONE)
+
+
+def _tell(site: Site) -> None:
+    for alarm in tell_alarms(site):
+        complain(f"alarm: {alarm.kind} {alarm.subject}: {alarm.message}")
 
 
 def build_step(site: Site, day: date, bill_month: str | None) -> None:
@@ -152,12 +160,7 @@ def publish_step(site: Site, republish: bool) -> None:
 
 
 def _cycles(site: Site, scope: Scope) -> Exit:
-    overdue = [
-        status
-        for status in steps.statuses(site)
-        if status.state in (CycleState.LATE, CycleState.MISSING)
-        and scope.has(status.key.source, status.key.feed, status.key.cycle)
-    ]
+    overdue = [status for status in steps.statuses(site, scope) if status.is_overdue]
     if overdue:
         say(f"cycles: {len(overdue)} late or missing; which: tierline cycles --state late, --state missing")
     return Exit.LATE if overdue else Exit.DONE

@@ -32,29 +32,17 @@ def note_left(connection: Connection, source: str, directory: str, left: Iterabl
         connection.execute(insert(left_file), rows_now)
 
 
-def note_one_left(connection: Connection, source: str, directory: str, left: LeftFile, at: datetime) -> None:
-    """Add one file to what is known of a directory."""
-    name = printable(left.file_name)
-    here = (left_file.c.source == source) & (left_file.c.directory == directory) & (left_file.c.file_name == name)
-    first = connection.execute(select(left_file.c.first_seen_at).where(here)).scalar()
-    connection.execute(delete(left_file).where(here))
-    connection.execute(
-        insert(left_file).values(
-            source=source, directory=directory, file_name=name, code=left.code, reason=left.reason,
-            first_seen_at=first or at, last_seen_at=at,
-        )
-    )  # fmt: skip
-
-
-def overdue(connection: Connection, source: str, directory: str, first_seen_by: datetime) -> list[str]:
-    """Names of left files to report: those with a code, and those that have waited since before `first_seen_by`."""
+def overdue(
+    connection: Connection, source: str, directory: str, first_seen_by: datetime
+) -> list[tuple[str, str | None, str]]:
+    """Left files to report (name, code, reason): with a code, or that have waited since before `first_seen_by`."""
     query = (
-        select(left_file.c.file_name)
+        select(left_file.c.file_name, left_file.c.code, left_file.c.reason)
         .where(left_file.c.source == source, left_file.c.directory == directory)
         .where(left_file.c.code.is_not(None) | (left_file.c.first_seen_at <= first_seen_by))
         .order_by(left_file.c.file_name)
     )
-    return list(connection.execute(query).scalars())
+    return [(row.file_name, row.code, row.reason) for row in connection.execute(query)]
 
 
 def all_left(connection: Connection) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""The life of an offering: every change of state in one place, each with its event."""
+"""The life of an offering: every change of state in one place, each with its event and the alarm that it asks for."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
+from pipelines.ledger.alarms import Kind, clear_alarm, raise_alarm
 from pipelines.ledger.tables import event, offering
 from pipelines.names import BatchName
 
@@ -60,9 +61,13 @@ class Offering:
     control_loaded: int | None
     control_rejected: int | None
     kept_in: str | None
+    moved_to: str | None
+    staged_count: int
+    limit_waived: str | None
     taken_at: datetime
     judged_at: datetime | None
     acknowledged_at: datetime | None
+    pruned_at: datetime | None
 
     @property
     def name(self) -> BatchName:
@@ -129,46 +134,31 @@ def take_up(connection: Connection, offering_id: int, file_name: str, check_dige
 
 
 def move(connection: Connection, offering_id: int, state: State, change: Change, **values: Any) -> None:
-    """Change the state of an offering and note it; further columns may be set with it."""
+    """Change the state of an offering and note it; further columns may be set with it.
+
+    A refusal raises an alarm, once; the stem's next verdict that is none clears it.
+    """
     connection.execute(update(offering).where(offering.c.offering_id == offering_id).values(state=state, **values))
     _note(connection, offering_id, state, change)
+    current = get(connection, offering_id)
+    if state is State.REFUSED:
+        message = f"{current.code}: {current.reason}"
+        raise_alarm(connection, Kind.REFUSED, current.stem, message, change.at)
+    elif state in (*ACCEPTED, State.DISCARDED):
+        clear_alarm(connection, Kind.REFUSED, current.stem, change.at)
 
 
-def acknowledge(connection: Connection, offering_id: int, at: datetime) -> None:
-    """The producer has its receipt, and the server's copy stands in backup/."""
-    connection.execute(update(offering).where(offering.c.offering_id == offering_id).values(acknowledged_at=at))
+def note(connection: Connection, current: Offering, change: Change, **values: Any) -> None:
+    """Note what was done to an offering whose state stays as it is; further columns may be set with it."""
+    if values:
+        connection.execute(update(offering).where(offering.c.offering_id == current.offering_id).values(**values))
+    _note(connection, current.offering_id, current.state, change)
 
 
-def accept(connection: Connection, candidate: Offering, change: Change, **values: Any) -> State:
-    """Let a batch stand for its SEQ: older versions become superseded; where a newer one stands it is stale (E504).
-
-    Decided within the caller's transaction, so that whatever the order of two versions the newest stands.
-    """
-    rivals = find(connection, *_same_seq(candidate), offering.c.state.in_(ACCEPTED))
-    rivals = [rival for rival in rivals if rival.offering_id != candidate.offering_id]
-    if newer := [rival for rival in rivals if rival.version > candidate.version]:
-        reason = f"version {newer[-1].version} of this SEQ was accepted before"
-        stale = {"code": "E504", "reason": reason, "loaded": 0, "rejected": 0}
-        move(connection, candidate.offering_id, State.SUPERSEDED, change, **(values | stale))
-        return State.SUPERSEDED
-    for older in rivals:
-        if older.state in STANDING:
-            cause = f"replaced by version {candidate.version}"
-            move(connection, older.offering_id, State.SUPERSEDED, Change(cause, change.actor, change.at))
-    move(connection, candidate.offering_id, State.STAGED, change, **values)
-    return State.STAGED
-
-
-def newest_accepted(connection: Connection, name: BatchName) -> Offering | None:
-    """The accepted offering of a SEQ with the greatest version, if any."""
-    found = find(connection, *_same_seq(name), offering.c.state.in_(ACCEPTED))
-    return max(found, key=lambda each: (each.version, each.offering_id), default=None)
-
-
-def accepted_of_stem(connection: Connection, stem: str) -> Offering | None:
-    """The accepted offering of exactly this stem, if any; one that was stale (E504) counts."""
-    found = find(connection, offering.c.stem == stem, offering.c.state.in_(ACCEPTED))
-    return found[-1] if found else None
+def acknowledge(connection: Connection, offering_id: int, moved_to: str | None, at: datetime) -> None:
+    """The producer has its receipt, and the server's copy stands where `moved_to` says (None: it is gone)."""
+    values = {"acknowledged_at": at, "moved_to": moved_to}
+    connection.execute(update(offering).where(offering.c.offering_id == offering_id).values(values))
 
 
 def history(connection: Connection, offering_ids: Iterable[int]) -> list[dict[str, Any]]:
@@ -185,10 +175,6 @@ def leading(offerings: Iterable[Offering]) -> list[Offering]:
         if present is None or each.state in ACCEPTED or present.state not in ACCEPTED:
             by_stem[each.stem] = each
     return [by_stem[stem] for stem in sorted(by_stem)]
-
-
-def _same_seq(name: Offering | BatchName) -> list[Any]:
-    return [offering.c[part] == getattr(name, part) for part in ("feed", "source", "mode", "cycle", "seq")]
 
 
 def _note(connection: Connection, offering_id: int, state: State, change: Change) -> None:

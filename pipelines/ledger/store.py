@@ -1,56 +1,200 @@
-"""Opening the ledger: SQLite in the home directory by default, PostgreSQL by a URL."""
+"""Opening the ledger: SQLite in the home directory by default, PostgreSQL by a URL; safe for several processes."""
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import ArgumentError, DatabaseError
+from sqlalchemy import Column, Connection, Engine, Integer, Table, create_engine, event, insert, inspect, select
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from pipelines.errors import ConfigurationError, StoreError
-from pipelines.ledger.tables import metadata
+from pipelines.ledger.tables import metadata, offering
 
-_BUSY_S = 30
+VERSION = 2  # of the tables: raise it with every change of theirs after a release
+_PATIENCE_S = 30
+_CONNECT_S = 10
+_LOCK = int.from_bytes(b"tierline")  # any number, but the same in every process that uses a ledger
+_EXPECTED = "sqlite:///PATH or postgresql+psycopg://USER@HOST:PORT/DATABASE"
+_ADVICE = {
+    "sqlite": "check its path, rights and free space",
+    "postgresql": "check that the server runs and lets this user in (tierline.yaml, keys ledger and ledger_secret)",
+}
+_LOCK_NOT_AVAILABLE = "55P03"  # PostgreSQL's SQLSTATE
+
+# How a unit begins. What was read in it must still hold when it writes, so writers come one after another, and each
+# waits before it reads: on PostgreSQL that also needs READ COMMITTED, whose statements see what was committed while
+# it waited. `query_only` is said in both, so that a connection of the pool never keeps what the last unit set.
+_WRITING = {
+    "sqlite": ("pragma query_only = off", "begin immediate"),
+    "postgresql": ("set local lock_timeout = '{patience_s}s'", f"select pg_advisory_xact_lock({_LOCK})"),
+}
+_READING = {
+    "sqlite": ("pragma query_only = on", "begin"),
+    "postgresql": ("set transaction isolation level repeatable read, read only",),
+}
+
+# Grain: one row, the version of the tables. Ledgers made before it was kept are of version 1.
+ledger_version = Table("ledger_version", metadata, Column("version", Integer, primary_key=True, autoincrement=False))
 
 
 class LedgerStore:
-    """A database with the ledger's tables; every `transaction` is one unit, serialised against other processes."""
+    """A database with the ledger's tables.
 
-    def __init__(self, url: str) -> None:
-        try:
-            self._engine: Engine = create_engine(url)
-        except (ArgumentError, ImportError) as error:
-            raise ConfigurationError(
-                f"tierline.yaml, key ledger: expected the URL of a database whose driver is installed, found: {error}"
-            ) from error
-        if self._engine.dialect.name == "sqlite":
-            event.listen(self._engine, "connect", _sqlite_connect)
-            event.listen(self._engine, "begin", _sqlite_begin)
-        try:
-            metadata.create_all(self._engine)
-        except DatabaseError as error:
-            raise StoreError(f"the ledger cannot be opened: {error.orig}; check its path and rights") from error
+    `url` is `sqlite:///PATH` or `postgresql+psycopg://USER@HOST:PORT/DATABASE`, without a password: that is `secret`.
+    `patience_s`: how long a transaction waits for those of other processes.
+    Raises ConfigurationError for another URL, StoreError where the database cannot be used or its tables are of
+    another version.
+    """
 
-    @contextmanager
-    def transaction(self) -> Iterator[Connection]:
-        """One transaction: all of it, or nothing where the block raises."""
-        with self._engine.begin() as connection:
-            yield connection
+    def __init__(self, url: str, secret: str | None = None, patience_s: int = _PATIENCE_S) -> None:
+        self._engine = _engine(url, secret, patience_s)
+        self._patience_s = patience_s
+        self._dialect = self._engine.dialect.name
+        self._where = f"the ledger at {_place(self._engine.url)}"
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
+
+    def transaction(self) -> AbstractContextManager[Connection]:
+        """One unit that reads and writes, serialised against all others: all of it, or nothing where the block raises.
+
+        Raises StoreError where the database cannot be reached, or others were in a transaction all the while.
+        """
+        return self._unit(_WRITING[self._dialect])
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """One state of the ledger, from the first query on; waits for nobody and blocks nobody.
+
+        Writing in it raises the database's error. Raises StoreError where the database cannot be reached.
+        """
+        return self._unit(_READING[self._dialect])
 
     def close(self) -> None:
         self._engine.dispose()
 
+    @contextmanager
+    def _unit(self, beginning: tuple[str, ...]) -> Iterator[Connection]:
+        begun = False
+        try:
+            with self._engine.begin() as connection:
+                for statement in beginning:
+                    connection.exec_driver_sql(statement.format(patience_s=self._patience_s))
+                begun = True
+                yield connection
+        except DBAPIError as error:
+            if begun and not error.connection_invalidated:
+                raise
+            raise StoreError(f"{self._where}: {self._trouble(error)}, then run it again") from error
+
+    def _trouble(self, error: DBAPIError) -> str:
+        if _is_busy(error.orig):
+            return f"another process was in a transaction for {self._patience_s} s; let it end, or end it"
+        return f"{' '.join(str(error.orig).split())}; {_ADVICE[self._dialect]}"
+
+    def _open(self) -> None:
+        """Make the tables where there are none; whoever finds some waits for no writer."""
+        with self.reading() as connection:
+            found = _version(connection)
+        if found is None:
+            with self.transaction() as connection:
+                found = _version(connection)  # another process may have been first
+                if found is None:
+                    metadata.create_all(connection)
+                    connection.execute(insert(ledger_version).values(version=VERSION))
+                    return
+        if found != VERSION:
+            raise StoreError(
+                f"{self._where}: expected tables of version {VERSION}, found version {found}; use the release of "
+                f"Tierline that made it, or set this ledger aside and begin with a new home"
+            )
+
+
+def _version(connection: Connection) -> int | None:
+    """The version of the tables there are, None where there are none."""
+    tables = inspect(connection)
+    if tables.has_table(ledger_version.name):
+        version: int = connection.execute(select(ledger_version.c.version)).scalar_one()
+        return version
+    return 1 if tables.has_table(offering.name) else None
+
+
+def _engine(url: str, secret: str | None, patience_s: int) -> Engine:
+    """Raises ConfigurationError, which never quotes the URL: there may be a password in what is wrong with it."""
+    try:
+        parsed = make_url(url)
+        parsed.get_dialect()
+    except (ArgumentError, ImportError, ValueError):
+        raise _not_a_ledger("something else (not shown, for it may hold a password)") from None
+    if parsed.password is not None or any("password" in key for key in parsed.query):
+        raise _not_a_ledger("one with a password; put it where the key ledger_secret says")
+    driver = (parsed.get_backend_name(), parsed.get_driver_name())
+    if driver == ("sqlite", "pysqlite"):
+        return _sqlite(parsed, patience_s)
+    if driver == ("postgresql", "psycopg"):
+        return _postgresql(parsed, secret)
+    raise _not_a_ledger(f"{'+'.join(driver)}, with which the ledger was never tried")
+
+
+def _not_a_ledger(found: str) -> ConfigurationError:
+    return ConfigurationError(f"tierline.yaml, key ledger: expected {_EXPECTED}, found {found}")
+
+
+def _sqlite(url: URL, patience_s: int) -> Engine:
+    engine = create_engine(url, hide_parameters=True, connect_args={"timeout": patience_s})
+    event.listen(engine, "connect", _sqlite_connect)
+    return engine
+
+
+def _postgresql(url: URL, secret: str | None) -> Engine:
+    if "\0" in (secret or ""):  # the driver would pass on what stands before it, and lose host and port
+        raise ConfigurationError("tierline.yaml, key ledger_secret: expected a password, found a NUL in it")
+    # The ping finds connections that the server, or something between, closed since they were last used.
+    return create_engine(
+        url if secret is None else url.set(password=secret),
+        hide_parameters=True,
+        pool_pre_ping=True,
+        isolation_level="READ COMMITTED",
+        connect_args={} if "connect_timeout" in url.query else {"connect_timeout": _CONNECT_S},
+    )
+
 
 def _sqlite_connect(connection: Any, _: Any) -> None:
-    connection.isolation_level = None  # we begin transactions ourselves, see below
-    connection.execute(f"pragma busy_timeout = {_BUSY_S * 1000}")
-    connection.execute("pragma journal_mode = wal")
+    connection.isolation_level = None  # we begin transactions ourselves, see above
+    _write_ahead(connection)
     connection.execute("pragma synchronous = full")
     connection.execute("pragma foreign_keys = on")
 
 
-def _sqlite_begin(connection: Connection) -> None:
-    # Immediate: a transaction that reads and then writes must not find that another wrote in between.
-    connection.exec_driver_sql("begin immediate")
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Let readers and a writer be at work at once. A new file changes to it once, and does not wait by itself."""
+    until = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            connection.execute("pragma journal_mode = wal")
+        except sqlite3.OperationalError as error:
+            if not _is_busy(error) or time.monotonic() > until:
+                raise
+            time.sleep(0.02)
+        else:
+            return
+
+
+def _is_busy(error: BaseException | None) -> bool:
+    if isinstance(error, sqlite3.Error):
+        return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+    return getattr(error, "sqlstate", None) == _LOCK_NOT_AVAILABLE
+
+
+def _place(url: URL) -> str:
+    """Where a database is, as messages name it."""
+    if url.get_backend_name() == "sqlite":
+        return str(url.database)
+    host = url.host or url.query.get("host", "the local socket")
+    return f"{host}:{url.port or 5432}/{url.database}, user {url.username}"

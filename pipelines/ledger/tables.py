@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Column,
     DateTime,
+    Dialect,
     ForeignKey,
     Index,
     Integer,
@@ -13,10 +16,25 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    TypeDecorator,
 )
 
 metadata = MetaData()
 _Id = BigInteger().with_variant(Integer, "sqlite")
+
+
+class WholeNumber(TypeDecorator[int]):
+    """A whole number of any size: the sum of many 18-digit amounts is more than a 64-bit column holds."""
+
+    impl = String(40)
+    cache_ok = True
+
+    def process_bind_param(self, value: int | None, dialect: Dialect) -> str | None:
+        return None if value is None else str(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> int | None:
+        return None if value is None else int(value)
+
 
 # Grain: one row for each time that a producer offered a batch and we took it up. A stem can be offered again.
 offering = Table(
@@ -35,18 +53,22 @@ offering = Table(
     Column("code", String(4)),
     Column("reason", Text),
     Column("bytes", BigInteger),
-    Column("digest", String(80)),  # as the check file declares it
+    Column("digest", String(80)),  # sha256 of the data file as it was fetched
     Column("check_digest", String(64)),  # sha256 of the check file itself: tells one offering of a stem from the next
     Column("records", BigInteger),
     Column("loaded", BigInteger),
     Column("rejected", BigInteger),
-    Column("control_total", BigInteger),  # as the trailer declares it
-    Column("control_loaded", BigInteger),
-    Column("control_rejected", BigInteger),
+    Column("control_total", WholeNumber),  # as the trailer declares it
+    Column("control_loaded", WholeNumber),
+    Column("control_rejected", WholeNumber),
     Column("kept_in", Text),  # directory of the bytes as received: below archive/ or quarantine/
+    Column("moved_to", Text),  # where the data file stands on the server, once it left outgoing/
+    Column("staged_count", Integer, nullable=False, server_default="0"),  # how often its rows were staged
+    Column("limit_waived", Text),  # an operator's reason why E501 need not hold
     Column("taken_at", DateTime, nullable=False),
     Column("judged_at", DateTime),
     Column("acknowledged_at", DateTime),  # moved on the server and receipt written
+    Column("pruned_at", DateTime),  # both copies deleted after the feed's retention
     Index("offering_by_seq", "feed", "source", "mode", "cycle", "seq"),
     Index("offering_by_state", "state"),
 )
@@ -92,7 +114,7 @@ end_file = Table(
     Column("cycle", String(10), primary_key=True),
     Column("files", Integer, nullable=False),
     Column("records", BigInteger, nullable=False),
-    Column("control_total", BigInteger, nullable=False),
+    Column("control_total", WholeNumber, nullable=False),
     Column("entries", Text, nullable=False),  # JSON: [[stem, records], …]
     Column("digest", String(64), nullable=False),
     Column("taken_at", DateTime, nullable=False),
@@ -120,6 +142,41 @@ resend_request = Table(
     Column("code", String(4), nullable=False),
     Column("reason", Text, nullable=False),
     Column("requested_at", DateTime, nullable=False),
+)
+
+# Grain: one full snapshot that E505 held and an operator let through, as it stood then.
+cycle_acceptance = Table(
+    "cycle_acceptance",
+    metadata,
+    Column("feed", String(4), primary_key=True),
+    Column("source", String(3), primary_key=True),
+    Column("mode", String(1), primary_key=True),
+    Column("cycle", String(10), primary_key=True),
+    Column("batches", Text, primary_key=True),  # the stems that stood: others are judged anew
+    Column("cause", Text, nullable=False),
+    Column("actor", String(80), nullable=False),
+    Column("at", DateTime, nullable=False),
+)
+
+# Grain: one alarm: something that is not as it must be, from when to when. At most one of a kind and subject is open.
+alarm = Table(
+    "alarm",
+    metadata,
+    Column("alarm_id", _Id, primary_key=True, autoincrement=True),
+    Column("kind", String(12), nullable=False),  # late, missing, held, left, refused, E206
+    Column("subject", String(500), nullable=False),  # a cycle, a stem, a path on a server
+    Column("message", Text, nullable=False),
+    Column("raised_at", DateTime, nullable=False),
+    Column("told_at", DateTime),  # said in the log and wherever else alarms go
+    Column("cleared_at", DateTime),
+)
+Index(
+    "alarm_open",
+    alarm.c.kind,
+    alarm.c.subject,
+    unique=True,
+    sqlite_where=alarm.c.cleared_at.is_(None),
+    postgresql_where=alarm.c.cleared_at.is_(None),
 )
 
 # Grain: one published state with its lists.

@@ -1,9 +1,9 @@
-"""What a transport can do, whatever the protocol: list, read, write, rename."""
+"""What a transport can do, whatever the protocol: list, read, write, rename, remove."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -19,6 +19,18 @@ class RemoteMissingError(TransferError):
 
 class TargetExistsError(TransferError):
     """A file was to be moved to a name that stands already; nothing was changed."""
+
+
+class UnreachableError(TransferError):
+    """There is no connection: refused, no route, no such host. Nothing was sent."""
+
+
+class ConnectionLostError(TransferError):
+    """A connection that was there broke off; whether the last request was done is not known."""
+
+
+class StalledError(ConnectionLostError):
+    """Nothing came, or nothing more was taken, within the connect or idle timeout; the connection was given up."""
 
 
 @dataclass(frozen=True)
@@ -52,12 +64,15 @@ class Endpoint:
     ca_file: str | None = None  # FTPS: the authority that signed the server's certificate
     connect_timeout_s: float = 15.0
     idle_timeout_s: float = 60.0
+    retries: int = 3  # new connections in a row without a byte of progress, see pipelines.transfer.steady
+    retry_wait_s: float = 1.0  # before the first of them; each further wait is twice the one before
 
 
 class Transport(ABC):
     """A connection to an endpoint. Paths are relative to its root, joined by `/`.
 
-    Every method raises TransferError (see pipelines.errors) with the endpoint's host and the path in its message.
+    Every method raises TransferError (see pipelines.errors) with the endpoint's host and the path in its message:
+    ConnectionLostError where the connection broke off, another kind where the server said no.
     """
 
     @abstractmethod
@@ -68,16 +83,26 @@ class Transport(ABC):
     def read(self, path: str, sink: Sink, offset: int = 0) -> int:
         """Stream a file from `offset` into `sink`; returns the number of bytes read."""
 
-    @abstractmethod
-    def write(self, path: str, content: bytes) -> None:
-        """Put a small file there at once and whole: written as `path.tmp`, then renamed over what may stand there.
+    def write(self, path: str, blocks: Iterable[bytes]) -> None:
+        """Put a file there whole: its blocks go to `path.tmp`, which is then renamed over what may stand there.
 
-        Directories above it are made.
+        Directories above it are made. Memory is bounded, however many blocks there are; their own errors pass
+        untouched, and leave no more than the `.tmp`.
         """
+        assert not isinstance(blocks, bytes | bytearray | memoryview), f"{path}: expected blocks, such as [content]"
+        self._write(path, blocks)
+
+    @abstractmethod
+    def _write(self, path: str, blocks: Iterable[bytes]) -> None:
+        """As `write`, of blocks that are some."""
 
     @abstractmethod
     def rename(self, source: str, target: str) -> None:
         """Move a file; directories above the target are made; TargetExistsError rather than overwrite what is there."""
+
+    @abstractmethod
+    def remove(self, path: str) -> None:
+        """Delete a regular file; RemoteMissingError where none stands there."""
 
     @abstractmethod
     def exists(self, path: str) -> bool:

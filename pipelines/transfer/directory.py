@@ -6,12 +6,13 @@ import builtins
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
 
 from pipelines.transfer.base import Endpoint, RemoteFile, RemoteMissingError, Sink, Transport
+from pipelines.transfer.blocks import pieces
 from pipelines.transfer.failures import failure, missing, target_exists
 from pipelines.transfer.paths import remote_path
 
@@ -44,16 +45,20 @@ class DirectoryTransport(Transport):
                 count += len(block)
         return count
 
-    def write(self, path: str, content: bytes) -> None:
+    def _write(self, path: str, blocks: Iterable[bytes]) -> None:
         whole = self._local(path)
         partial = Path(f"{whole}.tmp")
         with self._explained(path):
             partial.parent.mkdir(parents=True, exist_ok=True)
             partial.unlink(missing_ok=True)
-            with partial.open("xb") as file:  # x: never through a link or a FIFO that someone put there
-                file.write(content)
-                file.flush()
+            file = partial.open("xb", buffering=0)  # x: never through a link or a FIFO that someone put there
+        with file:
+            for piece in pieces(blocks, _BLOCK):  # outside: an error of the blocks is none of this directory
+                with self._explained(path):
+                    _put(file, piece)
+            with self._explained(path):
                 os.fsync(file.fileno())
+        with self._explained(path):
             os.replace(partial, whole)
 
     def rename(self, source: str, target: str) -> None:
@@ -73,6 +78,12 @@ class DirectoryTransport(Transport):
                 os.rename(old, new)
                 return
             os.unlink(old)
+
+    def remove(self, path: str) -> None:
+        if not self.exists(path):
+            raise missing(self._endpoint, path)
+        with self._explained(path):
+            os.unlink(self._local(path))
 
     def exists(self, path: str) -> bool:
         try:
@@ -108,6 +119,12 @@ class DirectoryTransport(Transport):
             raise missing(self._endpoint, path) from error
         except OSError as error:
             raise failure(self._endpoint, path, error.strerror, "check the directory, its rights and disk") from error
+
+
+def _put(file: FileIO, piece: bytes) -> None:
+    rest = memoryview(piece)
+    while rest:
+        rest = rest[file.write(rest) :]
 
 
 def _remote_file(entry: os.DirEntry[str]) -> RemoteFile | None:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import TypeVar
 
 from pipelines.errors import TransferError
-from pipelines.transfer.base import Endpoint, RemoteMissingError, TargetExistsError
+from pipelines.transfer.base import (
+    ConnectionLostError,
+    Endpoint,
+    RemoteMissingError,
+    StalledError,
+    TargetExistsError,
+    UnreachableError,
+)
 
 _Error = TypeVar("_Error", bound=TransferError)
 
@@ -28,6 +35,23 @@ def failure_of(kind: type[_Error], endpoint: Endpoint, path: str, cause: object,
 def missing(endpoint: Endpoint, path: str) -> RemoteMissingError:
     """The error of a file that is to be read or moved and is not there."""
     return failure_of(RemoteMissingError, endpoint, path, "no such file", "see whether another run moved it")
+
+
+def unreachable(endpoint: Endpoint, error: OSError) -> TransferError:
+    """The error of a connection that could not be made."""
+    kind: type[TransferError] = StalledError if isinstance(error, TimeoutError) else UnreachableError
+    return failure_of(kind, endpoint, "", f"no connection: {error}", "check host, port and firewall; is it up?")
+
+
+def kind_of_loss(error: Exception) -> type[ConnectionLostError]:
+    """What broke a connection off: the clock, or the other side."""
+    return StalledError if isinstance(error, TimeoutError) else ConnectionLostError
+
+
+def lost(endpoint: Endpoint, path: str, cause: object, is_stalled: bool = False) -> ConnectionLostError:
+    """The error of a connection that broke off, or that was given up because nothing came in time."""
+    kind = StalledError if is_stalled else ConnectionLostError
+    return failure_of(kind, endpoint, path, f"the connection broke off: {cause}", "run again: nothing is lost")
 
 
 def target_exists(endpoint: Endpoint, source: str, target: str) -> TargetExistsError:

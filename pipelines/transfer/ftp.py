@@ -5,24 +5,20 @@ from __future__ import annotations
 import builtins
 import ftplib
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from socket import socket
 
-from pipelines.errors import TransferError
-from pipelines.transfer.base import Endpoint, RemoteFile, RemoteMissingError, Sink, Transport
-from pipelines.transfer.failures import failure, failure_of, missing, target_exists
+from pipelines.errors import HostKeyError, TransferError
+from pipelines.transfer.base import ConnectionLostError, Endpoint, RemoteFile, RemoteMissingError, Sink, Transport
+from pipelines.transfer.blocks import pieces
+from pipelines.transfer.failures import failure, failure_of, lost, missing, target_exists
 from pipelines.transfer.ftp_listing import lines_of, narrowed, parse_long, parse_mlsd
 from pipelines.transfer.ftp_login import open_ftp, raw
+from pipelines.transfer.ftp_replies import NotOfferedError, breakage, refusal
 from pipelines.transfer.paths import is_own, name_of, parent, remote_path
 
 _BLOCK = 256 * 1024
-_NOT_OFFERED = {"500", "501", "502", "504"}
-_DENIALS = ("permission", "denied", "privilege", "not allowed")  # 550 is said of these and of what is not there
-
-
-class _NotOfferedError(TransferError):
-    """The server does not know the command, or not for this path."""
 
 
 class FtpTransport(Transport):
@@ -41,6 +37,7 @@ class FtpTransport(Transport):
             return []
 
     def read(self, path: str, sink: Sink, offset: int = 0) -> int:
+        least = self._size_or_none(path) if offset else None
         connection, skip = self._retrieve(path, offset)
         count = 0
         try:
@@ -54,19 +51,30 @@ class FtpTransport(Transport):
         except BaseException:
             self.close()  # the reply to this transfer is still to come: what is asked next would be given it
             raise
-        self._check_whole(path, offset + count)
+        self._check_whole(path, offset + count, least if offset else self._size_or_none(path))
         return count
 
-    def write(self, path: str, content: bytes) -> None:
+    def _write(self, path: str, blocks: Iterable[bytes]) -> None:
         partial = f"{path}.tmp"
         self._make_directory(parent(path))
         with self._explained(path):
-            with self._transfer(f"STOR {self._raw(partial)}") as connection:
-                for start in range(0, len(content), _BLOCK):
-                    connection.sendall(content[start : start + _BLOCK])
+            connection = self._transfer(f"STOR {self._raw(partial)}")
+        try:
+            with connection:
+                for piece in pieces(blocks, _BLOCK):
+                    with self._sending(path):
+                        connection.sendall(piece)
                 if isinstance(connection, ssl.SSLSocket):
-                    connection.unwrap()  # says that this is all; a server may take a bare end for a cut
-            self._ftp.voidresp()
+                    with self._sending(path):
+                        connection.unwrap()  # says that this is all; a server may take a bare end for a cut
+            with self._explained(path):
+                self._ftp.voidresp()
+        except BaseException:
+            self.close()  # as in `read`
+            raise
+        self._replace(partial, path)
+
+    def _replace(self, partial: str, path: str) -> None:
         try:
             self._move(partial, path)
         except TransferError:
@@ -82,12 +90,24 @@ class FtpTransport(Transport):
             raise target_exists(self._endpoint, source, target)
         self._move(source, target)
 
+    def remove(self, path: str) -> None:
+        if not self.exists(path):
+            raise missing(self._endpoint, path)
+        try:
+            with self._explained(path):
+                self._ftp.delete(self._raw(path))
+        except RemoteMissingError as error:  # 550 is also said where it may not be deleted
+            if not self.exists(path):
+                raise
+            cause = f"not deleted: {error.__cause__}"
+            raise failure(self._endpoint, path, cause, "check the rights on the server") from error
+
     def exists(self, path: str) -> bool:
         try:
             return self._size(path) is not None
         except RemoteMissingError:
             return False
-        except _NotOfferedError:
+        except NotOfferedError:
             return any(file.is_regular and file.name == path.rpartition("/")[2] for file in self.list(parent(path)))
 
     def close(self) -> None:
@@ -105,7 +125,7 @@ class FtpTransport(Transport):
         """The data connection, and how many bytes to pass over because the server cannot begin at `offset`."""
         command = f"RETR {self._raw(path)}"
         if offset:
-            with suppress(_NotOfferedError), self._explained(path):  # no REST: the file comes from its beginning
+            with suppress(NotOfferedError), self._explained(path):  # no REST: the file comes from its beginning
                 return self._transfer(command, offset), 0
         with self._explained(path):
             return self._transfer(command), offset
@@ -114,13 +134,31 @@ class FtpTransport(Transport):
         with self._explained(path):
             return connection.recv(_BLOCK)
 
-    def _check_whole(self, path: str, count: int) -> None:
-        """An end of data may be a cut that the server has not noticed: only the size tells them apart."""
-        with suppress(_NotOfferedError, RemoteMissingError):  # an old server, or moved by now
-            size = self._size(path)
-            if size is not None and count < size:
-                cause = f"the connection broke off: {count} of {size} bytes are there"
-                raise failure(self._endpoint, path, cause, "run again: nothing is lost")
+    @contextmanager
+    def _sending(self, path: str) -> Iterator[None]:
+        with self._explained(path):
+            try:
+                yield
+            except TimeoutError:
+                raise
+            except OSError:
+                self._ftp.voidresp()  # a server whose disk is full breaks off the data, and says so here
+                raise
+
+    def _check_whole(self, path: str, count: int, size: int | None) -> None:
+        """An end of data may be a cut that the server has not noticed: only the size tells them apart.
+
+        Of a whole read the size is asked for afterwards, of a resumed one before: so a file that grows and grows is
+        gone on with once and no more.
+        """
+        if size is not None and count < size:
+            self.close()
+            raise lost(self._endpoint, path, f"{count} of {size} bytes are there")
+
+    def _size_or_none(self, path: str) -> int | None:
+        with suppress(NotOfferedError, RemoteMissingError):  # an old server, or moved by now
+            return self._size(path)
+        return None
 
     def _listing(self, command: str, directory: str) -> bytes:
         parts = []
@@ -134,9 +172,9 @@ class FtpTransport(Transport):
     def _entries(self, directory: str) -> builtins.list[RemoteFile]:
         files = listed = None
         if self._has_mlsd:
-            with suppress(_NotOfferedError):  # or no such directory, as some say so; the next listing tells
+            with suppress(NotOfferedError):  # or no such directory, as some say so; the next listing tells
                 files = parse_mlsd(self._listing("MLSD", directory))
-        with suppress(_NotOfferedError):
+        with suppress(NotOfferedError):
             listed = parse_long(self._listing("LIST", directory))
         if files is not None:
             return narrowed(files, listed)
@@ -188,18 +226,19 @@ class FtpTransport(Transport):
     def _explained(self, path: str) -> Iterator[None]:
         """What the server says, as an error that names server and path."""
         if self._ftp.sock is None:
-            raise failure(self._endpoint, path, "the connection is gone", "connect again")
+            raise lost(self._endpoint, path, "it is gone already")
         try:
             yield
         except ftplib.Error as error:
-            reply = str(error)
-            if reply.startswith("550") and not any(word in reply.lower() for word in _DENIALS):
-                raise missing(self._endpoint, path) from error
-            kind = _NotOfferedError if reply[:3] in _NOT_OFFERED else TransferError
-            advice = "check the rights and the disk of the server"
-            raise failure_of(kind, self._endpoint, path, f"the server says {reply}", advice) from error
+            found = refusal(self._endpoint, path, error)
+            if isinstance(found, ConnectionLostError):
+                self.close()
+            raise found from error
+        except ssl.SSLCertVerificationError as error:  # of a data connection: another server answers there
+            self.close()
+            cause = f"the certificate of the data connection does not verify: {error.verify_message}"
+            advice = "ask the server's operator; a firewall may stand between"
+            raise failure_of(HostKeyError, self._endpoint, path, cause, advice) from error
         except (OSError, EOFError) as error:
             self.close()
-            cause = "nothing came within the idle timeout" if isinstance(error, TimeoutError) else "cut"
-            cause = f"the connection broke off: {cause}{f' ({error})' if str(error) else ''}"
-            raise failure(self._endpoint, path, cause, "run again: nothing is lost") from error
+            raise breakage(self._endpoint, path, error) from error

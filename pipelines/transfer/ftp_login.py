@@ -6,9 +6,10 @@ import ftplib
 import ssl
 from socket import socket
 
-from pipelines.errors import ConfigurationError, HostKeyError
-from pipelines.transfer.base import Endpoint
-from pipelines.transfer.failures import failure, failure_of
+from pipelines.errors import ConfigurationError, HostKeyError, TransferError
+from pipelines.transfer.base import ConnectionLostError, Endpoint
+from pipelines.transfer.failures import failure_of, kind_of_loss, unreachable
+from pipelines.transfer.ftp_replies import is_ending
 from pipelines.transfer.paths import wire
 
 
@@ -58,10 +59,15 @@ def _connect(endpoint: Endpoint, ftp: ftplib.FTP) -> None:
         advice = "nothing was sent; ask the server's operator, and set ca_file to the authority that signed it"
         raise failure_of(HostKeyError, endpoint, "", cause, advice) from error
     except ftplib.Error as error:
-        raise failure(endpoint, "", f"the server says {error}", "nothing was sent; does it offer TLS?") from error
+        kind = _kind_of_reply(error)
+        raise failure_of(
+            kind, endpoint, "", f"the server says {error}", "nothing was sent; does it offer TLS?"
+        ) from error
     except (OSError, EOFError) as error:
-        cause = str(error) or "the connection was cut"
-        raise failure(endpoint, "", f"no connection: {cause}", "check host, port and firewall; is it up?") from error
+        if ftp.sock is None and isinstance(error, OSError):
+            raise unreachable(endpoint, error) from error
+        cause = f"no connection: {error or 'it was cut'}"
+        raise failure_of(kind_of_loss(error), endpoint, "", cause, "try again; is it an FTP server?") from error
 
 
 def _log_in(endpoint: Endpoint, ftp: ftplib.FTP) -> None:
@@ -72,9 +78,13 @@ def _log_in(endpoint: Endpoint, ftp: ftplib.FTP) -> None:
         ftp.voidcmd("TYPE I")
     except ftplib.Error as error:
         cause = f"the log-in was refused: {error}"
-        raise failure(endpoint, "", cause, "check user and secret of the source") from error
+        raise failure_of(_kind_of_reply(error), endpoint, "", cause, "check user and secret of the source") from error
     except (OSError, EOFError) as error:
         cause = f"the connection was lost during the log-in: {error}"
-        raise failure(endpoint, "", cause, "try again; is it an FTP server?") from error
+        raise failure_of(kind_of_loss(error), endpoint, "", cause, "try again; is it an FTP server?") from error
     if ftp.sock is not None:
         ftp.sock.settimeout(endpoint.idle_timeout_s)
+
+
+def _kind_of_reply(error: ftplib.Error) -> type[TransferError]:
+    return ConnectionLostError if is_ending(error) else TransferError

@@ -5,14 +5,22 @@ from __future__ import annotations
 import builtins
 import stat
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 
 from pipelines.transfer import sftp_files as files
 from pipelines.transfer.base import Endpoint, RemoteFile, RemoteMissingError, Sink, Transport
-from pipelines.transfer.failures import failure, missing, target_exists
+from pipelines.transfer.failures import failure, lost, missing, target_exists
 from pipelines.transfer.paths import is_own, name_of, parent, remote_path, wire
-from pipelines.transfer.sftp_session import Kind, SessionError, SftpSession, StatusError, string
+from pipelines.transfer.sftp_session import (
+    Kind,
+    SessionError,
+    SessionLostError,
+    SessionStalledError,
+    SftpSession,
+    StatusError,
+    string,
+)
 from pipelines.transfer.ssh import close_ssh, open_channel, open_ssh
 
 _MISSING = 2
@@ -50,11 +58,11 @@ class SftpTransport(Transport):
                 count += len(block)
         return count
 
-    def write(self, path: str, content: bytes) -> None:
+    def _write(self, path: str, blocks: Iterable[bytes]) -> None:
         partial = f"{path}.tmp"
         self._make_directory(parent(path))
         with self._explained(path):
-            files.write(*self._at(partial), content)
+            files.write(*self._at(partial), blocks)
             if _POSIX_RENAME in self._session.extensions:
                 self._session.call(Kind.EXTENDED, string(_POSIX_RENAME) + self._two(partial, path))
                 return
@@ -68,6 +76,12 @@ class SftpTransport(Transport):
             raise target_exists(self._endpoint, source, target)
         with self._explained(source):
             self._session.call(Kind.RENAME, self._two(source, target))
+
+    def remove(self, path: str) -> None:
+        if not self.exists(path):  # of a directory or a link the request would say, or do, something else
+            raise missing(self._endpoint, path)
+        with self._explained(path):
+            self._session.call(Kind.REMOVE, string(self._whole(path)))
 
     def exists(self, path: str) -> bool:
         try:
@@ -126,5 +140,7 @@ class SftpTransport(Transport):
             if status.code == _MISSING:
                 raise missing(self._endpoint, path) from status
             raise failure(self._endpoint, path, status, "check the rights and the disk of the server") from status
+        except SessionLostError as error:
+            raise lost(self._endpoint, path, error, isinstance(error, SessionStalledError)) from error
         except SessionError as error:
-            raise failure(self._endpoint, path, error, "run again: nothing is lost") from error
+            raise failure(self._endpoint, path, error, "is it an SFTP server? ask its operator") from error

@@ -6,9 +6,10 @@ import stat
 import struct
 import sys
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import NamedTuple
 
+from pipelines.transfer.blocks import pieces
 from pipelines.transfer.sftp_session import Fields, Kind, SftpSession, StatusError, string
 
 _BLOCK = 128 * 1024  # bytes a read asks for; a server that gives less is asked for less from then on
@@ -82,19 +83,19 @@ def content(session: SftpSession, path: bytes, offset: int) -> Generator[bytes, 
         _close(session, handle)
 
 
-def write(session: SftpSession, path: bytes, data: bytes) -> None:
-    """Put `data` at a path, in place of what stands there; not whole until it returns."""
+def write(session: SftpSession, path: bytes, blocks: Iterable[bytes]) -> None:
+    """Put blocks at a path, in place of what stands there; not whole until it returns."""
     handle = session.call(Kind.OPEN, string(path) + struct.pack(">I", _FOR_WRITING) + _NO_ATTRIBUTES).string()
     ahead: deque[int] = deque()
     try:
-        for start in range(0, len(data), _LEAST_BLOCK):
-            part = data[start : start + _LEAST_BLOCK]
-            ahead.append(session.ask(Kind.WRITE, string(handle) + struct.pack(">Q", start) + string(part)))
+        for number, piece in enumerate(pieces(blocks, _LEAST_BLOCK)):
+            place = struct.pack(">Q", number * _LEAST_BLOCK)
+            ahead.append(session.ask(Kind.WRITE, string(handle) + place + string(piece)))
             if len(ahead) == _MOST_REQUESTS:
                 session.answer(ahead.popleft())
         while ahead:
             session.answer(ahead.popleft())
-    except StatusError:
+    except BaseException:
         session.forget(*ahead)
         _close(session, handle)
         raise

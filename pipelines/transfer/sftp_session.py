@@ -7,6 +7,7 @@ file; here a window of requests is under way, so memory is bounded and a long li
 from __future__ import annotations
 
 import struct
+import time
 from enum import IntEnum
 
 import paramiko
@@ -50,7 +51,15 @@ class StatusError(Exception):
 
 
 class SessionError(Exception):
-    """The connection is lost, stalls, or says what is no SFTP; the session is of no more use."""
+    """The server says what is no SFTP; the session is of no more use."""
+
+
+class SessionLostError(SessionError):
+    """The connection broke off."""
+
+
+class SessionStalledError(SessionLostError):
+    """Nothing came from the server, or nothing more was taken by it, within the channel's timeout."""
 
 
 class Fields:
@@ -89,10 +98,14 @@ def string(content: bytes) -> bytes:
 
 
 class SftpSession:
-    """Sends requests over a channel and takes their answers; every method may raise StatusError or SessionError."""
+    """Sends requests over a channel and takes their answers; every method may raise StatusError or SessionError.
+
+    The channel's timeout is how long nothing may come, or be taken.
+    """
 
     def __init__(self, channel: paramiko.Channel) -> None:
         self._channel = channel
+        self._idle_s = channel.gettimeout() or float("inf")
         self._received = memoryview(b"")
         self._number = 0
         self._answers: dict[int, tuple[int, Fields] | None] = {}  # None: awaited
@@ -100,7 +113,7 @@ class SftpSession:
         self._send(Kind.INIT, struct.pack(">I", 3))
         kind, fields = self._packet()
         if kind != Kind.VERSION:
-            raise self._lost("the server's first answer is not SFTP")
+            raise self._nonsense("the server's first answer is not SFTP")
         fields.number()
         self.extensions = set()
         while fields.rest:
@@ -137,15 +150,16 @@ class SftpSession:
         return self.answer(self.ask(kind, fields))
 
     def _send(self, kind: Kind, content: bytes) -> None:
+        began = time.monotonic()
         try:
             self._channel.sendall(struct.pack(">IB", len(content) + 1, kind) + content)
         except (OSError, EOFError, paramiko.SSHException) as error:
-            raise self._lost(error) from error
+            raise self._lost(began) from error
 
     def _packet(self) -> tuple[int, Fields]:
         size = int.from_bytes(self._exactly(4), "big")
         if not 5 <= size <= _LARGEST_PACKET:
-            raise self._lost(f"the server announces a packet of {size} bytes, which is no SFTP")
+            raise self._nonsense(f"the server announces a packet of {size} bytes, which is no SFTP")
         packet = self._exactly(size)
         return packet[0], Fields(packet[1:])
 
@@ -159,14 +173,22 @@ class SftpSession:
         return memoryview(b"".join([*parts, taken])) if parts else taken
 
     def _receive(self) -> bytes:
+        began = time.monotonic()
         try:
             received = self._channel.recv(_RECEIVE)
         except TimeoutError as error:
-            raise self._lost("nothing came from the server within the idle timeout") from error
+            raise self._lost(began) from error
         if not received:
-            raise self._lost("the connection was cut")
+            raise self._lost(began)
         return received
 
-    def _lost(self, cause: object) -> SessionError:
+    def _lost(self, began: float) -> SessionLostError:
+        """By the clock: when the system gives up a server that takes nothing more, paramiko calls that a cut too."""
         self.is_lost = True
-        return SessionError(str(cause) or type(cause).__name__)
+        if time.monotonic() - began >= 0.9 * self._idle_s:
+            return SessionStalledError("nothing came from the server within the idle timeout")
+        return SessionLostError("cut")
+
+    def _nonsense(self, cause: str) -> SessionError:
+        self.is_lost = True
+        return SessionError(cause)

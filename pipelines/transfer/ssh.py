@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -14,8 +15,8 @@ import paramiko
 from cryptography.exceptions import UnsupportedAlgorithm
 
 from pipelines.errors import ConfigurationError, TransferError
-from pipelines.transfer.base import Endpoint
-from pipelines.transfer.failures import failure
+from pipelines.transfer.base import ConnectionLostError, Endpoint, StalledError
+from pipelines.transfer.failures import failure, failure_of, unreachable
 from pipelines.transfer.host_keys import HostKey, agreed_keys, check_host_key
 
 _CHANNEL_WINDOW = 16 * 1024 * 1024  # more than is ever asked for at once, so that it never slows a read
@@ -34,14 +35,12 @@ def open_ssh(endpoint: Endpoint) -> paramiko.Transport:
     ssh = _transport(endpoint)
     try:
         _prefer(ssh, agreed)
-        ssh.start_client(timeout=endpoint.connect_timeout_s)
-        key = ssh.get_remote_server_key()
+        with _explained(endpoint, ssh, "no SSH connection", "try again; is it an SSH server?"):
+            ssh.start_client(timeout=endpoint.connect_timeout_s)
+            key = ssh.get_remote_server_key()
         check_host_key(endpoint, HostKey(key.get_name(), key.asbytes()), agreed)
-        _log_in(endpoint, ssh)
-    except (paramiko.SSHException, EOFError, OSError) as error:
-        close_ssh(ssh)
-        cause = str(error) or "the connection was cut"
-        raise failure(endpoint, "", f"no SSH connection: {cause}", "try again; is it an SSH server?") from error
+        with _explained(endpoint, ssh, "no SSH connection", "try again; is it an SSH server?"):
+            _log_in(endpoint, ssh)
     except BaseException:
         close_ssh(ssh)
         raise
@@ -50,13 +49,14 @@ def open_ssh(endpoint: Endpoint) -> paramiko.Transport:
 
 def open_channel(endpoint: Endpoint, ssh: paramiko.Transport) -> paramiko.Channel:
     """A channel to the server's SFTP; its reads and writes end after the endpoint's idle timeout."""
-    try:
+    with _explained(endpoint, ssh, "no SFTP", "ask the server's operator to allow it"):
         channel = ssh.open_session(_CHANNEL_WINDOW, _CHANNEL_PACKET, timeout=endpoint.connect_timeout_s)
-        channel.settimeout(endpoint.idle_timeout_s)
-        with _at_most(endpoint.connect_timeout_s, ssh):
-            channel.invoke_subsystem("sftp")
-    except (paramiko.SSHException, EOFError, OSError) as error:
-        raise failure(endpoint, "", f"no SFTP: {error}", "ask the server's operator to allow it") from error
+    channel.settimeout(endpoint.idle_timeout_s)
+    with (
+        _explained(endpoint, ssh, "no SFTP", "ask the server's operator to allow it"),
+        _at_most(endpoint.connect_timeout_s, ssh),
+    ):
+        channel.invoke_subsystem("sftp")
     return channel
 
 
@@ -64,6 +64,23 @@ def close_ssh(ssh: paramiko.Transport) -> None:
     """End the connection; harmless when it is gone already."""
     ssh.packetizer.complete_handshake()  # else its timer keeps the process alive
     ssh.close()
+
+
+@contextmanager
+def _explained(endpoint: Endpoint, ssh: paramiko.Transport, what: str, advice: str) -> Iterator[None]:
+    """What came of a step of connecting, by the clock and the connection's state: paramiko's errors hardly tell."""
+    began = time.monotonic()
+    try:
+        yield
+    except (paramiko.SSHException, EOFError, OSError) as error:
+        took = time.monotonic() - began
+        ssh.join(0.5)  # its thread ends with the connection, but a moment after it has told us
+        kind: type[TransferError] = TransferError
+        if took >= 0.9 * endpoint.connect_timeout_s:
+            kind = StalledError
+        elif not ssh.is_active() and not isinstance(error, paramiko.ssh_exception.IncompatiblePeer):
+            kind = ConnectionLostError
+        raise failure_of(kind, endpoint, "", f"{what}: {error or 'the connection was cut'}", advice) from error
 
 
 @contextmanager
@@ -83,7 +100,7 @@ def _transport(endpoint: Endpoint) -> paramiko.Transport:
     try:
         connection = socket.create_connection(address, endpoint.connect_timeout_s)
     except OSError as error:
-        raise failure(endpoint, "", f"no connection: {error}", "check host, port and firewall; is it up?") from error
+        raise unreachable(endpoint, error) from error
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # Nagle's wait makes small files 4 times slower
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # a server that takes nothing more; paramiko would try for ever
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(endpoint.idle_timeout_s * 1000))

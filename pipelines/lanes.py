@@ -1,0 +1,92 @@
+"""Several connections to one source, and work shared out among them: what waits for a far server waits at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from types import TracebackType
+from typing import Generic, Self, TypeVar
+
+from pipelines.config import SourceConfig
+from pipelines.errors import TransferError
+from pipelines.transfer.base import ConnectionLostError, Transport, UnreachableError
+from pipelines.transfer.steady import steady
+
+GONE = (ConnectionLostError, UnreachableError)  # no connection, and none to be had: nothing else will work either
+_FILES_A_LANE = 8  # fewer do not pay for another log-in
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass
+class Outcome(Generic[T, R]):
+    """What came of the work on some items. `broken`: the connection is gone for good, not every item was tried."""
+
+    done: list[tuple[T, R]] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    broken: TransferError | None = None
+
+
+class Lanes:
+    """Up to `connections` connections of a source (its setting); the first is opened at once, others when they pay."""
+
+    def __init__(self, source: SourceConfig) -> None:
+        self._endpoint = source.with_secret()
+        self._most = source.connections
+        self.first: Transport = steady(self._endpoint)
+        self._others: list[Transport] = []
+
+    def each(self, work: Callable[[Transport, T], R], items: Sequence[T]) -> Outcome[T, R]:
+        """Do the work on every item, in any order; one that the server does not let us do keeps no other.
+
+        A connection that is lost for good ends it: what was done by then is in the outcome.
+        """
+        outcome: Outcome[T, R] = Outcome()
+        waiting: SimpleQueue[T] = SimpleQueue()
+        for item in items:
+            waiting.put(item)
+        lanes = [self.first, *self._more(len(items))]
+        if len(lanes) == 1:
+            _drain(lanes[0], work, waiting, outcome)
+        else:
+            with ThreadPoolExecutor(len(lanes)) as threads:
+                list(threads.map(lambda lane: _drain(lane, work, waiting, outcome), lanes))
+        return outcome
+
+    def _more(self, count: int) -> list[Transport]:
+        wanted = min(self._most, count // _FILES_A_LANE) - 1
+        while len(self._others) < wanted:
+            try:
+                self._others.append(steady(self._endpoint))
+            except TransferError:
+                self._most = 1 + len(self._others)  # the server allows no more: we go on with those we have
+                break
+        return self._others[: max(wanted, 0)]
+
+    def close(self) -> None:
+        for lane in (self.first, *self._others):
+            lane.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _drain(lane: Transport, work: Callable[[Transport, T], R], waiting: SimpleQueue[T], outcome: Outcome[T, R]) -> None:
+    while outcome.broken is None:
+        try:
+            item = waiting.get_nowait()
+        except Empty:
+            return
+        try:
+            outcome.done.append((item, work(lane, item)))
+        except GONE as error:
+            outcome.broken = error
+        except TransferError as error:
+            outcome.errors.append(str(error))

@@ -1,0 +1,66 @@
+"""Which version of a SEQ stands: what is accepted, what it replaces, and what comes back when it is discarded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection
+
+from pipelines.ledger.offerings import ACCEPTED, STANDING, Change, Offering, State, find, move
+from pipelines.ledger.tables import offering
+from pipelines.names import BatchName
+
+
+def accept(connection: Connection, candidate: Offering, change: Change, **values: Any) -> State:
+    """Let a batch stand for its SEQ: older versions become superseded; where a newer one stands it is stale (E504).
+
+    Decided within the caller's transaction, so that whatever the order of two versions the newest stands.
+    """
+    rivals = find(connection, *_same_seq(candidate), offering.c.state.in_(ACCEPTED))
+    rivals = [rival for rival in rivals if rival.offering_id != candidate.offering_id]
+    if newer := [rival for rival in rivals if rival.version > candidate.version]:
+        reason = f"version {newer[-1].version} of this SEQ was accepted before"
+        stale = {"code": "E504", "reason": reason, "loaded": 0, "rejected": 0}
+        move(connection, candidate.offering_id, State.SUPERSEDED, change, **(values | stale))
+        return State.SUPERSEDED
+    for older in rivals:
+        if older.state in STANDING:
+            cause = f"replaced by version {candidate.version}"
+            move(connection, older.offering_id, State.SUPERSEDED, Change(cause, change.actor, change.at))
+    values["staged_count"] = candidate.staged_count + 1
+    move(connection, candidate.offering_id, State.STAGED, change, **values)
+    return State.STAGED
+
+
+def newest_accepted(connection: Connection, name: BatchName) -> Offering | None:
+    """The accepted offering of a SEQ with the greatest version, if any."""
+    found = find(connection, *_same_seq(name), offering.c.state.in_(ACCEPTED))
+    return max(found, key=lambda each: (each.version, each.offering_id), default=None)
+
+
+def accepted_of_stem(connection: Connection, stem: str) -> Offering | None:
+    """The accepted offering of exactly this stem, if any; one that was stale (E504) counts."""
+    found = find(connection, offering.c.stem == stem, offering.c.state.in_(ACCEPTED))
+    return found[-1] if found else None
+
+
+def bring_back(connection: Connection, name: Offering | BatchName, change: Change) -> Offering | None:
+    """Where nothing stands for a SEQ or waits for the judge, let its newest superseded version be judged again.
+
+    So it is after an operator discarded the version that stood, and after one that came back was refused (file
+    interface, section 6). Returns the version that comes back, if any.
+    """
+    same = find(connection, *_same_seq(name), offering.c.pruned_at.is_(None))
+    former = [each for each in same if each.state is State.SUPERSEDED]
+    if not former or any(each.state in (*STANDING, State.VERIFIED) for each in same):
+        return None
+    newest = max(former, key=lambda each: (each.version, each.offering_id))
+    move(
+        connection, newest.offering_id, State.VERIFIED, change,
+        code=None, reason=None, judged_at=None, acknowledged_at=None,
+    )  # fmt: skip
+    return newest
+
+
+def _same_seq(name: Offering | BatchName) -> list[Any]:
+    return [offering.c[part] == getattr(name, part) for part in ("feed", "source", "mode", "cycle", "seq")]

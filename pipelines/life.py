@@ -1,0 +1,163 @@
+"""What an operator may decide of a batch: retry, accept, discard, replay; each in the ledger with reason and name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.archive import keep_all
+from pipelines.checking import Checked, check_batch, judge_again
+from pipelines.errors import StoreError, UsageError
+from pipelines.ledger import offerings
+from pipelines.ledger.offerings import STANDING, Change, Offering, State
+from pipelines.ledger.standing import bring_back
+from pipelines.ledger.tables import offering
+from pipelines.site import Site, archive_place, quarantine_place
+from pipelines.verdicts import received_from, verdict
+
+LIMIT = "E501"
+_DISCARDABLE = (State.ANNOUNCED, State.FETCHED, State.VERIFIED, *STANDING, State.SUPERSEDED, State.REFUSED)
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """A batch judged again from the archive; `code` is set where it would be refused now: then it stands as it was."""
+
+    stem: str
+    code: str | None
+    reason: str
+    loaded: int
+    rejected: int
+
+
+def retry(site: Site, current: Offering, why: str) -> Checked:
+    """Judge a refused offering anew from its kept bytes, by contract, ledger and clock of now.
+
+    Raises UsageError where it is not refused, StoreError where its bytes are not what was fetched.
+    """
+    if current.state is State.VERIFIED:
+        return _judge(site, current)
+    if current.state is not State.REFUSED:
+        found = f"{current.state}; {_ADVICE[current.state]}"
+        raise UsageError(f"batch {current.stem}: expected a refused one, found {found}")
+    with site.batch_lock(current.stem):
+        data, check = _kept_pair(site, current)
+        received = received_from(current.name, data, check.read_bytes())
+        if received.digest != current.digest:
+            raise StoreError(f"{data}: expected the bytes that were fetched, found others; nothing was changed")
+        with site.ledger.reading() as connection:
+            said = verdict(site, site.contracts[current.feed], connection, received)
+        change = site.change(f"retried: {why}")
+        if said.state is not State.VERIFIED:
+            with site.ledger.transaction() as connection:
+                offerings.note(connection, current, change, code=said.code, reason=said.reason)
+            return Checked(refused=[current.stem])
+        place = archive_place(site, current)
+        keep_all([(data, place), (check, place)])
+        with site.ledger.transaction() as connection:
+            offerings.move(
+                connection, current.offering_id, State.VERIFIED, change, code=None, reason=None,
+                kept_in=site.relative(place), records=said.records, judged_at=None, acknowledged_at=None,
+            )  # fmt: skip
+    checked = _judge(site, current)
+    if not checked.refused and not checked.failed:
+        _clear_quarantine(site, current)
+    return checked
+
+
+def accept(site: Site, current: Offering, why: str) -> Checked:
+    """Let a batch through that the limit E501 refused; its rejected rows stay rejected. Raises UsageError."""
+    if current.state is not State.REFUSED or current.code != LIMIT:
+        found = f"{current.state} {current.code or ''}".strip()
+        raise UsageError(f"batch {current.stem}: expected one that {LIMIT} refused, found {found}; see 'batch show'")
+    with site.ledger.transaction() as connection:
+        offerings.note(connection, current, site.change(f"{LIMIT} waived: {why}"), limit_waived=why)
+    return retry(site, current, why)
+
+
+def discard(site: Site, current: Offering, why: str) -> Offering | None:
+    """Take a batch out; returns the version below it that comes back, if any, which then has to be judged.
+
+    Its bytes are kept in quarantine; core loses its rows with the next load. Raises UsageError where there is nothing
+    to take out.
+    """
+    with site.batch_lock(current.stem), site.ledger.transaction() as connection:
+        current = offerings.get(connection, current.offering_id)
+        if current.state not in _DISCARDABLE:
+            raise UsageError(f"batch {current.stem}: is {current.state}; there is nothing to discard")
+        offerings.move(
+            connection, current.offering_id, State.DISCARDED, site.change(f"discarded: {why}"),
+            reason=f"discarded: {why}", judged_at=site.now, loaded=0, acknowledged_at=None,
+        )  # fmt: skip
+        back = bring_back(connection, current, site.change(f"version {current.version} was discarded"))
+    put_aside_discarded(site, current.source, current.feed)
+    if back is not None:
+        check_batch(site, back, Checked())
+    return back
+
+
+def put_aside_discarded(site: Site, source: str, feed: str) -> None:
+    """Bytes of discarded batches leave the archive's names, for their stems may be offered again; harmless twice."""
+    mine = (offering.c.source == source) & (offering.c.feed == feed) & (offering.c.state == State.DISCARDED)
+    with site.ledger.reading() as connection:
+        discarded = offerings.find(connection, mine, offering.c.kept_in.like("archive/%"))
+    for current in discarded:
+        place = quarantine_place(site, current)
+        assert current.kept_in is not None, "asked for in the query"
+        directory = site.home.root / current.kept_in
+        keep_all((directory / name, place) for name in _pair_names(current))
+        with site.ledger.transaction() as connection:
+            change = site.change("its bytes were moved to quarantine")
+            offerings.note(connection, current, change, kept_in=site.relative(place))
+
+
+def replay(site: Site, current: Offering, change: Change) -> Replayed:
+    """Judge a standing batch again from the archive; its rows are staged anew, and loaded anew by the next load.
+
+    One that would be refused now stands as it was: to take it out is what discard is for. Raises StoreError.
+    """
+    with site.batch_lock(current.stem):
+        judgement = judge_again(site, current, change)
+    return Replayed(current.stem, judgement.code, judgement.reason, judgement.loaded, judgement.rejected)
+
+
+def _judge(site: Site, current: Offering) -> Checked:
+    checked = Checked()
+    check_batch(site, current, checked)
+    return checked
+
+
+def _pair_names(current: Offering) -> tuple[str, str]:
+    return current.file_name, f"{current.stem}.CHK"
+
+
+def _kept_pair(site: Site, current: Offering) -> tuple[Path, Path]:
+    """Data and check file of a refused offering: in quarantine, or where a retry that broke off had put them."""
+    found = []
+    for name in _pair_names(current):
+        places = [quarantine_place(site, current) / name, archive_place(site, current) / name]
+        kept = next((place for place in places if place.exists()), None)
+        if kept is None:
+            raise StoreError(f"{places[0]}: expected the bytes of {current.stem}, found none; run 'backups restore'")
+        found.append(kept)
+    return found[0], found[1]
+
+
+def _clear_quarantine(site: Site, current: Offering) -> None:
+    """What told why it was refused says nothing more, once it was accepted."""
+    directory = quarantine_place(site, current)
+    for leftover in directory.glob(f"{current.stem}.*"):
+        leftover.unlink()
+    if directory.exists():
+        directory.rmdir()
+
+
+_ADVICE = {
+    State.ANNOUNCED: "it is on the server, 'tierline fetch' takes it up again",
+    State.FETCHED: "'tierline fetch' takes it up again",
+    State.STAGED: "'tierline load' loads it",
+    State.LOADED: "it is in core; 'tierline replay' judges it again from the archive",
+    State.SUPERSEDED: "a newer version stands; 'tierline batch discard' of that one brings it back",
+    State.DUPLICATE: "the same bytes were accepted before",
+    State.DISCARDED: "the producer may offer its stem again",
+}

@@ -1,0 +1,49 @@
+"""Cycles that are late, missing or held: one alarm each, told where alarms go (file interface, section 8)."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+
+from pipelines.completeness import CycleState, CycleStatus
+from pipelines.ledger.alarms import Alarm, Kind, mark_told, settle_alarms, untold
+from pipelines.site import Scope, Site
+
+_KINDS = {CycleState.LATE: Kind.LATE, CycleState.MISSING: Kind.MISSING, CycleState.HELD: Kind.HELD}
+LOG = "alarms.jsonl"
+
+
+def settle_cycle_alarms(site: Site, statuses: Iterable[CycleStatus], scope: Scope) -> None:
+    """Raise one alarm for each cycle of a scope that became late, missing or held; clear those that are no longer."""
+    found: dict[Kind, dict[str, str]] = {kind: {} for kind in _KINDS.values()}
+    for status in statuses:
+        if kind := _KINDS.get(status.state):
+            found[kind][str(status.key)] = f"{status.reason or 'nothing came'}, expected {status.expected_at}"
+    with site.ledger.transaction() as connection:
+        for kind, subjects in found.items():
+            settle_alarms(connection, kind, subjects, lambda subject: _covers(scope, subject), site.now)
+
+
+def tell_alarms(site: Site) -> list[Alarm]:
+    """Alarms that nobody was told of yet: put into `logs/alarms.jsonl`, and returned for whoever runs this.
+
+    A crash in between tells one twice rather than never.
+    """
+    with site.lock("alarms", wait=True):
+        with site.ledger.reading() as connection:
+            alarms = untold(connection)
+        if alarms:
+            with (site.home.logs / LOG).open("a") as log:
+                for each in alarms:
+                    log.write(json.dumps(vars(each), ensure_ascii=False, default=str) + "\n")
+                log.flush()
+                os.fsync(log.fileno())
+            with site.ledger.transaction() as connection:
+                mark_told(connection, alarms, site.now)
+    return alarms
+
+
+def _covers(scope: Scope, subject: str) -> bool:
+    feed, source, _, cycle = subject.split("_")
+    return scope.has(source, feed, cycle)

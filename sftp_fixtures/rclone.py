@@ -1,0 +1,41 @@
+"""`rclone serve sftp`: a gateway as some producers put before their storage (Debian's rclone serves no FTP).
+
+It keeps to files and directories: symbolic links and FIFOs are not shown at all.
+"""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import asyncssh
+
+from pipelines.transfer.base import Endpoint
+from sftp_fixtures.daemons import daemon, program
+from sftp_fixtures.ports import free_ports
+
+_USER = "billing"
+# Nothing of the user's own configuration; no memory of directories, as tests change them behind its back.
+_SETTINGS = ["--config", "", "--dir-cache-time", "0s", "--poll-interval", "0s", "-vv"]
+
+
+@contextmanager
+def rclone_sftp_server(root: Path, log: Path | None = None) -> Iterator[Endpoint]:
+    """`rclone serve sftp` below a directory, with a new host key and a password; it ends with the block.
+
+    `log` gets every request.
+    """
+    with tempfile.TemporaryDirectory() as scratch_name:
+        scratch, key = Path(scratch_name), asyncssh.generate_private_key("ssh-ed25519")
+        (scratch / "host_key").touch(mode=0o600)
+        key.write_private_key(str(scratch / "host_key"))
+        port, secret = free_ports(1), secrets.token_urlsafe(12)
+        command = [program("rclone"), "serve", "sftp", str(root), "--addr", f"127.0.0.1:{port}"]
+        command += ["--key", str(scratch / "host_key"), *_SETTINGS]
+        environment = {"RCLONE_USER": _USER, "RCLONE_PASS": secret}  # a command line is everybody's to read
+        with daemon(command, port, log or scratch / "log", environment):
+            host_key = key.export_public_key().decode().strip()
+            yield Endpoint("sftp", "127.0.0.1", port, _USER, "/", secret=secret, host_key=host_key)
