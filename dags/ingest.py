@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime
 
 from airflow.sdk import DAG, TriggerRule, dag, task
@@ -12,6 +13,9 @@ from pipelines import steps
 from pipelines.contracts.model import Contract
 from pipelines.errors import TransferError
 from pipelines.site import Scope
+from pipelines.watching import tell_alarms
+
+log = logging.getLogger(__name__)
 
 
 def ingest(contract: Contract) -> DAG:
@@ -56,7 +60,11 @@ def ingest(contract: Contract) -> DAG:
         @task(trigger_rule=TriggerRule.ALL_DONE)
         def acknowledge(source: str) -> int:
             """Receipts, and files moved to backup/."""
-            done = steps.acknowledge_source(site(), source, Scope((source,), (contract.feed,)))
+            try:
+                done = steps.acknowledge_source(site(), source, Scope((source,), (contract.feed,)))
+            finally:
+                for alarm in tell_alarms(site()):
+                    log.warning("%s %s: %s", alarm.kind, alarm.subject, alarm.message)
             if done.errors:
                 raise TransferError("; ".join(done.errors))
             if done.alarms:

@@ -6,6 +6,7 @@ Every step can be made twice without harm: a receipt says the same again, and a 
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from pipelines.checks.staging import RejectLines, StagedPaths
@@ -135,10 +136,8 @@ class _Move:
         return digest.hexdigest() == self._current.check_digest
 
     def _rename(self, source: str, target: str) -> None:
-        try:
+        with suppress(RemoteMissingError):  # moved by a run that broke off, or gone: the target tells
             self._transport.rename(source, target)
-        except RemoteMissingError:
-            pass  # moved by a run that broke off, or gone: whether the target stands is asked below
 
 
 def _gone(site: Site, current: Offering) -> str:
@@ -160,7 +159,8 @@ def _answer(site: Site, transport: Transport, current: Offering) -> None:
     if current.rejected and current.state is not State.DISCARDED:
         transport.write(f"{receipts}.REJ", RejectLines(kept_rejects(site, current)))
     elif _was_answered_before(site, current):
-        _remove(transport, f"{receipts}.REJ")
+        with suppress(RemoteMissingError):  # most often there was none
+            transport.remove(f"{receipts}.REJ")
     transport.write(f"{receipts}.RCP", [receipt_line(current)])
     if current.code in ASKS_FOR_RESEND:
         assert current.judged_at is not None, "only judged batches are answered"
@@ -172,13 +172,6 @@ def _was_answered_before(site: Site, current: Offering) -> bool:
     with site.ledger.reading() as connection:
         offered = offerings.find(connection, offering.c.stem == current.stem)
     return current.moved_to is not None or len(offered) > 1
-
-
-def _remove(transport: Transport, path: str) -> None:
-    try:
-        transport.remove(path)
-    except RemoteMissingError:
-        pass  # most often there is none
 
 
 def kept_rejects(site: Site, current: Offering) -> StagedPaths:

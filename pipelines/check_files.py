@@ -99,5 +99,5 @@ def _end_entry(number: int, line: str, cycle_stem: str) -> EndEntry:
     if not separator or not _COUNT.fullmatch(records) or parse_stem(stem) is None:
         raise Unreadable(f"line {number}: expected stem|records, found {line[:80]!r}")
     if not stem.startswith(cycle_stem + "_"):
-        raise Unreadable(f"line {number}: expected a stem of {cycle_stem}, found {stem}")
+        raise Unreadable(f"line {number}: expected a stem of {cycle_stem}, found {stem[:80]!r}")
     return EndEntry(stem, int(records))

@@ -89,7 +89,7 @@ def cycle_statuses(
     for key in sorted(known.keys() | ends.keys() | due):
         cycle = _cycle(key, contracts)
         seen = known.get(key, _Known())
-        if cycle is None or (cycle.end > now and not seen.versions):
+        if cycle is None or (cycle.end > now and not seen.versions and key not in ends):
             continue  # such a batch is refused (E104, E105, E106): it opens no cycle
         may_be_late = key in due or (key.mode == Mode.FULL and cycle.end > watched_from)
         statuses.append(_status(key, cycle, contracts[key.feed], ends.get(key), seen, now if may_be_late else None))

@@ -41,13 +41,11 @@ class SecretRef:
         """The secret; raises ConfigurationError where there is none. Never to be put into a message."""
         kind, _, name = self.reference.partition(":")
         if kind not in SECRET_READERS:
-            raise ConfigurationError(f"{self.where}, key secret: {self.reference} can be read only inside Airflow.")
+            raise ConfigurationError(f"{self.where}: {self.reference} can be read only inside Airflow.")
         try:
             return SECRET_READERS[kind](name)
         except (KeyError, OSError) as error:
-            raise ConfigurationError(
-                f"{self.where}, key secret: expected {self.reference} to exist, found none."
-            ) from error
+            raise ConfigurationError(f"{self.where}: expected {self.reference} to exist, found none.") from error
 
 
 @dataclass(frozen=True)
@@ -96,6 +94,7 @@ class Config:
     policy: Path
     contracts: Path
     ledger: str | None
+    ledger_secret: SecretRef | None
     watch_days: int
 
     def ledger_url(self, home: Path) -> str:
@@ -110,7 +109,9 @@ def load_config(home: Path, known_feeds: tuple[str, ...] | None = None) -> Confi
             f"{path}: expected a configuration, found none; 'tierline demo' makes one, README shows a template."
         )
     root = read_yaml(path, FILE_NAME)
-    fields = root.fields(["sources"], ["timezone", "receivers", "policy", "contracts", "ledger", "watch_days"])
+    fields = root.fields(
+        ["sources"], ["timezone", "receivers", "policy", "contracts", "ledger", "ledger_secret", "watch_days"]
+    )
     if "timezone" in fields:
         fields["timezone"].choice(["Asia/Shanghai"])
     sources = _named(fields["sources"], "[0-9]{3}", "a source of three digits")
@@ -121,6 +122,7 @@ def load_config(home: Path, known_feeds: tuple[str, ...] | None = None) -> Confi
         policy=_path(home, fields.get("policy"), DEFAULT_SCHEMAS / "policy" / "default.yaml"),
         contracts=_path(home, fields.get("contracts"), DEFAULT_SCHEMAS),
         ledger=fields["ledger"].text() if "ledger" in fields else None,
+        ledger_secret=_secret(fields, home, "ledger_secret"),
         watch_days=fields["watch_days"].whole(1) if "watch_days" in fields else 35,
     )
 
@@ -192,16 +194,16 @@ def _encoding(fields: dict[str, Item]) -> str:
     return fields["encoding"].choice(["utf-8", "gb18030"]) if "encoding" in fields else "utf-8"
 
 
-def _secret(fields: dict[str, Item], home: Path) -> SecretRef | None:
-    if "secret" not in fields:
+def _secret(fields: dict[str, Item], home: Path, key: str = "secret") -> SecretRef | None:
+    if key not in fields:
         return None
-    item = fields["secret"]
+    item = fields[key]
     kind, _, name = str(item.value).partition(":")
     if kind not in ("env", "file", "airflow") or not name:
         raise item.error("env:NAME, file:PATH or airflow:CONNECTION_ID", "something else, not shown here")
     if kind == "file":
         name = str(home / name)
-    return SecretRef(f"{kind}:{name}", f"{item.file}, line {item.line}")
+    return SecretRef(f"{kind}:{name}", f"{item.file}, line {item.line}, key {key}")
 
 
 def _date(item: Item) -> date:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from pipelines.contracts.model import Cadence, Schedule
+from pipelines.errors import UsageError
 
 _FORMS = {Cadence.HOURLY: "%Y%m%d%H", Cadence.DAILY: "%Y%m%d", Cadence.MONTHLY: "%Y%m"}
 _LENGTHS = {Cadence.HOURLY: 10, Cadence.DAILY: 8, Cadence.MONTHLY: 6}
@@ -56,6 +57,14 @@ def parse_cycle(cadence: Cadence, text: str) -> Cycle | None:
     except ValueError:
         return None
     return Cycle(cadence, text, start) if 1900 <= start.year < 3000 else None
+
+
+def parse_any_cycle(text: str) -> Cycle:
+    """The hour, day or month that a text states. Raises UsageError where it is none of them."""
+    for cadence in Cadence:
+        if cycle := parse_cycle(cadence, text):
+            return cycle
+    raise UsageError(f"cycle {text}: expected YYYYMM, YYYYMMDD or YYYYMMDDHH that is a real date")
 
 
 def cycle_at(cadence: Cadence, moment: datetime) -> Cycle:

@@ -74,7 +74,13 @@ class Site:
 
     @cached_property
     def ledger(self) -> LedgerStore:
-        return LedgerStore(self.config.ledger_url(self.home.root))
+        secret = self.config.ledger_secret
+        return LedgerStore(self.config.ledger_url(self.home.root), secret.read() if secret else None)
+
+    def close(self) -> None:
+        """End the ledger's connections, where there are any."""
+        if "ledger" in self.__dict__:
+            self.ledger.close()
 
     @property
     def now(self) -> datetime:

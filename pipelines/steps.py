@@ -139,7 +139,10 @@ def acknowledge_source(site: Site, source: str, scope: Scope) -> Acknowledged:
 
     Raises TransferError.
     """
-    asked = to_request(site, statuses(site, Scope((source,), scope.feeds, scope.cycles)))
+    mine = Scope((source,), scope.feeds, scope.cycles)
+    found = statuses(site, mine)
+    settle_cycle_alarms(site, found, mine)  # before anything else: a server that is down is why cycles go missing
+    asked = to_request(site, found)
     feeds = sorted({each.feed for each in due_for_acknowledgement(site, source, scope)})
     done = Acknowledged()
     if not feeds and not asked:
@@ -172,7 +175,6 @@ def load(site: Site, scope: Scope, progress: Callable[[int, int], None] | None =
             loaded.acknowledged.alarms += result.alarms
             if result.errors:
                 loaded.errors[source] = "; ".join(result.errors)
-    settle_cycle_alarms(site, statuses(site, scope), scope)
     return loaded
 
 

@@ -75,9 +75,12 @@ class Proxy:
                 writer.close()  # the server is down, and looks so from here
                 return
             self._writers.add(server_writer)
-            await asyncio.gather(
-                self._pass(reader, server_writer, is_answer=False), self._pass(server_reader, writer, is_answer=True)
+            flows = (
+                self._pass(reader, server_writer, is_answer=False),
+                self._pass(server_reader, writer, is_answer=True),
             )
+            with suppress(asyncio.CancelledError):  # the proxy's end, which asyncio would print as an error
+                await asyncio.gather(*flows)
 
         return await asyncio.start_server(connect, _HOST, port)
 

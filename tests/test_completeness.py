@@ -34,7 +34,7 @@ def ledger(tmp_path: Path) -> Iterator[LedgerStore]:
 
 def config(feed: str, since: date | None = None) -> Config:
     source = SourceConfig("110", Endpoint("file"), None, "utf-8", since, (feed,), 0)
-    return Config({"110": source}, {}, Path(), Path(), None, watch_days=35)
+    return Config({"110": source}, {}, Path(), Path(), None, None, watch_days=35)
 
 
 def states(ledger: LedgerStore, feed: str, now: datetime, since: date | None = None) -> dict[str, str]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import select
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
@@ -287,6 +288,20 @@ def test_ten_processes_open_a_new_ledger_at_once(place: Place, new_place: Callab
             assert [worker.answer() for worker in many] == ["opened"] * 10
             with new.open() as store, store.reading() as connection:
                 assert connection.execute(query(ledger_version.c.version)).scalars().all() == [VERSION]
+
+
+def test_a_new_file_that_another_process_makes_is_waited_for(tmp_path: Path) -> None:
+    """SQLite itself does not wait before it lets readers and a writer be at work at once."""
+    path = tmp_path / "new.sqlite"
+    with (
+        workers(Place(f"sqlite:///{tmp_path / 'ledger.sqlite'}", None), "open", 1) as (worker,),
+        closing(sqlite3.connect(path, isolation_level=None)) as another,
+    ):
+        another.execute("begin immediate")
+        worker.tell(f"sqlite:///{path}")
+        assert worker.is_silent(SOON_S)
+        another.execute("rollback")
+        assert worker.answer() == "opened"
 
 
 @pytest.mark.parametrize("version", [None, VERSION + 1])

@@ -3,77 +3,22 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from offers import GOOD, HEADER, NOW, ROWS, STEM, Offer, ledger, named, with_lines
 from running import make_home, tierline
 
 from pipelines.checks.staging import StagedPaths, read_rejects
-from pipelines.config import load_config
-from pipelines.ledger import offerings
-from pipelines.ledger.offerings import Offering
-from pipelines.ledger.store import LedgerStore
 from pipelines.transfer.base import Endpoint
 
-NOW = "2026-11-22T12:00:00"
-STEM = "PAYM_110_I_2026112210_0001_00"
-ROWS = [
-    f"P0000000010{number}|A000000901|U000000501|13800010001|20261122100215|{number}000|1|WALLET|APP||202610|1250|"
-    for number in range(1, 4)
-]
-
-
-@dataclass(frozen=True)
-class Offer:
-    """A batch as a producer might offer it; None in the check file's fields: as it really is."""
-
-    stem: str = STEM
-    lines: tuple[str, ...] = ("H|1|PAYM|110|I|2026112210|0001|00|20261122110231|3", *ROWS, "T|3|6000")
-    ending: str = ".DAT"
-    change: Callable[[bytes], bytes] = bytes
-    check: str = "{name}|{bytes}|{records}|sha256:{digest}|20261122110232\n"
-    records: int = 3
-    size_off: int = 0
-    digest: str | None = None
-
-    def put(self, root: Path) -> bytes:
-        directory = root / "outgoing" / self.stem[:4]
-        directory.mkdir(parents=True, exist_ok=True)
-        content = ("\n".join(self.lines) + "\n").encode()
-        content = self.change(gzip.compress(content) if self.ending.endswith(".gz") else content)
-        name = f"{self.stem}{self.ending}"
-        (directory / name).write_bytes(content)
-        said = self.check.format(
-            name=name, bytes=len(content) + self.size_off, records=self.records,
-            digest=self.digest or hashlib.sha256(content).hexdigest(),
-        )  # fmt: skip
-        (directory / f"{self.stem}.CHK").write_text(said)
-        return content
-
-
-GOOD = Offer()
-HEADER, *_ = GOOD.lines
-
-
-def _named(stem: str) -> Offer:
-    """A sound file under another name."""
-    parts = stem.split("_")
-    return replace(GOOD, stem=stem, lines=("|".join(["H", "1", *parts, "20261122110231", "3"]), *GOOD.lines[1:]))
-
-
-def _lines(*lines: str, records: int = 3) -> Offer:
-    return replace(GOOD, lines=lines, records=records)
-
-
 REFUSED = {
-    "month in an hourly feed": ("E104", _named("PAYM_110_I_202611_0001_00")),
-    "no real date": ("E104", _named("PAYM_110_I_2026113110_0001_00")),
-    "cycle that has not ended": ("E105", _named("PAYM_110_I_2026112212_0001_00")),
-    "mode not allowed": ("E106", _named("PAYM_110_F_2026112210_0001_00")),
+    "month in an hourly feed": ("E104", named("PAYM_110_I_202611_0001_00")),
+    "no real date": ("E104", named("PAYM_110_I_2026113110_0001_00")),
+    "cycle that has not ended": ("E105", named("PAYM_110_I_2026112212_0001_00")),
+    "mode not allowed": ("E106", named("PAYM_110_F_2026112210_0001_00")),
     "check file empty": ("E201", replace(GOOD, check="")),
     "check file of another": ("E201", replace(GOOD, check=GOOD.check.replace("{name}", "X.DAT"))),
     "check file of two lines": ("E201", replace(GOOD, check=GOOD.check * 2)),
@@ -85,34 +30,26 @@ REFUSED = {
     "gzip with bytes behind it": ("E204", replace(GOOD, ending=".DAT.gz", change=lambda content: content + b"more")),
     "no gzip at all": ("E204", replace(GOOD, ending=".DAT.gz", change=lambda content: b"plain")),
     "gzip bomb": ("E205", replace(GOOD, ending=".DAT.gz", change=lambda _: gzip.compress(b"0\n" * 2_000_000))),
-    "line too long": ("E205", _lines(HEADER, *ROWS[:2], "x" * 70_000, GOOD.lines[-1])),
+    "line too long": ("E205", with_lines(HEADER, *ROWS[:2], "x" * 70_000, GOOD.lines[-1])),
     "empty file": ("E301", replace(GOOD, change=lambda _: b"")),
-    "no header": ("E301", _lines(*GOOD.lines[1:])),
-    "header of another SEQ": ("E301", _lines(HEADER.replace("|0001|", "|0002|"), *GOOD.lines[1:])),
-    "unknown format": ("E305", _lines(HEADER.replace("H|1|", "H|9|"), *GOOD.lines[1:])),
-    "no trailer": ("E304", _lines(*GOOD.lines[:-1])),
-    "header only": ("E304", _lines(HEADER, records=3)),
-    "blank line behind the trailer": ("E304", _lines(*GOOD.lines, "")),
-    "header counts otherwise": ("E302", _lines(HEADER[:-1] + "4", *GOOD.lines[1:])),
-    "trailer counts otherwise": ("E302", _lines(*GOOD.lines[:-1], "T|4|6000")),
+    "no header": ("E301", with_lines(*GOOD.lines[1:])),
+    "header of another SEQ": ("E301", with_lines(HEADER.replace("|0001|", "|0002|"), *GOOD.lines[1:])),
+    "unknown format": ("E305", with_lines(HEADER.replace("H|1|", "H|9|"), *GOOD.lines[1:])),
+    "no trailer": ("E304", with_lines(*GOOD.lines[:-1])),
+    "header only": ("E304", with_lines(HEADER, records=3)),
+    "blank line behind the trailer": ("E304", with_lines(*GOOD.lines, "")),
+    "header counts otherwise": ("E302", with_lines(HEADER[:-1] + "4", *GOOD.lines[1:])),
+    "trailer counts otherwise": ("E302", with_lines(*GOOD.lines[:-1], "T|4|6000")),
     "check file counts otherwise": ("E302", replace(GOOD, records=4)),
-    "a record too many": ("E302", _lines(*GOOD.lines[:-1], ROWS[0].replace("P", "Q", 1), GOOD.lines[-1])),
-    "wrong control total": ("E303", _lines(*GOOD.lines[:-1], "T|3|6001")),
-    "all rows rejected": ("E501", _lines(HEADER, *(row.replace("|1|WALLET", "|7|WALLET") for row in ROWS), "T|3|6000")),
+    "a record too many": ("E302", with_lines(*GOOD.lines[:-1], ROWS[0].replace("P", "Q", 1), GOOD.lines[-1])),
+    "wrong control total": ("E303", with_lines(*GOOD.lines[:-1], "T|3|6001")),
+    "all rows rejected": ("E501", with_lines(HEADER, *(row.replace("|1|W", "|7|W") for row in ROWS), "T|3|6000")),
     # Two faults at once: the earlier check in the agreed order speaks.
-    "wrong size and mode": ("E106", replace(_named("PAYM_110_F_2026112210_0001_00"), size_off=1)),
-    "bad header and a long line": ("E205", _lines("H|nonsense", "x" * 70_000, GOOD.lines[-1])),
-    "bad header and no trailer": ("E301", _lines("H|nonsense", *ROWS)),
-    "wrong count and wrong total": ("E302", _lines(*GOOD.lines[:-1], "T|4|1")),
+    "wrong size and mode": ("E106", replace(named("PAYM_110_F_2026112210_0001_00"), size_off=1)),
+    "bad header and a long line": ("E205", with_lines("H|nonsense", "x" * 70_000, GOOD.lines[-1])),
+    "bad header and no trailer": ("E301", with_lines("H|nonsense", *ROWS)),
+    "wrong count and wrong total": ("E302", with_lines(*GOOD.lines[:-1], "T|4|1")),
 }  # fmt: skip
-
-
-def _ledger(home: Path) -> list[Offering]:
-    store = LedgerStore(load_config(home).ledger_url(home))
-    with store.transaction() as connection:
-        found = offerings.find(connection)
-    store.close()
-    return found
 
 
 @pytest.fixture
@@ -130,7 +67,7 @@ def test_a_sound_file_is_loaded(home: Path, root: Path) -> None:
     GOOD.put(root)
     assert tierline(home, "fetch", now=NOW).exit_status == 0
     assert tierline(home, "load", now=NOW).exit_status == 0
-    assert [(each.state, each.loaded, each.control_loaded) for each in _ledger(home)] == [("loaded", 3, 6000)]
+    assert [(each.state, each.loaded, each.control_loaded) for each in ledger(home)] == [("loaded", 3, 6000)]
 
 
 @pytest.mark.parametrize(("code", "offer"), REFUSED.values(), ids=REFUSED)
@@ -140,7 +77,7 @@ def test_refused(home: Path, root: Path, code: str, offer: Offer) -> None:
     fetched = tierline(home, "fetch", now=NOW)
     loaded = tierline(home, "load", now=NOW)
     assert 3 in (fetched.exit_status, loaded.exit_status), fetched.out + loaded.out + fetched.err + loaded.err
-    (batch,) = _ledger(home)
+    (batch,) = ledger(home)
     assert (batch.state, batch.code, batch.loaded) == ("refused", code, 0), batch.reason
     assert batch.reason
     assert batch.kept_in
@@ -172,19 +109,19 @@ def test_a_refused_stem_may_be_offered_again(home: Path, root: Path) -> None:
     GOOD.put(root)
     tierline(home, "fetch", now=NOW)
     tierline(home, "load", now=NOW)
-    assert [each.state for each in _ledger(home)] == ["refused", "loaded"]
+    assert [each.state for each in ledger(home)] == ["refused", "loaded"]
     assert (root / "receipt" / "PAYM" / f"{STEM}.RCP").read_text().split("|")[1] == "ACCEPTED"
     assert (root / "backup" / "20261122" / "PAYM" / f"{STEM}.DAT").exists()
 
 
 def test_an_older_version_that_is_judged_after_the_newer_one_is_stale(home: Path, root: Path) -> None:
     """Both were verified before either was judged, so only the judge can tell."""
-    newer = _named(STEM.removesuffix("00") + "01")
+    newer = named(STEM.removesuffix("00") + "01")
     for offer in (newer, GOOD):
         offer.put(root)
         assert tierline(home, "fetch", now=NOW).exit_status == 0
     tierline(home, "load", now=NOW)
-    assert [(each.version, each.state, each.code) for each in _ledger(home)] == [
+    assert [(each.version, each.state, each.code) for each in ledger(home)] == [
         ("01", "loaded", None),
         ("00", "superseded", "E504"),
     ]
@@ -195,11 +132,11 @@ def test_other_bytes_under_an_accepted_stem_are_refused_and_both_kept(home: Path
     GOOD.put(root)
     tierline(home, "fetch", now=NOW)
     tierline(home, "load", now=NOW)
-    other = _lines(*GOOD.lines[:-2], ROWS[2].replace("WALLET", "CARD"), GOOD.lines[-1])
+    other = with_lines(*GOOD.lines[:-2], ROWS[2].replace("WALLET", "CARD"), GOOD.lines[-1])
     content = other.put(root)
     assert tierline(home, "fetch", now=NOW).exit_status == 3
     tierline(home, "load", now=NOW)
-    first, second = _ledger(home)
+    first, second = ledger(home)
     assert (first.state, second.state, second.code) == ("loaded", "refused", "E503")
     assert first.kept_in
     assert second.kept_in
@@ -211,14 +148,14 @@ def test_a_pair_replaced_before_its_receipt_is_not_filed_as_the_accepted_one(hom
     """What was judged is acknowledged with an alarm; the new bytes stay, and the next poll judges them."""
     accepted = GOOD.put(root)
     tierline(home, "fetch", now=NOW)
-    other = _lines(*GOOD.lines[:-2], ROWS[2].replace("WALLET", "CARDXX"), GOOD.lines[-1]).put(root)
+    other = with_lines(*GOOD.lines[:-2], ROWS[2].replace("WALLET", "CARDXX"), GOOD.lines[-1]).put(root)
     loaded = tierline(home, "load", now=NOW)
     assert loaded.exit_status == 1
     assert f"E206 {STEM}" in loaded.err
     assert not (root / "backup" / "20261122" / "PAYM" / f"{STEM}.DAT").exists()
     assert tierline(home, "fetch", now=NOW).exit_status == 3
     tierline(home, "load", now=NOW)
-    first, second = _ledger(home)
+    first, second = ledger(home)
     assert (first.state, second.state, second.code) == ("loaded", "refused", "E503")
     assert first.kept_in
     assert second.kept_in
@@ -228,7 +165,7 @@ def test_a_pair_replaced_before_its_receipt_is_not_filed_as_the_accepted_one(hom
 
 def test_a_pair_that_vanishes_does_not_keep_the_receipts_of_others(home: Path, root: Path) -> None:
     GOOD.put(root)
-    second = _named("PAYM_110_I_2026112209_0001_00")
+    second = named("PAYM_110_I_2026112209_0001_00")
     rows = tuple(row.replace("P00000", "Q00000").replace("20261122100215", "20261122090215") for row in ROWS)
     replace(second, lines=(second.lines[0], *rows, second.lines[-1])).put(root)
     tierline(home, "fetch", now=NOW)
@@ -241,13 +178,13 @@ def test_a_pair_that_vanishes_does_not_keep_the_receipts_of_others(home: Path, r
 
 def test_names_that_no_calendar_or_table_holds_do_not_stop_a_poll(home: Path, root: Path) -> None:
     GOOD.put(root)
-    _named("PAYM_110_I_9999123123_0001_00").put(root)
+    named("PAYM_110_I_9999123123_0001_00").put(root)
     for ending in ("a", "b"):
         (root / "outgoing" / "PAYM" / f"{'缴' * 80}{ending}").write_bytes(b"")
     (root / "outgoing" / "PAYM" / "PAYM_110_I_9999123123.END").write_text("0|0|0\n")
     assert tierline(home, "fetch", now=NOW).exit_status == 3
     tierline(home, "load", now=NOW)
-    assert [(each.state, each.code) for each in _ledger(home)] == [("loaded", None), ("refused", "E104")]
+    assert [(each.state, each.code) for each in ledger(home)] == [("loaded", None), ("refused", "E104")]
     left = json.loads(tierline(home, "batches", "--left", "--json", now=NOW).out)
     assert sorted(each["code"] for each in left) == ["E101", "E101", "E207"]
 
@@ -262,13 +199,13 @@ def test_what_waits_for_its_check_is_not_asked_for_again(home: Path, root: Path)
 
 def test_a_batch_whose_archived_file_is_gone_does_not_stop_the_others(home: Path, root: Path) -> None:
     GOOD.put(root)
-    _named("PAYM_110_I_2026112209_0001_00").put(root)
+    named("PAYM_110_I_2026112209_0001_00").put(root)
     tierline(home, "fetch", now=NOW)
     (home / "archive" / "PAYM" / "2026" / "11" / "22" / "PAYM_110_I_2026112209_0001_00.DAT").unlink()
     loaded = tierline(home, "load", now=NOW)
     assert loaded.exit_status == 1
     assert "PAYM_110_I_2026112209_0001_00" in loaded.err
-    assert {each.stem: each.state for each in _ledger(home)}[STEM] == "loaded"
+    assert {each.stem: each.state for each in ledger(home)}[STEM] == "loaded"
 
 
 def test_rejects_of_a_file_refused_by_the_limit_can_be_seen(home: Path, root: Path) -> None:
@@ -276,7 +213,7 @@ def test_rejects_of_a_file_refused_by_the_limit_can_be_seen(home: Path, root: Pa
     offer.put(root)
     tierline(home, "fetch", now=NOW)
     tierline(home, "load", now=NOW)
-    (batch,) = _ledger(home)
+    (batch,) = ledger(home)
     assert batch.kept_in
     kept = home / batch.kept_in / f"{STEM}.rejects.parquet"
     rows = list(read_rejects(StagedPaths(kept, kept)))
@@ -295,4 +232,4 @@ def test_a_lost_backup_raises_an_alarm(home: Path, root: Path) -> None:
     assert loaded.exit_status == 1
     assert f"E206 {STEM}" in loaded.err
     assert "backups restore" in loaded.err
-    assert [each.state for each in _ledger(home)] == ["loaded"]
+    assert [each.state for each in ledger(home)] == ["loaded"]

@@ -7,6 +7,8 @@ import random
 import re
 import shutil
 import sqlite3
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from running import make_home, published, tierline, tierline_process
 
 from pipelines.transfer.base import Endpoint
 from sftp_fixtures.province import make_province
+from sftp_fixtures.sshd import sshd_server
 
 NOW = "2026-11-22T12:00:00"
 AS_OF = "2026-11-21"
@@ -33,12 +36,26 @@ def offered(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(offered: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[tuple[object, ...]]]:
-    """The published state after one run over all of it."""
+def sshd() -> Iterator[Endpoint]:
+    """OpenSSH's server; its root is the machine's, so every test has a directory of its own."""
+    with sshd_server(Path("/")) as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(scope="module")
+def work(offered: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`remote` and `home` after one run over all of it."""
     work = tmp_path_factory.mktemp("undisturbed")
     home = make_home(work / "home", _copy(offered, work / "remote"))
     ran = tierline(home, "run", "--as-of", AS_OF, now=NOW)
     assert ran.exit_status in (0, 3), ran.out + ran.err
+    return work
+
+
+@pytest.fixture(scope="module")
+def undisturbed(work: Path) -> dict[str, list[tuple[object, ...]]]:
+    """The published state after one run over all of it."""
+    home = work / "home"
     state = published(home)
     assert state["core.bill"], "an empty warehouse would prove nothing"
     assert state["core.subscriber"]
@@ -109,6 +126,10 @@ def test_run_twice(offered: Path, undisturbed: dict[str, list[tuple[object, ...]
     assert published(home) == undisturbed
 
 
+def _relative(directory: Path) -> dict[str, bytes]:
+    return {name.removeprefix(str(directory)): content for name, content in _files(directory).items()}
+
+
 def _files(directory: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
 
@@ -119,10 +140,16 @@ def _files(directory: Path) -> dict[str, bytes]:
      "receipt:2", "build", "publish", "release"],
 )  # fmt: skip
 def test_killed_and_run_again(
-    offered: Path, undisturbed: dict[str, list[tuple[object, ...]]], tmp_path: Path, fault: str
+    offered: Path,
+    work: Path,
+    undisturbed: dict[str, list[tuple[object, ...]]],
+    sshd: Endpoint,
+    tmp_path: Path,
+    fault: str,
 ) -> None:
     """Rule 2: killed at any point, a process leaves what the next run needs; the outcome is as if undisturbed."""
-    home = make_home(tmp_path / "home", _copy(offered, tmp_path / "remote"))
+    remote = _copy(offered, tmp_path / "remote").root
+    home = make_home(tmp_path / "home", replace(sshd, root=remote))
     killed = tierline_process(home, "run", "--as-of", AS_OF, now=NOW, fault=fault)
     assert killed.returncode == -9, killed.stdout + killed.stderr
     ran = tierline(home, "run", "--as-of", AS_OF, now=NOW)
@@ -132,9 +159,10 @@ def test_killed_and_run_again(
     assert not list((home / "publish").rglob("*.tmp")), "a list was written but not published"
     assert len(list((home / "publish" / "TIER").glob("*.END"))) == 1
     assert not list((tmp_path / "remote" / "outgoing").rglob("*.DAT")), "a batch was not acknowledged"
-    receipts = [path.stem for path in (tmp_path / "remote" / "receipt").rglob("*.RCP")]
-    batches = [path.stem for path in (offered / "outgoing").rglob("*.DAT")]
-    assert sorted(receipts) == sorted(batches)
+    expected = _relative(work / "remote")
+    assert {name for name in expected if name.endswith((".RCP", ".REJ"))}, "no receipt: nothing was compared"
+    assert _relative(Path(remote)) == expected, "the producer's server holds other files, receipts or requests"
+    assert _relative(home / "archive") == _relative(work / "home" / "archive")
 
 
 def test_replacement(offered: Path, tmp_path: Path) -> None:

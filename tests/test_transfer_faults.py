@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import itertools
 import random
+import socket
 import time
 import tracemalloc
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from pipelines.errors import TransferError
 from pipelines.transfer.base import ConnectionLostError, Endpoint, StalledError, Transport
 from pipelines.transfer.connect import connect
 from pipelines.transfer.sftp_files import WINDOW
+from sftp_fixtures.ports import DATA_PORTS
 from sftp_fixtures.proxy import Trouble, proxy
 from sftp_fixtures.servers import sftp_server
 
@@ -187,6 +189,18 @@ def test_reads_that_are_given_up_leave_an_sftp_connection_clean(site: Site) -> N
         held, _ = tracemalloc.get_traced_memory()
         tracemalloc.stop()
     assert held < 4 * WINDOW
+
+
+@pytest.mark.parametrize("server", ["vsftpd", "vsftpd_tls"], indirect=True)  # others take any port then
+def test_an_ftp_server_without_a_free_port_for_data_is_a_lost_connection(site: Site) -> None:
+    site.put("a.DAT", b"12345")
+    with ExitStack() as taken, connect(site.endpoint) as transport:
+        for number in range(1, DATA_PORTS + 1):
+            taken.enter_context(socket.create_server((site.endpoint.host, site.endpoint.port + number)))
+        with pytest.raises(ConnectionLostError):
+            transport.read("a.DAT", len)
+    with connect(site.endpoint) as transport:
+        assert transport.read("a.DAT", len) == 5
 
 
 class Meagre(asyncssh.SFTPServer):

@@ -12,6 +12,8 @@ import typer
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipelines.cli import demo, doctor, operate, show, work
+from pipelines.cli.backups import backups_app
+from pipelines.cli.context import close_sites
 from pipelines.cli.cycles import cycles_app
 from pipelines.cli.output import Exit, complain
 from pipelines.errors import TierlineError
@@ -46,6 +48,7 @@ app.command()(show.batches)
 app.command()(operate.replay)
 app.command()(show.query)
 app.add_typer(show.batch_app, name="batch")
+app.add_typer(backups_app, name="backups")
 app.add_typer(cycles_app, name="cycles")
 app.add_typer(show.feeds_app, name="feeds")
 
@@ -65,6 +68,8 @@ def main() -> None:
     except KeyboardInterrupt:
         complain("tierline: interrupted; run it again, it goes on where it was")
         sys.exit(Exit.FAILED)
+    finally:
+        close_sites()
 
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ from pipelines.errors import UsageError
 from pipelines.policy import load_policy
 from pipelines.site import Home, Scope, Site
 
+_opened: list[Site] = []
+
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON for programs instead of a table.")]
 SourceOption = Annotated[list[str] | None, typer.Option("--source", help="Only this source, such as 110; repeatable.")]
 FeedOption = Annotated[list[str] | None, typer.Option("--feed", help="Only this feed, such as PAYM; repeatable.")]
@@ -40,7 +42,15 @@ def open_site(home: Path, actor: str = "") -> Site:
     config = load_config(home, contracts.feed_names)
     place = Home(home.resolve())
     place.make()
-    return Site(place, config, contracts, load_policy(config.policy), actor or f"{getpass.getuser()} (tierline)")
+    site = Site(place, config, contracts, load_policy(config.policy), actor or f"{getpass.getuser()} (tierline)")
+    _opened.append(site)
+    return site
+
+
+def close_sites() -> None:
+    """End the ledger connections of every site that a command opened."""
+    while _opened:
+        _opened.pop().close()
 
 
 def open_contracts(home: Path) -> Contracts:

@@ -202,7 +202,8 @@ def offerings_of(site: Site, stem: str) -> list[Offering]:
 def _described(site: Site, each: Offering) -> dict[str, Any]:
     names = (
         "state", "code", "reason", "bytes", "digest", "records", "loaded", "rejected", "control_total",
-        "control_loaded", "control_rejected", "limit_waived", "taken_at", "judged_at", "acknowledged_at", "pruned_at",
+        "control_loaded", "control_rejected", "limit_waived", "taken_at", "judged_at", "acknowledged_at",
+        "server_pruned_at", "archive_pruned_at",
     )  # fmt: skip
     described = {name: getattr(each, name) for name in names}
     described["kept in"] = each.kept_in

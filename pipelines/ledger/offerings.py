@@ -67,7 +67,8 @@ class Offering:
     taken_at: datetime
     judged_at: datetime | None
     acknowledged_at: datetime | None
-    pruned_at: datetime | None
+    server_pruned_at: datetime | None
+    archive_pruned_at: datetime | None
 
     @property
     def name(self) -> BatchName:

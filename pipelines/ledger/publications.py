@@ -50,9 +50,10 @@ def mark_published(connection: Connection, publication_id: str, at: datetime) ->
 
 
 def publications(connection: Connection) -> list[Publication]:
-    """All publications, oldest first."""
-    rows = connection.execute(select(publication).order_by(publication.c.prepared_at, publication.c.publication_id))
-    return [_publication(dict(row._mapping)) for row in rows]
+    """All publications in the order in which they were made, which a clock that steps back does not change."""
+    rows = connection.execute(select(publication))
+    found = [_publication(dict(row._mapping)) for row in rows]
+    return sorted(found, key=lambda each: int(each.publication_id.rpartition("-")[2]))
 
 
 def _publication(values: dict[str, Any]) -> Publication:

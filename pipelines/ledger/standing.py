@@ -50,7 +50,7 @@ def bring_back(connection: Connection, name: Offering | BatchName, change: Chang
     So it is after an operator discarded the version that stood, and after one that came back was refused (file
     interface, section 6). Returns the version that comes back, if any.
     """
-    same = find(connection, *_same_seq(name), offering.c.pruned_at.is_(None))
+    same = find(connection, *_same_seq(name), offering.c.archive_pruned_at.is_(None))
     former = [each for each in same if each.state is State.SUPERSEDED]
     if not former or any(each.state in (*STANDING, State.VERIFIED) for each in same):
         return None

@@ -68,7 +68,8 @@ offering = Table(
     Column("taken_at", DateTime, nullable=False),
     Column("judged_at", DateTime),
     Column("acknowledged_at", DateTime),  # moved on the server and receipt written
-    Column("pruned_at", DateTime),  # both copies deleted after the feed's retention
+    Column("server_pruned_at", DateTime),  # the copy on the server was deleted after the feed's retention
+    Column("archive_pruned_at", DateTime),  # the bytes here were, too
     Index("offering_by_seq", "feed", "source", "mode", "cycle", "seq"),
     Index("offering_by_state", "state"),
 )

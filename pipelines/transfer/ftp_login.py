@@ -22,7 +22,7 @@ def open_ftp(endpoint: Endpoint) -> ftplib.FTP:
     """Connect and log in; HostKeyError for a certificate that does not verify, before user or password is sent."""
     if any(sign in f"{endpoint.user}{endpoint.secret}" for sign in "\r\n"):
         raise ConfigurationError(f"ftp: {endpoint.host}: user or secret holds a line end; expected one line")
-    ftp = _Ftps(context=_context(endpoint)) if endpoint.scheme == "ftps" else ftplib.FTP()
+    ftp = _Ftps(context=_context(endpoint)) if endpoint.scheme == "ftps" else _Ftp()
     ftp.encoding = "latin-1"
     try:
         _connect(endpoint, ftp)
@@ -33,7 +33,18 @@ def open_ftp(endpoint: Endpoint) -> ftplib.FTP:
     return ftp
 
 
-class _Ftps(ftplib.FTP_TLS):
+class _Ftp(ftplib.FTP):
+    """Takes no reply that was cut in its middle for a whole one."""
+
+    def getline(self) -> str:
+        assert self.file is not None
+        line = self.file.readline(self.maxline + 1)
+        if not line.endswith("\n"):
+            raise EOFError("in the middle of a reply" if line else "")
+        return line.rstrip("\r\n")
+
+
+class _Ftps(_Ftp, ftplib.FTP_TLS):
     """Continues the control connection's TLS session on every data connection, as many servers demand."""
 
     def ntransfercmd(self, cmd: str, rest: int | str | None = None) -> tuple[socket, int | None]:

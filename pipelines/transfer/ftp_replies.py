@@ -10,7 +10,8 @@ from pipelines.transfer.failures import failure_of, kind_of_loss, missing
 
 _NOT_OFFERED = {"500", "501", "502", "504"}
 # 421: the server closes the control connection; 425 and 426: it has no data connection, or that one broke.
-_ENDINGS = {"421", "425", "426"}
+# 500 OOPS is how vsftpd dies, of a lack of ports for instance; of a command that it does not know it speaks otherwise.
+_ENDINGS = ("421", "425", "426", "500 OOPS")
 _DENIALS = ("permission", "denied", "privilege", "not allowed")  # 550 is said of these and of what is not there
 
 
@@ -20,7 +21,7 @@ class NotOfferedError(TransferError):
 
 def is_ending(error: ftplib.Error) -> bool:
     """Whether the reply is no answer to the command but says that a connection ends."""
-    return str(error)[:3] in _ENDINGS
+    return str(error).startswith(_ENDINGS)
 
 
 def refusal(endpoint: Endpoint, path: str, error: ftplib.Error) -> TransferError:

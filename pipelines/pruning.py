@@ -1,0 +1,62 @@
+"""Deleting copies after a feed's retention: none that is not safe elsewhere (file interface, section 9)."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+import pyarrow.parquet as pq
+
+from pipelines.acknowledging import check_path
+from pipelines.backups import CopyState, kept_directory, kept_files, local_state, server_place
+from pipelines.cycles import parse_cycle
+from pipelines.ledger import offerings
+from pipelines.ledger.offerings import Offering, State
+from pipelines.site import Site, cycle_day
+from pipelines.transfer.base import RemoteMissingError, Transport
+
+_DELETABLE = (State.LOADED, State.SUPERSEDED, State.DISCARDED)
+
+
+def due_for_pruning(site: Site, found: list[Offering], *, of_archive: bool) -> list[Offering]:
+    """Offerings older than their feed's retention whose copy may be deleted: loaded, superseded or discarded ones."""
+    due = []
+    for each in found:
+        contract = site.contracts[each.feed]
+        ended = datetime.combine(cycle_day(site, each), datetime.min.time())
+        cycle = parse_cycle(contract.schedule.cadence, each.cycle)
+        is_over = (cycle.end if cycle else ended) + timedelta(days=contract.retention_days) <= site.now
+        pruned_at = each.archive_pruned_at if of_archive else each.server_pruned_at
+        if is_over and pruned_at is None and each.state in _DELETABLE and each.acknowledged_at is not None:
+            due.append(each)
+    return due
+
+
+def prune_server(site: Site, transport: Transport, current: Offering) -> str:
+    """Delete the server's copy of an offering; only while the archive's is sound. Returns why not, or nothing."""
+    if local_state(site, current) is not CopyState.SOUND:
+        return f"kept on the server: {current.kept_in} is {local_state(site, current)}; run 'tierline backups restore'"
+    place = server_place(site, current)
+    for path in (check_path(current, place), place):
+        with suppress(RemoteMissingError):  # gone already: a run that broke off, or the producer's own hand
+            transport.remove(path)
+    _note_pruned(site, current, "the server's copy was deleted after the feed's retention", "server_pruned_at")
+    return ""
+
+
+def prune_archive(site: Site, current: Offering) -> str:
+    """Delete the archive's copy of an offering; only while its rows stand staged. Returns why not, or nothing."""
+    if current.state is State.LOADED:
+        rows = site.staged_paths(current.name, cycle_day(site, current)).rows
+        found = pq.ParquetFile(rows).metadata.num_rows if rows.exists() else None
+        if found != current.loaded:
+            return f"kept: expected {current.loaded} staged rows in {site.relative(rows)}, found {found}"
+    for name, _, _ in kept_files(current):
+        (kept_directory(site, current) / name).unlink(missing_ok=True)
+    _note_pruned(site, current, "the archive's copy was deleted after the feed's retention", "archive_pruned_at")
+    return ""
+
+
+def _note_pruned(site: Site, current: Offering, cause: str, column: str) -> None:
+    with site.ledger.transaction() as connection:
+        offerings.note(connection, current, site.change(cause), **{column: site.now})

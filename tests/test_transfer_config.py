@@ -1,0 +1,60 @@
+"""Keys of a source and a receiver that say how patient a connection is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipelines.config import Config, load_config
+from pipelines.errors import ConfigurationError
+from pipelines.transfer.base import Endpoint
+
+RECEIVER = '\nreceivers:\n  crm:\n    url: file:///lists\n    lists: ["TIER"]\n'
+
+
+def config(home: Path, source: str = "", receiver: str = "") -> Config:
+    lines = ["sources:", '  "110":', "    url: sftp://billing@127.0.0.1/exchange", "    feeds: [PAYM]"]
+    (home / "tierline.yaml").write_text("\n".join(lines) + f"\n{source}{RECEIVER}{receiver}")
+    return load_config(home)
+
+
+def test_defaults_are_those_of_an_endpoint(tmp_path: Path) -> None:
+    source = config(tmp_path).sources["110"]
+    plain = Endpoint("sftp")
+    for name in ("connect_timeout_s", "idle_timeout_s", "retries", "retry_wait_s"):
+        assert getattr(source.endpoint, name) == getattr(plain, name)
+    assert (source.connections, source.settle_s) == (1, 2)
+
+
+def test_stated_values_are_taken(tmp_path: Path) -> None:
+    patience = "    connect_timeout: 3\n    idle_timeout: 9\n    retries: 0\n"
+    found = config(tmp_path, f"{patience}    connections: 8\n    settle: 0\n", patience)
+    for endpoint in (found.sources["110"].endpoint, found.receivers["crm"].endpoint):
+        assert (endpoint.connect_timeout_s, endpoint.idle_timeout_s, endpoint.retries) == (3, 9, 0)
+    assert (found.sources["110"].connections, found.sources["110"].settle_s) == (8, 0)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("connect_timeout: 0", "a whole number from 1 on, found the number 0"),
+        ("idle_timeout: 0", "a whole number from 1 on"),
+        ("idle_timeout: 1.5", "a whole number from 1 on"),
+        ("retries: -1", "a whole number from 0 on"),
+        ("connections: 0", "a whole number from 1 on"),
+        ("connections: 9", "1 to 8, found 9"),
+        ("settle: -1", "a whole number from 0 on"),
+        ("settle: soon", "a whole number from 0 on"),
+    ],
+)
+def test_other_values_are_refused_by_line_and_key(tmp_path: Path, line: str, expected: str) -> None:
+    key = line.partition(":")[0]
+    with pytest.raises(ConfigurationError, match=rf"line 5, key {key}: expected {expected}"):
+        config(tmp_path, f"    {line}\n")
+
+
+@pytest.mark.parametrize("line", ["connections: 2", "settle: 2", "patience: 2"])
+def test_a_receiver_takes_no_keys_of_a_source(tmp_path: Path, line: str) -> None:
+    with pytest.raises(ConfigurationError, match="the unknown key"):
+        config(tmp_path, receiver=f"    {line}\n")
