@@ -87,7 +87,7 @@ def discard(site: Site, current: Offering, why: str) -> Offering | None:
             raise UsageError(f"batch {current.stem}: is {current.state}; there is nothing to discard")
         offerings.move(
             connection, current.offering_id, State.DISCARDED, site.change(f"discarded: {why}"),
-            reason=f"discarded: {why}", judged_at=site.now, loaded=0, acknowledged_at=None,
+            reason=f"discarded: {why}", judged_at=site.now, loaded=0, control_loaded=0, acknowledged_at=None,
         )  # fmt: skip
         back = bring_back(connection, current, site.change(f"version {current.version} was discarded"))
     put_aside_discarded(site, current.source, current.feed)

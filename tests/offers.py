@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 import shutil
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -93,6 +94,9 @@ def payments(stem: str, *methods: str) -> Offer:
     return batch(stem, records, sum(1000 * number for number in range(1, len(methods) + 1)))
 
 
+MANY_BAD = payments(STEM, "GIFT", "GIFT", "GIFT", "GIFT", "CARD")  # E501: 4 of 5
+
+
 def customers(cycle: str, count: int, version: str = "00", seq: str = "0001", credit: str = "B") -> Offer:
     """A full snapshot of so many customers; those of another SEQ are others."""
     records = [
@@ -130,6 +134,12 @@ def change_schema(home: Path, file: str, old: str, new: str) -> None:
     text = path.read_text()
     assert old in text, f"{file} does not hold what the test means to change"
     path.write_text(text.replace(old, new))
+
+
+# Changes of the contract of payments, for change_schema.
+GIFTS = ("codes/payment_method.yaml", "codes:", 'codes:\n  - {code: "GIFT", titleEn: Gift, titleZh: 礼品}')
+FOUR = ("feeds/PAYM.yaml", "rejects, value: {rows: 3,", "rejects, value: {rows: 4,")
+FORMAT_2 = ("feeds/PAYM.yaml", 'version: "1"', 'version: "2"')
 
 
 def ledger(home: Path) -> list[Offering]:
@@ -172,3 +182,40 @@ def published_state(home: Path) -> dict[str, list[tuple[object, ...]]]:
     batches = state["ops.loaded_batch"]
     state["ops.loaded_batch"] = [(stem, str(digest).partition("#")[0], *rest) for stem, digest, *rest in batches]
     return state
+
+
+def causes(home: Path, stem: str = STEM) -> list[str]:
+    """What `batch show` tells of the changes, and by whom each was made."""
+    (shown,) = json.loads(tierline(home, "batch", "show", stem, "--json", now=NOW).out)
+    assert all(event["actor"] for event in shown["states"])
+    return [f"{event['state']}: {event['cause']}" for event in shown["states"]]
+
+
+def standing(home: Path, root: Path) -> dict[str, object]:
+    """What every place says of the one batch of a home: ledger, receipt, server, archive, quarantine, core."""
+    (current,) = ledger(home)
+    said, server = receipt(root, current.stem), files(root / "backup")
+    return {
+        "ledger": (current.state.value, current.code, current.loaded, current.rejected),
+        "receipt": (said[1], *said[3:6]),
+        "reject file": (root / "receipt" / current.feed / f"{current.stem}.REJ").exists(),
+        "server": {path: content for path, content in server.items() if path.endswith((".DAT", ".gz"))},
+        "check file": [path for path in server if path.endswith(".CHK")],
+        "archive": (home / "archive" / current.feed / "2026/11/22" / current.file_name).read_bytes(),
+        "quarantine": list(files(home / "quarantine")),
+        "core": in_core(home, "select count(*) from core.payment"),
+    }
+
+
+def as_accepted(offer: Offer, content: bytes, loaded: int, rejected: int = 0) -> dict[str, object]:
+    """What `standing` finds where a batch of payments was accepted as it came."""
+    return {
+        "ledger": ("loaded", None, loaded, rejected),
+        "receipt": ("PARTIAL" if rejected else "ACCEPTED", str(loaded), str(rejected), ""),
+        "reject file": rejected > 0,
+        "server": {f"20261122/PAYM/{offer.name}": content},
+        "check file": [f"20261122/PAYM/{offer.stem}.CHK"],
+        "archive": content,
+        "quarantine": [],
+        "core": [(loaded,)],
+    }

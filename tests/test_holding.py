@@ -169,3 +169,20 @@ def test_declared_records_count_not_those_that_were_sound(home: Path, root: Path
     offer(root, Offer(second.stem, bad, records=20))
     assert take(home, NOW).exit_status == 3
     assert (held(home), in_core(home, OPEN)) == ([], [(20,)]), "a rejected record ends nobody's period"
+
+
+@pytest.mark.parametrize("seqs", [["0002"], ["0001", "0002"]], ids=["a file", "all"])
+def test_a_snapshot_of_which_files_were_discarded_is_not_judged_and_ends_nothing(
+    home: Path, root: Path, seqs: list[str]
+) -> None:
+    offer(root, customers(FIRST, 10), customers(FIRST, 10, seq="0002"))
+    offer(root, customers(SECOND, 10), customers(SECOND, 10, seq="0002"))
+    take(home, NOW)
+    for seq in seqs:
+        stem = customers(SECOND, 10, seq=seq).stem
+        assert tierline(home, "batch", "discard", stem, "--why", "doubled", now=NOW).exit_status == 0
+    assert (held(home), state(home, SECOND), in_core(home, OPEN)) == ([], "complete", [(20,)])
+    offer(root, customers(THIRD, 10))
+    take(home, NOW)
+    assert held(home) == [THIRD], "the nearest whole one before it is that of the first day"
+    assert in_core(home, OPEN) == [(20,)]

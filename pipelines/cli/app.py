@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +16,7 @@ from pipelines.cli import demo, doctor, operate, show, work
 from pipelines.cli.backups import backups_app
 from pipelines.cli.context import close_sites
 from pipelines.cli.cycles import cycles_app
-from pipelines.cli.output import Exit, complain
+from pipelines.cli.output import Exit, complain, say
 from pipelines.errors import TierlineError
 
 app = typer.Typer(
@@ -28,11 +29,20 @@ app = typer.Typer(
 )
 
 
+def _say_version(asked: bool) -> None:
+    if asked:
+        say(f"tierline {version('tierline')}")
+        raise typer.Exit
+
+
 @app.callback()
 def options(
     home: Annotated[
         Path | None, typer.Option("--home", help="Home directory; else TIERLINE_HOME, else ./home.")
     ] = None,
+    show_version: Annotated[
+        bool, typer.Option("--version", help="Say which release this is.", callback=_say_version, is_eager=True)
+    ] = False,
 ) -> None:
     """Options before the command."""
 

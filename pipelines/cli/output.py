@@ -42,7 +42,13 @@ def show_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, as_json:
         table.add_column(column, justify="right" if is_number else "left", overflow="fold")
     for row in rows:
         table.add_row(*(_cell(value) for value in row))
-    console.print(table)
+    if console.is_terminal:
+        console.print(table)
+        return
+    with console.capture() as captured:
+        console.print(table)
+    for line in captured.get().splitlines():
+        console.print(line.rstrip(), markup=False)
 
 
 def say_json(value: Any) -> None:

@@ -20,6 +20,7 @@ from pipelines.cli.context import (
     scope_of,
 )
 from pipelines.cli.output import Exit, complain, say, say_json, show_rows
+from pipelines.codes import CODES
 from pipelines.contracts.model import Contract
 from pipelines.errors import UsageError
 from pipelines.ledger import offerings
@@ -89,6 +90,8 @@ def batch_show(context: typer.Context, stem: str, as_json: JsonOption = False) -
         states = each.pop("states")
         for name, value in each.items():
             say(f"  {name:<17} {'' if value is None else value}")
+        if each["code"] in CODES:
+            say(f"  {'what to do':<17} {CODES[each['code']].to_do}")
         for event in states:
             say(f"  {event['at']}  {event['state']:<11} {event['cause']}  [{event['actor']}]")
 

@@ -1,0 +1,90 @@
+"""The manuals say what the command does: every command line in them exists, every code is explained."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+import typer
+
+from pipelines.cli.app import app
+from pipelines.codes import CODES
+from pipelines.config import _SOURCE_KEYS
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+GROUP = typer.main.get_command(app)
+OPERATORS = ROOT / "docs" / "operators"
+
+
+def command_lines(text: str) -> list[list[str]]:
+    """What follows `tierline` in code, inline or in blocks, without comments."""
+    quoted = re.findall(r"`(tierline [^`]+)`", text)
+    in_blocks = [
+        line.lstrip("$ ").split("  #")[0]
+        for block in re.findall(r"^```[a-z]*\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+        for line in block.splitlines()
+        if re.match(r"\$? ?tierline ", line)
+    ]
+    return [shlex.split(line.replace("…", "x"))[1:] for line in [*quoted, *in_blocks]]
+
+
+def unknown(words: list[str]) -> str:
+    """The first word of a command line that the command does not know; empty where it knows all."""
+    command: click.Command = GROUP
+    known = {"--help"}
+    while words:
+        word = words.pop(0)
+        known |= {name for each in command.params for name in each.opts}
+        if word.startswith("--") and word.partition("=")[0] not in known:
+            return word
+        if isinstance(command, click.Group) and not word.startswith("-") and word not in ("HOME", "demo/home"):
+            found = command.get_command(click.Context(command), word)
+            if found is None:
+                return word if not command.invoke_without_command else ""
+            command = found
+    return ""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_in_the_manuals_exist(page: Path) -> None:
+    lines = command_lines(page.read_text())
+    assert lines or page.name == "codes.md", "a page without a command helps nobody"
+    assert {unknown(list(words)): words for words in lines if unknown(list(words))} == {}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target, anchor in re.findall(r"\]\(([^)#:]*)(?:#([^)]*))?\)", page.read_text()):
+        path = (page.parent / target) if target else page
+        assert path.exists(), f"{page.name}: {target}"
+        headings = (
+            [line.lstrip("# ").lower().replace(" ", "-") for line in path.read_text().splitlines()] if anchor else []
+        )
+        assert not anchor or anchor in headings, f"{page.name}: {target}#{anchor}"
+
+
+def test_every_code_is_explained_as_the_command_explains_it() -> None:
+    rows = re.findall(r"^\| (E[0-9]{3}) \| (.*) \| (.*) \|$", (OPERATORS / "codes.md").read_text(), re.MULTILINE)
+    assert {code: (meaning, to_do) for code, meaning, to_do in rows} == CODES
+
+
+def test_every_code_that_the_checks_give_is_known() -> None:
+    given = set()
+    for path in (ROOT / "pipelines").rglob("*.py"):
+        given |= set(re.findall(r"\"(E[1-5][0-9]{2})\"", path.read_text()))
+    assert len(given) > 25
+    assert given <= CODES.keys()
+
+
+def test_every_command_that_mends_has_a_page() -> None:
+    pages = {path.stem for path in OPERATORS.glob("*.md")}
+    assert {"fetch", "batch-retry", "batch-accept", "batch-discard", "replay", "cycles", "backups"} <= pages
+
+
+def test_every_setting_of_a_source_is_in_the_readme() -> None:
+    text = (ROOT / "README.md").read_text()
+    assert [key for key in _SOURCE_KEYS if f"`{key}`" not in text and f"    {key}:" not in text] == []
