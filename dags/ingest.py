@@ -9,7 +9,7 @@ from airflow.sdk import DAG, TriggerRule, dag, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from tierline_wiring import CONTRACTS, DEFAULTS, OWNER, core_asset, site, sources_of, timetable
 
-from pipelines import steps
+from pipelines import fetching, steps
 from pipelines.contracts.model import Contract
 from pipelines.errors import TransferError
 from pipelines.site import Scope
@@ -37,7 +37,7 @@ def ingest(contract: Contract) -> DAG:
         @task
         def fetch(source: str) -> dict[str, int]:
             """remote → verified."""
-            taken = steps.fetch_source(site(), source, Scope((source,), (contract.feed,)))
+            taken = fetching.fetch_source(site(), source, Scope((source,), (contract.feed,)))
             return {name: len(getattr(taken, name)) for name in ("verified", "refused", "duplicates", "ends", "left")}
 
         @task(trigger_rule=TriggerRule.ALL_DONE)

@@ -9,7 +9,8 @@ import hashlib
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from pipelines.checks.staging import RejectLines, StagedPaths
+from pipelines.checks.places import StagedPaths
+from pipelines.checks.staging import RejectLines
 from pipelines.clock import compact
 from pipelines.errors import TransferError
 from pipelines.faults import fault_point

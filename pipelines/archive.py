@@ -6,11 +6,14 @@ import filecmp
 import json
 import os
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from pipelines.checks.staging import sync_directory
+from pipelines.durable import sync_directory
 from pipelines.errors import StoreError
+
+_SEALING = 8
 
 
 def keep(landed: Path, directory: Path) -> Path:
@@ -26,9 +29,10 @@ def keep_all(files: Iterable[tuple[Path, Path]]) -> None:
     overwritten by other bytes: StoreError. All are synced before the first is moved, which is faster for many.
     """
     moving = [(landed, directory) for landed, directory in files if _is_to_move(landed, directory / landed.name)]
-    for landed, directory in moving:
+    for directory in {directory for _, directory in moving}:
         directory.mkdir(mode=0o750, parents=True, exist_ok=True)
-        _seal(landed)
+    with ThreadPoolExecutor(_SEALING) as threads:  # disks sync many at once in the time of a few
+        list(threads.map(_seal, (landed for landed, _ in moving)))
     for landed, directory in moving:
         os.replace(landed, directory / landed.name)
     for directory in {directory for _, directory in moving}:

@@ -10,8 +10,9 @@ from typing import Any
 from pipelines.archive import keep, keep_all, write_reason
 from pipelines.check_files import CheckFile, parse_check_file
 from pipelines.checks.judging import ArchivedBatch, Judgement, judge
-from pipelines.checks.staging import StagedPaths, sync_directory
+from pipelines.checks.places import StagedPaths
 from pipelines.cycles import parse_cycle
+from pipelines.durable import sync_directory
 from pipelines.errors import StoreError
 from pipelines.faults import fault_point
 from pipelines.ledger import offerings

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
@@ -16,6 +16,7 @@ from pipelines.transfer.steady import steady
 
 GONE = (ConnectionLostError, UnreachableError)  # no connection, and none to be had: nothing else will work either
 _FILES_A_LANE = 8  # fewer do not pay for another log-in
+_TOGETHER = 32  # small files that are asked for at once
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -38,7 +39,9 @@ class Lanes:
         self.first: Transport = steady(self._endpoint)
         self._others: list[Transport] = []
 
-    def each(self, work: Callable[[Transport, T], R], items: Sequence[T]) -> Outcome[T, R]:
+    def each(
+        self, work: Callable[[Transport, T], R], items: Sequence[T], items_a_lane: int = _FILES_A_LANE
+    ) -> Outcome[T, R]:
         """Do the work on every item, in any order; one that the server does not let us do keeps no other.
 
         A connection that is lost for good ends it: what was done by then is in the outcome.
@@ -47,7 +50,7 @@ class Lanes:
         waiting: SimpleQueue[T] = SimpleQueue()
         for item in items:
             waiting.put(item)
-        lanes = [self.first, *self._more(len(items))]
+        lanes = [self.first, *self._more(len(items) // items_a_lane)]
         if len(lanes) == 1:
             _drain(lanes[0], work, waiting, outcome)
         else:
@@ -55,8 +58,24 @@ class Lanes:
                 list(threads.map(lambda lane: _drain(lane, work, waiting, outcome), lanes))
         return outcome
 
-    def _more(self, count: int) -> list[Transport]:
-        wanted = min(self._most, count // _FILES_A_LANE) - 1
+    def read_small(self, paths: Mapping[str, T], most: int) -> Outcome[T, bytes | None]:
+        """The contents of small files, many at once, each with what its path stands for; None above `most` bytes."""
+        outcome: Outcome[T, bytes | None] = Outcome()
+        listed = list(paths)
+        parts = [listed[start : start + _TOGETHER] for start in range(0, len(listed), _TOGETHER)]
+        read = self.each(lambda transport, part: transport.read_small(part, most), parts, items_a_lane=1)
+        for part, contents in read.done:
+            for path, content in zip(part, contents, strict=True):
+                if isinstance(content, TransferError):
+                    outcome.errors.append(str(content))
+                else:
+                    outcome.done.append((paths[path], content))
+        outcome.errors += read.errors
+        outcome.broken = read.broken
+        return outcome
+
+    def _more(self, worthwhile: int) -> list[Transport]:
+        wanted = min(self._most, worthwhile) - 1
         while len(self._others) < wanted:
             try:
                 self._others.append(steady(self._endpoint))

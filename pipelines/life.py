@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.archive import keep_all
+from pipelines.aside import pair_names, put_aside_discarded
 from pipelines.checking import Checked, check_batch, judge_again
 from pipelines.errors import StoreError, UsageError
 from pipelines.ledger import offerings
 from pipelines.ledger.offerings import STANDING, Change, Offering, State
-from pipelines.ledger.standing import bring_back
-from pipelines.ledger.tables import offering
+from pipelines.ledger.standing import Accepted, bring_back
 from pipelines.site import Site, archive_place, quarantine_place
 from pipelines.verdicts import received_from, verdict
 
@@ -46,7 +46,8 @@ def retry(site: Site, current: Offering, why: str) -> Checked:
         if received.digest != current.digest:
             raise StoreError(f"{data}: expected the bytes that were fetched, found others; nothing was changed")
         with site.ledger.reading() as connection:
-            said = verdict(site, site.contracts[current.feed], connection, received)
+            accepted = Accepted(connection, [current.name])
+        said = verdict(site, site.contracts[current.feed], accepted, received)
         change = site.change(f"retried: {why}")
         if said.state is not State.VERIFIED:
             with site.ledger.transaction() as connection:
@@ -96,21 +97,6 @@ def discard(site: Site, current: Offering, why: str) -> Offering | None:
     return back
 
 
-def put_aside_discarded(site: Site, source: str, feed: str) -> None:
-    """Bytes of discarded batches leave the archive's names, for their stems may be offered again; harmless twice."""
-    mine = (offering.c.source == source) & (offering.c.feed == feed) & (offering.c.state == State.DISCARDED)
-    with site.ledger.reading() as connection:
-        discarded = offerings.find(connection, mine, offering.c.kept_in.like("archive/%"))
-    for current in discarded:
-        place = quarantine_place(site, current)
-        assert current.kept_in is not None, "asked for in the query"
-        directory = site.home.root / current.kept_in
-        keep_all((directory / name, place) for name in _pair_names(current))
-        with site.ledger.transaction() as connection:
-            change = site.change("its bytes were moved to quarantine")
-            offerings.note(connection, current, change, kept_in=site.relative(place))
-
-
 def replay(site: Site, current: Offering, change: Change) -> Replayed:
     """Judge a standing batch again from the archive; its rows are staged anew, and loaded anew by the next load.
 
@@ -127,14 +113,10 @@ def _judge(site: Site, current: Offering) -> Checked:
     return checked
 
 
-def _pair_names(current: Offering) -> tuple[str, str]:
-    return current.file_name, f"{current.stem}.CHK"
-
-
 def _kept_pair(site: Site, current: Offering) -> tuple[Path, Path]:
     """Data and check file of a refused offering: in quarantine, or where a retry that broke off had put them."""
     found = []
-    for name in _pair_names(current):
+    for name in pair_names(current):
         places = [quarantine_place(site, current) / name, archive_place(site, current) / name]
         kept = next((place for place in places if place.exists()), None)
         if kept is None:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import polars as pl
 
-from pipelines.checks.staging import replace_durably, sync_directory
 from pipelines.clock import compact
+from pipelines.durable import replace_durably, sync_directory
 from pipelines.names import BatchName
 
 FORMAT_VERSION = "1"

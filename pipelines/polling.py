@@ -8,6 +8,7 @@ from datetime import timedelta
 from threading import Lock
 
 from pipelines.arrival import Arrivals, LeftFile, sort_out
+from pipelines.aside import put_aside_discarded
 from pipelines.config import SourceConfig
 from pipelines.contracts.model import Contract
 from pipelines.faults import fault_point
@@ -15,7 +16,6 @@ from pipelines.lanes import Lanes
 from pipelines.ledger.alarms import Kind, settle_alarms
 from pipelines.ledger.left_files import note_left, overdue
 from pipelines.ledger.offerings import State
-from pipelines.life import put_aside_discarded
 from pipelines.site import Site
 from pipelines.taking import groups, take_group
 from pipelines.taking_ends import take_ends

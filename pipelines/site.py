@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from zlib import crc32
 
-from pipelines.checks.staging import StagedPaths
+from pipelines.checks.places import StagedPaths
 from pipelines.clock import now
 from pipelines.config import Config, SourceConfig
 from pipelines.contracts.model import Contract, Contracts

@@ -7,8 +7,7 @@ ledger and the warehouse, never from what a run remembers.
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from typing import TypeVar
 
@@ -19,11 +18,10 @@ from pipelines.contracts.model import Cadence, Mode
 from pipelines.cycles import parse_cycle
 from pipelines.errors import TransferError, UsageError
 from pipelines.faults import fault_point
-from pipelines.lanes import GONE, Lanes
+from pipelines.fetching import NEEDED_BYTES, each_source
 from pipelines.ledger import offerings
 from pipelines.ledger.offerings import STANDING, Offering, State
 from pipelines.ledger.tables import offering
-from pipelines.polling import Taken, Tally, poll_feed, poll_outgoing
 from pipelines.resends import GAP, request_resend, to_request
 from pipelines.site import Scope, Site, cycle_day, require_free_space
 from pipelines.transfer.steady import steady
@@ -36,17 +34,8 @@ from warehouse.ops import refresh_ops
 from warehouse.store import open_warehouse
 
 WRITER = "warehouse"  # the lock of the one process that may write the warehouse
-_NEEDED_BYTES = 256 << 20
 EVERYTHING = Scope()
 T = TypeVar("T")
-
-
-@dataclass
-class Fetched:
-    """What the polls of some sources came to. `errors`: sources that could not be polled, and why."""
-
-    taken: Taken = field(default_factory=Taken)
-    errors: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -59,51 +48,9 @@ class Loaded:
     errors: dict[str, str]
 
 
-def fetch_source(site: Site, source: str, scope: Scope, tally: Tally | None = None) -> Taken:
-    """remote → verified for one source: take what has arrived of its feeds. Raises TransferError.
-
-    A file or feed that cannot be read does not keep the others of the source: they are taken before it raises.
-    """
-    taken = poll_source(site, source, scope, tally)
-    if taken.errors:
-        raise TransferError("; ".join(taken.errors))
-    return taken
-
-
-def poll_source(site: Site, source: str, scope: Scope, tally: Tally | None = None) -> Taken:
-    """As `fetch_source`, but errors of single files and feeds are in what it returns."""
-    require_free_space(site.home.landing, _NEEDED_BYTES)
-    taken = Taken()
-    config = site.source(source)
-    with Lanes(config) as lanes:
-        taken.left += poll_outgoing(site, config, lanes.first)
-        for contract in site.feeds_of(config, scope):
-            try:
-                taken.add(poll_feed(site, config, contract, lanes, scope.cycles, tally or Tally()))
-            except GONE:
-                raise
-            except TransferError as error:
-                taken.errors.append(str(error))
-    return taken
-
-
-def fetch(site: Site, scope: Scope, progress: Callable[[int, int], None] | None = None) -> Fetched:
-    """remote → verified for all sources of a scope at once; one that fails does not keep the others."""
-    fetched, tally = Fetched(), Tally(progress)
-    results = _each_source(site, scope, lambda source: poll_source(site, source, scope, tally))
-    for source, result in results.items():
-        if isinstance(result, TransferError):
-            fetched.errors[source] = str(result)
-        else:
-            fetched.taken.add(result)
-            if result.errors:
-                fetched.errors[source] = "; ".join(result.errors)
-    return fetched
-
-
 def check(site: Site, scope: Scope, progress: Callable[[int, int], None] | None = None) -> Checked:
     """verified → staged for all batches of a scope that wait for it."""
-    require_free_space(site.home.staged, _NEEDED_BYTES)
+    require_free_space(site.home.staged, NEEDED_BYTES)
     checked = Checked()
     due = due_for_check(site, scope)
     for done, current in enumerate(due, start=1):
@@ -115,7 +62,7 @@ def check(site: Site, scope: Scope, progress: Callable[[int, int], None] | None 
 
 def load_staged(site: Site) -> LoadResult:
     """staged → core: bring the warehouse to what stands in the ledger, then the ledger to what the warehouse says."""
-    require_free_space(site.home.warehouse, _NEEDED_BYTES)
+    require_free_space(site.home.warehouse, NEEDED_BYTES)
     with site.lock(WRITER, wait=True):
         with site.ledger.reading() as connection:
             standing = offerings.find(connection, offering.c.state.in_(STANDING))
@@ -166,7 +113,7 @@ def load(site: Site, scope: Scope, progress: Callable[[int, int], None] | None =
     checked = check(site, scope, progress)
     core = load_staged(site)
     loaded = Loaded(checked, core, Acknowledged(), {})
-    results = _each_source(site, scope, lambda source: acknowledge_source(site, source, scope))
+    results = each_source(site, scope, lambda source: acknowledge_source(site, source, scope))
     for source, result in results.items():
         if isinstance(result, TransferError):
             loaded.errors[source] = str(result)
@@ -230,17 +177,3 @@ def _snapshots(site: Site, found_cycles: list[CycleStatus]) -> list[Snapshot]:
         if is_snapshot and cycle is not None:
             found.append(Snapshot(status.key.feed, status.key.source, status.key.cycle, cycle.end))
     return found
-
-
-def _each_source(site: Site, scope: Scope, work: Callable[[str], T]) -> dict[str, T | TransferError]:
-    """Do the work for all sources of a scope at once; a source's TransferError stands for its result."""
-
-    def guarded(source: str) -> T | TransferError:
-        try:
-            return work(source)
-        except TransferError as error:
-            return error
-
-    sources = [source for source in site.config.sources if not scope.sources or source in scope.sources]
-    with ThreadPoolExecutor(max(len(sources), 1)) as threads:
-        return dict(zip(sources, threads.map(guarded, sources), strict=True))

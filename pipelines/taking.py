@@ -18,17 +18,19 @@ from pipelines.check_files import MAX_BYTES, CheckFile
 from pipelines.contracts.model import Contract
 from pipelines.errors import TransferError
 from pipelines.faults import fault_point
-from pipelines.lanes import Lanes
+from pipelines.lanes import Lanes, Outcome
 from pipelines.ledger import offerings
-from pipelines.ledger.offerings import Offering, State
+from pipelines.ledger.offerings import Move, Offering, State
+from pipelines.ledger.standing import Accepted
 from pipelines.ledger.tables import offering
 from pipelines.names import BatchName
 from pipelines.site import Site, archive_place, quarantine_place
 from pipelines.transfer.base import ConnectionLostError, Transport
-from pipelines.verdicts import Received, Verdict, algorithms, read_check, received_from, verdict
+from pipelines.verdicts import Received, Verdict, algorithms, read_check, received_content, received_from, verdict
 
 _GROUP_PAIRS = 100
 _GROUP_BYTES = 256 << 20
+_SMALL = 64 << 10  # bytes of a data file that is held in memory until it is kept
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,11 @@ def take_group(site: Site, contract: Contract, lanes: Lanes, pairs: list[Arrived
     return _Group(site, contract, lanes).run(pairs)
 
 
+def _check_bytes(content: bytes | None) -> bytes:
+    """A check file as it came; one that is far too large is as good as any that cannot be read (E201)."""
+    return b"\0" if content is None else content
+
+
 class _Group:
     def __init__(self, site: Site, contract: Contract, lanes: Lanes) -> None:
         self._site = site
@@ -82,12 +89,12 @@ class _Group:
         self._directory = f"outgoing/{contract.feed}"
 
     def run(self, pairs: list[ArrivedPair]) -> TakenGroup:
-        read = self._lanes.each(self._read_check, pairs)
+        read = self._lanes.read_small({f"{self._directory}/{pair.check_name}": pair for pair in pairs}, MAX_BYTES)
         if read.broken:
             return TakenGroup([], [], read.errors, read.broken)
-        claimed = self._claim(read.done)
+        claimed = self._claim([(pair, _check_bytes(content)) for pair, content in read.done])
         fault_point("claim")
-        landed = self._lanes.each(self._land, claimed)
+        landed = self._land_all(claimed)
         whole = [(batch, found) for batch, found in landed.done if isinstance(found, Received)]
         self._note_fetched(whole)
         fault_point("verify")
@@ -95,36 +102,53 @@ class _Group:
         changing = [found for _, found in landed.done if isinstance(found, LeftFile)]
         return TakenGroup(judged, changing, read.errors + landed.errors, landed.broken)
 
-    def _read_check(self, transport: Transport, pair: ArrivedPair) -> bytes:
-        content = bytearray()
-
-        def collect(block: bytes) -> None:
-            if len(content) <= MAX_BYTES:
-                content.extend(block)
-
-        transport.read(f"{self._directory}/{pair.check_name}", collect)
-        return bytes(content)
+    def _land_all(self, claimed: list[_Claimed]) -> Outcome[_Claimed, Received | LeftFile]:
+        """Small files many at once, and each of the others, or one that is not as its check file says, by itself."""
+        small = {
+            f"{self._directory}/{batch.pair.data.name}": batch
+            for batch in claimed
+            if batch.pair.data.size is not None and batch.pair.data.size <= _SMALL
+        }
+        read = self._lanes.read_small(small, _SMALL)
+        landed: Outcome[_Claimed, Received | LeftFile] = Outcome(errors=read.errors, broken=read.broken)
+        settled = set(small) if read.broken else set()
+        for batch, content in read.done:
+            if content is not None:
+                found = received_content(batch.name, batch.pair.data.name, batch.check, content)
+                check, _ = read_check(batch.name, batch.pair.data.name, batch.check)
+                if check is None or found.fits(check):
+                    landed.done.append((batch, found))
+                    settled.add(f"{self._directory}/{batch.pair.data.name}")
+                    fault_point("download")
+        failed = small.keys() - {f"{self._directory}/{batch.pair.data.name}" for batch, _ in read.done}
+        if read.broken is None:
+            rest = [each for each in claimed if f"{self._directory}/{each.pair.data.name}" not in settled | failed]
+            others = self._lanes.each(self._land, rest)
+            landed = Outcome(landed.done + others.done, landed.errors + others.errors, others.broken)
+        return landed
 
     def _claim(self, found: list[tuple[ArrivedPair, bytes]]) -> list[_Claimed]:
         """The offerings to work on: new ones, and those that a broken run left; others are in hand already."""
-        claimed = []
+        pairs = {pair.name.stem: (pair, check) for pair, check in found}
+        digests = {stem: hashlib.sha256(check).hexdigest() for stem, (_, check) in pairs.items()}
         change = self._site.change("its check file is there")
         with self._site.ledger.transaction() as connection:
-            for pair, check in found:
-                open_ones = offerings.find(
-                    connection, offering.c.stem == pair.name.stem, offering.c.acknowledged_at.is_(None)
-                )
-                if any(each.state not in (State.ANNOUNCED, State.FETCHED) for each in open_ones):
-                    continue  # what stands in outgoing/ is judged once the one before is acknowledged
-                digest = hashlib.sha256(check).hexdigest()
-                current = open_ones[0] if open_ones else None
-                is_known = current is not None and current.check_digest == digest
-                current = current or offerings.announce(connection, pair.name, pair.data.name, change)
-                if current is not None:
-                    offerings.take_up(connection, current.offering_id, pair.data.name, digest)
-                    current = offerings.get(connection, current.offering_id)
-                    claimed.append(_Claimed(pair, check, current, is_known))
-        return claimed
+            unfinished = offerings.find(connection, offering.c.stem.in_(pairs), offering.c.acknowledged_at.is_(None))
+            broken_off = [each for each in unfinished if each.state in (State.ANNOUNCED, State.FETCHED)]
+            # What stands in outgoing/ beside one that waits for its receipt is judged once that was acknowledged.
+            in_hand = {each.stem for each in unfinished} - {each.stem for each in broken_off}
+            left = [each for each in broken_off if each.stem not in in_hand]
+            fresh = pairs.keys() - {each.stem for each in unfinished}
+            new = [(pairs[stem][0].name, pairs[stem][0].data.name) for stem in sorted(fresh)]
+            ours = [*left, *offerings.announce_all(connection, new, change)]
+            offerings.take_up_all(
+                connection,
+                [(each.offering_id, pairs[each.stem][0].data.name, digests[each.stem]) for each in ours],
+            )
+        return [
+            _Claimed(*pairs[each.stem], each, is_known=each.check_digest == digests[each.stem])
+            for each in sorted(ours, key=lambda each: each.offering_id)
+        ]
 
     def _land(self, transport: Transport, batch: _Claimed) -> Received | LeftFile:
         """The data file in landing/; or why it is left: its size was another each time that we looked."""
@@ -181,39 +205,51 @@ class _Group:
         )
 
     def _note_fetched(self, whole: list[tuple[_Claimed, Received]]) -> None:
+        moves = [
+            Move(
+                batch.current.offering_id, State.FETCHED, self._site.change(f"{received.bytes} bytes"),
+                {"bytes": received.bytes, "digest": received.digest},
+            )
+            for batch, received in whole
+        ]  # fmt: skip
         with self._site.ledger.transaction() as connection:
-            for batch, received in whole:
-                change = self._site.change(f"{received.bytes} bytes")
-                values = {"bytes": received.bytes, "digest": received.digest}
-                offerings.move(connection, batch.current.offering_id, State.FETCHED, change, **values)
+            offerings.move_all(connection, moves)
 
     def _settle(self, whole: list[tuple[_Claimed, Received]]) -> list[tuple[str, State]]:
         """Keep the bytes first, then say so in the ledger."""
         with self._site.ledger.reading() as connection:
-            verdicts = [(batch, verdict(self._site, self._contract, connection, received)) for batch, received in whole]
-        keep_all(file for batch, said in verdicts for file in self._files_to_keep(batch, said))
+            accepted = Accepted(connection, [batch.name for batch, _ in whole])
+        verdicts = [(batch, verdict(self._site, self._contract, accepted, received)) for batch, received in whole]
+        contents = {batch.name.stem: received.content for batch, received in whole}
+        keep_all(
+            file for batch, said in verdicts for file in self._files_to_keep(batch, said, contents[batch.name.stem])
+        )
         for batch, said in verdicts:
             self._finish_files(batch, said)
             fault_point("archive")
         with self._site.ledger.transaction() as connection:
-            for batch, said in verdicts:
-                change = self._site.change(said.reason or "size and digest as in the check file")
-                values = self._values(batch, said)
-                offerings.move(connection, batch.current.offering_id, said.state, change, **values)
+            offerings.move_all(connection, [self._move(batch, said) for batch, said in verdicts])
         return [(batch.name.stem, said.state) for batch, said in verdicts]
 
-    def _files_to_keep(self, batch: _Claimed, said: Verdict) -> list[tuple[Path, Path]]:
+    def _move(self, batch: _Claimed, said: Verdict) -> Move:
+        change = self._site.change(said.reason or "size and digest as in the check file")
+        return Move(batch.current.offering_id, said.state, change, self._values(batch, said))
+
+    def _files_to_keep(self, batch: _Claimed, said: Verdict, content: bytes | None) -> list[tuple[Path, Path]]:
         if said.state is State.DUPLICATE:
             return []
+        data = self._landing(batch.name, batch.pair.data.name)
         check = self._landing(batch.name, batch.pair.check_name)
-        check.unlink(missing_ok=True)  # a crash may have left a read-only one
-        check.write_bytes(batch.check)
+        for path, written in ((data, content), (check, batch.check)):
+            if written is not None:
+                path.unlink(missing_ok=True)  # a crash may have left a read-only one
+                path.write_bytes(written)
         place = self._place(batch, said)
-        return [(self._landing(batch.name, batch.pair.data.name), place), (check, place)]
+        return [(data, place), (check, place)]
 
     def _finish_files(self, batch: _Claimed, said: Verdict) -> None:
         if said.state is State.DUPLICATE:
-            self._landing(batch.name, batch.pair.data.name).unlink()
+            self._landing(batch.name, batch.pair.data.name).unlink(missing_ok=True)
         elif said.state is State.REFUSED:
             reason = {"stem": batch.name.stem, "at": self._site.now, "code": said.code, "reason": said.reason}
             write_reason(self._place(batch, said), batch.name.stem, reason)

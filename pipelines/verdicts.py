@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
+import builtins
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-
-from sqlalchemy import Connection
 
 from pipelines.check_files import CheckFile, Unreadable, parse_check_file
 from pipelines.contracts.model import Contract, Mode
 from pipelines.cycles import parse_cycle
 from pipelines.ledger.offerings import State
-from pipelines.ledger.standing import accepted_of_stem, newest_accepted
+from pipelines.ledger.standing import Accepted
 from pipelines.names import BatchName
 from pipelines.site import Site
 
 
 @dataclass(frozen=True)
 class Received:
-    """The bytes of a pair as they came; `digests` has ours, sha256, and md5 where the check file declares that."""
+    """The bytes of a pair as they came; `digests` has ours, sha256, and md5 where the check file declares that.
+
+    `content` holds a small file's bytes until they are kept; a larger one's are in landing/.
+    """
 
     name: BatchName
     file_name: str
-    check: bytes
+    check: builtins.bytes
     bytes: int
     digests: dict[str, str]
+    content: builtins.bytes | None = None
 
     @property
     def digest(self) -> str:
@@ -53,6 +56,13 @@ def algorithms(check: CheckFile | None) -> set[str]:
     return {"sha256"} | ({check.digest.partition(":")[0]} if check else set())
 
 
+def received_content(name: BatchName, file_name: str, check: bytes, content: bytes) -> Received:
+    """A small file's bytes, digested."""
+    declared, _ = read_check(name, file_name, check)
+    digests = {each: hashlib.new(each, content).hexdigest() for each in algorithms(declared)}
+    return Received(name, file_name, check, len(content), digests, content)
+
+
 def received_from(name: BatchName, data: Path, check: bytes) -> Received:
     """What kept files hold, read once more."""
     declared, _ = read_check(name, data.name, check)
@@ -77,7 +87,7 @@ def read_check(name: BatchName, file_name: str, content: bytes) -> tuple[CheckFi
     return check, ""
 
 
-def verdict(site: Site, contract: Contract, connection: Connection, received: Received) -> Verdict:
+def verdict(site: Site, contract: Contract, accepted: Accepted, received: Received) -> Verdict:
     """The first check that fails speaks, in the order of the file interface, section 5."""
     name = received.name
     if problem := _wrong_cycle(site, contract, name):
@@ -91,7 +101,7 @@ def verdict(site: Site, contract: Contract, connection: Connection, received: Re
     if not received.fits(check):
         reason = f"expected {check.digest[:19]}… as the check file says, found another"
         return Verdict(State.REFUSED, "E203", reason, check.records)
-    return _against_ledger(connection, received, check.records)
+    return _against_ledger(accepted, received, check.records)
 
 
 def _wrong_cycle(site: Site, contract: Contract, name: BatchName) -> Verdict | None:
@@ -107,14 +117,14 @@ def _wrong_cycle(site: Site, contract: Contract, name: BatchName) -> Verdict | N
     return None
 
 
-def _against_ledger(connection: Connection, received: Received, records: int) -> Verdict:
-    same_stem = accepted_of_stem(connection, received.name.stem)
+def _against_ledger(accepted: Accepted, received: Received, records: int) -> Verdict:
+    same_stem = accepted.of_stem(received.name)
     if same_stem is not None:
         if same_stem.digest == received.digest:
             return Verdict(State.DUPLICATE, reason="the same bytes were accepted before", records=records)
         reason = "a batch of this stem with other bytes was accepted before"
         return Verdict(State.REFUSED, "E503", reason, records)
-    newest = newest_accepted(connection, received.name)
+    newest = accepted.newest(received.name)
     if newest is not None and newest.version > received.name.version:
         reason = f"version {newest.version} of this SEQ was accepted before"
         return Verdict(State.SUPERSEDED, "E504", reason, records)

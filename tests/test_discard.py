@@ -257,6 +257,22 @@ def test_an_operator_may_let_the_other_bytes_of_a_stem_stand(home: Path, root: P
     assert not in_ledger(home, "select subject from alarm where kind = 'refused' and cleared_at is null")
 
 
+def test_an_earlier_offering_that_was_refused_may_stand_in_place_of_a_later_one(home: Path, root: Path) -> None:
+    """On the server, what was discarded makes way first, whichever came first."""
+    refused = payments(STEM, "GIFT", "GIFT", "GIFT", "GIFT", "CARD").put(root)
+    take(home)
+    later = FIRST.put(root)
+    take(home)
+    killed = tierline_process(home, "batch", "discard", STEM, "--why", "ticket", now=LATER, fault="commit")
+    assert killed.returncode == -9
+    ran = tierline(home, "batch", "accept", STEM, "--why", "ticket", now=LATER)
+    assert ran.exit_status in (0, 3), ran.err
+    assert states(home) == [("0001_00", "loaded", None), ("0001_00", "discarded", None)]
+    assert (root / "backup/20261122/PAYM" / FIRST.name).read_bytes() == refused
+    assert [(root / path).read_bytes() for path in put_aside(root, FIRST.name)] == [later]
+    assert receipt(root, STEM)[1:5] == ["PARTIAL", "5", "1", "4"]
+
+
 @pytest.mark.parametrize("offer", [replace(GOOD, size_off=1), payments(STEM, "GIFT")], ids=["E202", "E501"])
 def test_a_refused_one_may_be_discarded(home: Path, root: Path, offer: Offer) -> None:
     content = offer.put(root)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
-import click
 import pytest
 import typer
+from typer import Context
 
 from pipelines.cli.app import app
 from pipelines.codes import CODES
@@ -34,15 +35,15 @@ def command_lines(text: str) -> list[list[str]]:
 
 def unknown(words: list[str]) -> str:
     """The first word of a command line that the command does not know; empty where it knows all."""
-    command: click.Command = GROUP
+    command: Any = GROUP
     known = {"--help"}
     while words:
         word = words.pop(0)
         known |= {name for each in command.params for name in each.opts}
         if word.startswith("--") and word.partition("=")[0] not in known:
             return word
-        if isinstance(command, click.Group) and not word.startswith("-") and word not in ("HOME", "demo/home"):
-            found = command.get_command(click.Context(command), word)
+        if hasattr(command, "get_command") and not word.startswith("-") and word not in ("HOME", "demo/home"):
+            found = command.get_command(Context(command), word)
             if found is None:
                 return word if not command.invoke_without_command else ""
             command = found

@@ -11,7 +11,8 @@ import pytest
 from offers import GOOD, HEADER, NOW, ROWS, STEM, Offer, ledger, named, with_lines
 from running import make_home, tierline
 
-from pipelines.checks.staging import StagedPaths, read_rejects
+from pipelines.checks.places import StagedPaths
+from pipelines.checks.staging import read_rejects
 from pipelines.transfer.base import Endpoint
 
 REFUSED = {

@@ -117,17 +117,18 @@ def test_replay_of_no_cycles_is_a_wrong_use(home: Path, taken: object, first: st
 
 def test_replay_names_a_damaged_archive_and_goes_on(home: Path, root: Path, taken: object) -> None:
     damaged = payments("PAYM_110_I_2026112209_0001_00", "CARD", "CASH")
-    damaged.put(root)
-    assert take(home).exit_status == 0
+    after = payments("PAYM_110_I_2026112208_0001_00", "CARD")
+    for offer in (damaged, after):
+        offer.put(root)
+        assert take(home).exit_status == 0
     path = home / "archive/PAYM/2026/11/22" / damaged.name
     path.chmod(0o640)
     path.write_bytes(path.read_bytes().replace(b"CARD", b"CASH"))
-    status, _, err = replay(home, "2026112209", "2026112210")
+    status, _, err = replay(home, "2026112208", "2026112210")
     assert (status, damaged.stem in err, "backups restore" in err) == (1, True, True)
-    assert {each.stem: (each.state, each.staged_count) for each in ledger(home)} == {
-        STEM: ("loaded", 2), damaged.stem: ("loaded", 1),
-    }  # fmt: skip
-    assert in_core(home, "select count(*) from core.payment") == [(4,)]
+    counts = {each.stem: (each.state.value, each.staged_count) for each in ledger(home)}
+    assert counts == {STEM: ("loaded", 2), damaged.stem: ("loaded", 1), after.stem: ("loaded", 2)}
+    assert in_core(home, "select count(*) from core.payment") == [(5,)]
 
 
 def test_the_exit_status_tells_of_rejected_rows(home: Path, root: Path) -> None:

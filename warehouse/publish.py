@@ -12,8 +12,8 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.checks.staging import sync_directory
 from pipelines.contracts.model import Contracts
+from pipelines.durable import sync_directory
 from warehouse.store import attach
 
 CURRENT = "current"

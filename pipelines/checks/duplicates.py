@@ -9,7 +9,8 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow.parquet as pq
 
-from pipelines.checks.staging import REJECT_SCHEMA, ParquetSink, StagedPaths, staged_schema
+from pipelines.checks.places import StagedPaths
+from pipelines.checks.staging import REJECT_SCHEMA, ParquetSink, staged_schema
 from pipelines.contracts.model import Contract
 
 Hashes = npt.NDArray[np.uint64]

@@ -17,9 +17,10 @@ from pipelines.checks.compiling import compile_checks
 from pipelines.checks.decoding import UTF8_BOM
 from pipelines.checks.duplicates import KeyHashes, drop_duplicates
 from pipelines.checks.framing import Trailer, agree_on_counts, agree_on_total, read_header, read_trailer
+from pipelines.checks.places import StagedPaths
 from pipelines.checks.prefetch import prefetch
 from pipelines.checks.rows import RowChecker, RowTally
-from pipelines.checks.staging import REJECT_SCHEMA, ParquetSink, StagedPaths, staged_schema
+from pipelines.checks.staging import REJECT_SCHEMA, ParquetSink, staged_schema
 from pipelines.contracts.model import Contract, Rejects
 from pipelines.cycles import Cycle
 from pipelines.errors import StoreError

@@ -7,10 +7,8 @@ names, where that can be trusted). Both are sorted by line.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -20,7 +18,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.checks.compiling import DTYPES
+from pipelines.checks.places import StagedPaths
 from pipelines.contracts.model import Contract
+from pipelines.durable import replace_durably
 
 REJECT_SCHEMA = {
     "line": pl.Int64(),
@@ -32,14 +32,6 @@ REJECT_SCHEMA = {
 
 
 _REJECTS_AT_ONCE = 10_000
-
-
-@dataclass(frozen=True)
-class StagedPaths:
-    """Where a batch's staged rows and rejects stand, or will stand."""
-
-    rows: Path
-    rejects: Path
 
 
 def staged_schema(contract: Contract) -> dict[str, pl.DataType]:
@@ -92,26 +84,6 @@ class ParquetSink:
             replace_durably(self._part, self._path)
         else:
             self._part.unlink()
-
-
-def replace_durably(part: Path, path: Path) -> None:
-    """Give a finished file its name: on disk before it has it, and the name on disk before we go on."""
-    descriptor = os.open(part, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    os.replace(part, path)
-    sync_directory(path.parent)
-
-
-def sync_directory(directory: Path) -> None:
-    """Make what was renamed or made in a directory survive a loss of power."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def read_rejects(paths: StagedPaths) -> Iterator[dict[str, Any]]:

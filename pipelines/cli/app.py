@@ -4,28 +4,65 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-import duckdb
 import typer
 from sqlalchemy.exc import SQLAlchemyError
+from typer.core import TyperGroup
 
-from pipelines.cli import demo, doctor, operate, show, work
-from pipelines.cli.backups import backups_app
 from pipelines.cli.context import close_sites
-from pipelines.cli.cycles import cycles_app
-from pipelines.cli.output import Exit, complain, say
+from pipelines.cli.output import PLAIN, Exit, complain, say
 from pipelines.errors import TierlineError
+
+# In the order of --help. Each is loaded when it is asked for: a poll needs neither DuckDB nor a demo's servers.
+COMMANDS = {
+    "demo": "demo:demo",
+    "doctor": "doctor:doctor",
+    "run": "work:run",
+    "fetch": "fetch:fetch",
+    "load": "work:load",
+    "build": "work:build",
+    "publish": "work:publish",
+    "batches": "show:batches",
+    "batch": "operate:batch_app",
+    "replay": "operate:replay",
+    "cycles": "cycles:cycles_app",
+    "backups": "backups:backups_app",
+    "feeds": "show:feeds_app",
+    "query": "show:query",
+}
+_STORES = ("duckdb", "_duckdb")  # whose errors are those of a store that cannot be used
+
+
+class _Commands(TyperGroup):
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, name: str) -> Any:
+        if name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[name].partition(":")
+        found: typer.Typer | Callable[..., Any] = getattr(import_module(f"pipelines.cli.{module}"), attribute)
+        if not isinstance(found, typer.Typer):
+            alone = typer.Typer(**PLAIN)
+            alone.command(name)(found)
+            found = alone
+        command = typer.main.get_command(found)
+        command.name = name
+        return command
+
 
 app = typer.Typer(
     name="tierline",
+    cls=_Commands,
     help="A file-fed customer warehouse for telecom customer service.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+    **PLAIN,
 )
 
 
@@ -47,22 +84,6 @@ def options(
     """Options before the command."""
 
 
-app.command()(demo.demo)
-app.command()(doctor.doctor)
-app.command()(work.run)
-app.command()(work.fetch)
-app.command()(work.load)
-app.command()(work.build)
-app.command()(work.publish)
-app.command()(show.batches)
-app.command()(operate.replay)
-app.command()(show.query)
-app.add_typer(show.batch_app, name="batch")
-app.add_typer(backups_app, name="backups")
-app.add_typer(cycles_app, name="cycles")
-app.add_typer(show.feeds_app, name="feeds")
-
-
 def main() -> None:
     """Entry point of the command `tierline`."""
     os.umask(0o027)  # what we write holds personal data: nobody but owner and group reads it
@@ -71,12 +92,14 @@ def main() -> None:
     except TierlineError as error:
         complain(f"tierline: {error}")
         sys.exit(error.exit_status)
-    except (OSError, SQLAlchemyError, duckdb.Error) as error:
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        complain(f"tierline: {first}; check rights and free space, then run it again: it goes on where it was")
-        sys.exit(Exit.FAILED)
     except KeyboardInterrupt:
         complain("tierline: interrupted; run it again, it goes on where it was")
+        sys.exit(Exit.FAILED)
+    except Exception as error:
+        if not (isinstance(error, OSError | SQLAlchemyError) or type(error).__module__.split(".")[0] in _STORES):
+            raise
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        complain(f"tierline: {first}; check rights and free space, then run it again: it goes on where it was")
         sys.exit(Exit.FAILED)
     finally:
         close_sites()

@@ -11,14 +11,14 @@ import typer
 from pipelines import backups, pruning
 from pipelines.backups import Copies, Range
 from pipelines.cli.context import FeedOption, JsonOption, SourceOption, home_path, open_site, scope_of
-from pipelines.cli.output import Exit, complain, progress, say, show_rows
+from pipelines.cli.output import PLAIN, Exit, complain, progress, say, show_rows
 from pipelines.errors import StoreError, TransferError
 from pipelines.lanes import Lanes
 from pipelines.ledger.offerings import Offering
 from pipelines.site import Scope, Site
 
 backups_app = typer.Typer(
-    help="The copies of batches: in archive/ here, in backup/ on the servers.", no_args_is_help=True
+    help="The copies of batches: in archive/ here, in backup/ on the servers.", no_args_is_help=True, **PLAIN
 )
 FromOption = Annotated[str | None, typer.Option("--from", help="First cycle: YYYYMM, YYYYMMDD or YYYYMMDDHH.")]
 ToOption = Annotated[str | None, typer.Option("--to", help="Last cycle, in any of these forms.")]

@@ -17,13 +17,13 @@ from pipelines.cli.context import (
     open_site,
     scope_of,
 )
-from pipelines.cli.output import Exit, say, show_rows
+from pipelines.cli.output import PLAIN, Exit, say, show_rows
 from pipelines.completeness import CycleState
 from pipelines.errors import UsageError
 from pipelines.ledger.cycle_acceptances import accept_cycle
 from pipelines.site import Scope
 
-cycles_app = typer.Typer(invoke_without_command=True)
+cycles_app = typer.Typer(invoke_without_command=True, **PLAIN)
 _COLUMNS = ("feed", "source", "mode", "cycle", "state", "files", "accepted", "expected_at", "gaps", "reason")
 
 

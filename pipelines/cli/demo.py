@@ -14,6 +14,7 @@ import typer
 
 from pipelines.cli import work
 from pipelines.cli.context import open_site
+from pipelines.cli.fetch import fetch_step
 from pipelines.cli.output import Exit, say, show_rows
 from pipelines.clock import now
 from pipelines.errors import UsageError
@@ -103,7 +104,7 @@ def _configure(home: Path, endpoints: dict[str, Endpoint]) -> None:
 
 def _run(site: Site) -> bool:
     """The steps of `tierline run`; returns whether one of them failed."""
-    statuses = [work.fetch_step(site, Scope()), work.load_step(site, Scope())]
+    statuses = [fetch_step(site, Scope()), work.load_step(site, Scope())]
     work.build_step(site, (site.now - timedelta(days=1)).date(), None)
     work.publish_step(site, republish=False)
     return Exit.FAILED in statuses

@@ -21,6 +21,10 @@ errors = Console(stderr=True, highlight=False, soft_wrap=True)
 _WORTH_TELLING = 500  # batches; fewer are done before anybody wonders
 
 
+# How help looks in every part of the command: plain text, for terminals, files and mails alike.
+PLAIN: dict[str, Any] = {"add_completion": False, "rich_markup_mode": None}
+
+
 class Exit(IntEnum):
     """Exit statuses of every command."""
 

@@ -19,7 +19,7 @@ from pipelines.cli.context import (
     open_site,
     scope_of,
 )
-from pipelines.cli.output import Exit, complain, say, say_json, show_rows
+from pipelines.cli.output import PLAIN, Exit, complain, say, say_json, show_rows
 from pipelines.codes import CODES
 from pipelines.contracts.model import Contract
 from pipelines.errors import UsageError
@@ -29,8 +29,10 @@ from pipelines.ledger.offerings import Offering, State
 from pipelines.ledger.tables import offering
 from pipelines.site import Site
 
-batch_app = typer.Typer(help="One batch: its story, its rejected rows, what to do about it.", no_args_is_help=True)
-feeds_app = typer.Typer(invoke_without_command=True)
+batch_app = typer.Typer(
+    help="One batch: its story, its rejected rows, what to do about it.", no_args_is_help=True, **PLAIN
+)
+feeds_app = typer.Typer(invoke_without_command=True, **PLAIN)
 _LIMIT = 1000
 
 

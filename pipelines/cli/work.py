@@ -10,11 +10,11 @@ import typer
 
 from pipelines import publishing, steps
 from pipelines.cli.context import CycleOption, FeedOption, SourceOption, home_path, open_site, scope_of
+from pipelines.cli.fetch import fetch_step, say_errors, tell_alarms_of
 from pipelines.cli.output import Exit, complain, progress, say
 from pipelines.errors import UsageError
 from pipelines.site import Scope, Site
-from pipelines.steps import Fetched, Loaded
-from pipelines.watching import tell_alarms
+from pipelines.steps import Loaded
 
 AsOfOption = Annotated[str | None, typer.Option("--as-of", help="The day to compute for; default: yesterday.")]
 MonthOption = Annotated[
@@ -47,17 +47,6 @@ def run(
         complain("receivers are configured, but delivery is not part of this release; lists stand in publish/")
     status = max(status, _cycles(site, scope), key=_weight)
     raise typer.Exit(status)
-
-
-def fetch(
-    context: typer.Context, source: SourceOption = None, feed: FeedOption = None, cycle: CycleOption = None
-) -> None:
-    """Take what has arrived on the sources' servers into the archive.
-
-    Example: tierline fetch --source 110 --feed PAYM
-    """
-    site = open_site(home_path(context))
-    raise typer.Exit(fetch_step(site, scope_of(site, source, feed, cycle)))
 
 
 def load(
@@ -97,25 +86,6 @@ def _day(site: Site, as_of: str | None) -> date:
         raise UsageError(f"--as-of {as_of}: expected a day such as 2026-11-21") from None
 
 
-def fetch_step(site: Site, scope: Scope) -> Exit:
-    """Fetch and say what came of it."""
-    with progress("fetch: taking batches") as tell:
-        fetched: Fetched = steps.fetch(site, scope, tell)
-    taken = fetched.taken
-    say(
-        f"fetch: {len(taken.verified)} batches taken, {len(taken.refused)} refused, "
-        f"{len(taken.duplicates)} duplicates, {len(taken.ends)} end files, {len(taken.left)} files left"
-    )
-    for stem in taken.refused:
-        say(f"  refused: {stem}; why: tierline batch show {stem}")
-    for name in taken.left:
-        say(f"  left: {name}; why: tierline batches --left")
-    for feed in taken.busy:
-        say(f"  {feed}: another process is fetching it right now, and takes what it finds")
-    _tell(site)
-    return _errors(fetched.errors) or (Exit.REFUSED if taken.refused else Exit.DONE)
-
-
 def load_step(site: Site, scope: Scope, speak: Callable[[str], None] = say) -> Exit:
     """Check, load, acknowledge, and say what came of it."""
     with progress("load: checking batches") as tell:
@@ -134,14 +104,9 @@ def load_step(site: Site, scope: Scope, speak: Callable[[str], None] = say) -> E
         complain(message)
     if checked.elsewhere:
         speak(f"  {len(checked.elsewhere)} batches were judged by another process meanwhile")
-    _tell(site)
-    failed = _errors(loaded.errors) or (Exit.FAILED if checked.failed or loaded.acknowledged.alarms else Exit.DONE)
+    tell_alarms_of(site)
+    failed = say_errors(loaded.errors) or (Exit.FAILED if checked.failed or loaded.acknowledged.alarms else Exit.DONE)
     return failed or (Exit.REFUSED if checked.partial or checked.refused else Exit.DONE)
-
-
-def _tell(site: Site) -> None:
-    for alarm in tell_alarms(site):
-        complain(f"alarm: {alarm.kind} {alarm.subject}: {alarm.message}")
 
 
 def build_step(site: Site, day: date, bill_month: str | None) -> None:
@@ -164,12 +129,6 @@ def _cycles(site: Site, scope: Scope) -> Exit:
     if overdue:
         say(f"cycles: {len(overdue)} late or missing; which: tierline cycles --state late, --state missing")
     return Exit.LATE if overdue else Exit.DONE
-
-
-def _errors(messages: dict[str, str]) -> Exit:
-    for source, message in messages.items():
-        complain(f"source {source}: {message}")
-    return Exit.FAILED if messages else Exit.DONE
 
 
 def _weight(status: Exit) -> int:

@@ -8,8 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, or_, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, Row, bindparam, insert, or_, select, update
 
 from pipelines.ledger.alarms import Kind, clear_alarm, raise_alarm
 from pipelines.ledger.tables import event, offering
@@ -102,58 +101,93 @@ def get(connection: Connection, offering_id: int) -> Offering:
     return find(connection, offering.c.offering_id == offering_id)[0]
 
 
-def announce(connection: Connection, name: BatchName, file_name: str, change: Change) -> Offering | None:
-    """Note that a batch lies on the server; None where an offering of its stem is on its way already.
+@dataclass(frozen=True)
+class Move:
+    """A change of state of one offering; `values` are further columns that are set with it."""
+
+    offering_id: int
+    state: State
+    change: Change
+    values: dict[str, Any]
+
+
+def announce_all(connection: Connection, found: Iterable[tuple[BatchName, str]], change: Change) -> list[Offering]:
+    """Note that batches (name, data file) lie on the server; those of which an offering is on its way are passed over.
 
     Offerings of one stem never share the second in which they were taken, for files on the server are named by it.
     """
-    latest = connection.execute(select(func.max(offering.c.taken_at)).where(offering.c.stem == name.stem)).scalar()
-    taken_at = change.at if latest is None else max(change.at, latest + timedelta(seconds=1))
-    values = {
-        "stem": name.stem, "feed": name.feed, "source": name.source, "mode": name.mode, "cycle": name.cycle,
-        "seq": name.seq, "version": name.version, "file_name": file_name, "state": State.ANNOUNCED,
-        "taken_at": taken_at,
-    }  # fmt: skip
-    try:
-        with connection.begin_nested():
-            result = connection.execute(insert(offering).values(values))
-    except IntegrityError:
-        return None
-    assert result.inserted_primary_key is not None
-    offering_id = int(result.inserted_primary_key[0])
-    _note(connection, offering_id, State.ANNOUNCED, change)
-    return get(connection, offering_id)
+    files = {name.stem: (name, file_name) for name, file_name in found}
+    query = select(offering.c.stem, offering.c.state, offering.c.taken_at).where(offering.c.stem.in_(files))
+    latest: dict[str, datetime] = {}
+    for stem, state, taken_at in connection.execute(query).all():
+        latest[stem] = max(taken_at, latest.get(stem, taken_at))
+        if state in ON_ITS_WAY:
+            files.pop(stem, None)
+    if not files:
+        return []
+    rows = [
+        vars(name)
+        | {"stem": stem, "file_name": file_name, "state": State.ANNOUNCED}
+        | {"taken_at": max(change.at, latest[stem] + timedelta(seconds=1)) if stem in latest else change.at}
+        for stem, (name, file_name) in files.items()
+    ]
+    ids = connection.execute(insert(offering).returning(offering.c.offering_id), rows).scalars().all()
+    _note_all(connection, [(offering_id, State.ANNOUNCED, change) for offering_id in ids])
+    return find(connection, offering.c.offering_id.in_(ids))
 
 
-def take_up(connection: Connection, offering_id: int, file_name: str, check_digest: str) -> None:
-    """Note the files of an offering as they are now: by its check file it is told from the next one of its stem."""
-    connection.execute(
-        update(offering)
-        .where(offering.c.offering_id == offering_id)
-        .values(file_name=file_name, check_digest=check_digest)
-    )
+def announce(connection: Connection, name: BatchName, file_name: str, change: Change) -> Offering | None:
+    """As `announce_all`, of one batch; None where an offering of its stem is on its way already."""
+    return next(iter(announce_all(connection, [(name, file_name)], change)), None)
+
+
+def take_up_all(connection: Connection, found: Iterable[tuple[int, str, str]]) -> None:
+    """Note the files of offerings (id, data file, digest of the check file) as they are now.
+
+    By its check file an offering is told from the next one of its stem.
+    """
+    rows = [{"id": number, "file_name": name, "check_digest": digest} for number, name, digest in found]
+    if rows:
+        connection.execute(update(offering).where(offering.c.offering_id == bindparam("id")), rows)
 
 
 def move(connection: Connection, offering_id: int, state: State, change: Change, **values: Any) -> None:
-    """Change the state of an offering and note it; further columns may be set with it.
+    """As `move_all`, of one offering."""
+    move_all(connection, [Move(offering_id, state, change, values)])
+
+
+def move_all(connection: Connection, moves: Iterable[Move]) -> None:
+    """Change the states of offerings and note it.
 
     A refusal raises an alarm, once; the stem's next verdict that is none clears it.
     """
-    connection.execute(update(offering).where(offering.c.offering_id == offering_id).values(state=state, **values))
-    _note(connection, offering_id, state, change)
-    current = get(connection, offering_id)
-    if state is State.REFUSED:
+    moves = list(moves)
+    by_columns: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for each in moves:
+        row = {"id": each.offering_id, "state": each.state, **each.values}
+        by_columns.setdefault(tuple(sorted(row)), []).append(row)
+    for rows in by_columns.values():
+        connection.execute(update(offering).where(offering.c.offering_id == bindparam("id")), rows)
+    _note_all(connection, [(each.offering_id, each.state, each.change) for each in moves])
+    for each in moves:
+        _alarm(connection, each)
+
+
+def _alarm(connection: Connection, made: Move) -> None:
+    if made.state is State.REFUSED:
+        current = get(connection, made.offering_id)
         message = f"{current.code}: {current.reason}"
-        raise_alarm(connection, Kind.REFUSED, current.stem, message, change.at)
-    elif state in (*ACCEPTED, State.DISCARDED):
-        clear_alarm(connection, Kind.REFUSED, current.stem, change.at)
+        raise_alarm(connection, Kind.REFUSED, current.stem, message, made.change.at)
+    elif made.state in (*ACCEPTED, State.DISCARDED):
+        stem = get(connection, made.offering_id).stem
+        clear_alarm(connection, Kind.REFUSED, stem, made.change.at)
 
 
 def note(connection: Connection, current: Offering, change: Change, **values: Any) -> None:
     """Note what was done to an offering whose state stays as it is; further columns may be set with it."""
     if values:
         connection.execute(update(offering).where(offering.c.offering_id == current.offering_id).values(**values))
-    _note(connection, current.offering_id, current.state, change)
+    _note_all(connection, [(current.offering_id, current.state, change)])
 
 
 def acknowledge(connection: Connection, offering_id: int, moved_to: str | None, at: datetime) -> None:
@@ -178,10 +212,10 @@ def leading(offerings: Iterable[Offering]) -> list[Offering]:
     return [by_stem[stem] for stem in sorted(by_stem)]
 
 
-def _note(connection: Connection, offering_id: int, state: State, change: Change) -> None:
-    connection.execute(
-        insert(event).values(offering_id=offering_id, state=state, cause=change.cause, actor=change.actor, at=change.at)
-    )
+def _note_all(connection: Connection, found: list[tuple[int, State, Change]]) -> None:
+    rows = [{"offering_id": number, "state": state, **vars(change)} for number, state, change in found]
+    if rows:
+        connection.execute(insert(event), rows)
 
 
 def awaiting_acknowledgement(source: str) -> Any:

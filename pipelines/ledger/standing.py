@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import Connection
@@ -9,6 +10,8 @@ from sqlalchemy import Connection
 from pipelines.ledger.offerings import ACCEPTED, STANDING, Change, Offering, State, find, move
 from pipelines.ledger.tables import offering
 from pipelines.names import BatchName
+
+_SEQ = ("feed", "source", "mode", "cycle", "seq")  # what the versions of a file share
 
 
 def accept(connection: Connection, candidate: Offering, change: Change, **values: Any) -> State:
@@ -32,16 +35,26 @@ def accept(connection: Connection, candidate: Offering, change: Change, **values
     return State.STAGED
 
 
-def newest_accepted(connection: Connection, name: BatchName) -> Offering | None:
-    """The accepted offering of a SEQ with the greatest version, if any."""
-    found = find(connection, *_same_seq(name), offering.c.state.in_(ACCEPTED))
-    return max(found, key=lambda each: (each.version, each.offering_id), default=None)
+class Accepted:
+    """What was accepted of some SEQ, read at once: one that was stale (E504) counts."""
 
+    def __init__(self, connection: Connection, names: Iterable[BatchName]) -> None:
+        self._of_seq: dict[tuple[str, ...], list[Offering]] = {}
+        names = list(names)
+        parts = {part: {getattr(name, part) for name in names} for part in _SEQ}
+        within = [offering.c[part].in_(values) for part, values in parts.items()]
+        for each in find(connection, *within, offering.c.state.in_(ACCEPTED)):
+            self._of_seq.setdefault(_seq(each), []).append(each)
 
-def accepted_of_stem(connection: Connection, stem: str) -> Offering | None:
-    """The accepted offering of exactly this stem, if any; one that was stale (E504) counts."""
-    found = find(connection, offering.c.stem == stem, offering.c.state.in_(ACCEPTED))
-    return found[-1] if found else None
+    def newest(self, name: BatchName) -> Offering | None:
+        """The accepted offering of a SEQ with the greatest version, if any."""
+        found = self._of_seq.get(_seq(name), [])
+        return max(found, key=lambda each: (each.version, each.offering_id), default=None)
+
+    def of_stem(self, name: BatchName) -> Offering | None:
+        """The accepted offering of exactly this stem, if any."""
+        found = [each for each in self._of_seq.get(_seq(name), []) if each.version == name.version]
+        return found[-1] if found else None
 
 
 def bring_back(connection: Connection, name: Offering | BatchName, change: Change) -> Offering | None:
@@ -62,5 +75,9 @@ def bring_back(connection: Connection, name: Offering | BatchName, change: Chang
     return newest
 
 
+def _seq(name: Offering | BatchName) -> tuple[str, ...]:
+    return tuple(getattr(name, part) for part in _SEQ)
+
+
 def _same_seq(name: Offering | BatchName) -> list[Any]:
-    return [offering.c[part] == getattr(name, part) for part in ("feed", "source", "mode", "cycle", "seq")]
+    return [offering.c[part] == getattr(name, part) for part in _SEQ]

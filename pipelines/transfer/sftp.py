@@ -5,9 +5,10 @@ from __future__ import annotations
 import builtins
 import stat
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 
+from pipelines.errors import TransferError
 from pipelines.transfer import sftp_files as files
 from pipelines.transfer.base import Endpoint, RemoteFile, RemoteMissingError, Sink, Transport
 from pipelines.transfer.failures import failure, lost, missing, target_exists
@@ -57,6 +58,14 @@ class SftpTransport(Transport):
                 sink(block)
                 count += len(block)
         return count
+
+    def read_small(self, paths: Sequence[str], most: int) -> builtins.list[bytes | TransferError | None]:
+        with self._explained(paths[0] if paths else ""):
+            found = files.small(self._session, [self._whole(path) for path in paths], most)
+        return [
+            self._refusal(path, each) if isinstance(each, StatusError) else each
+            for path, each in zip(paths, found, strict=True)
+        ]
 
     def _write(self, path: str, blocks: Iterable[bytes]) -> None:
         partial = f"{path}.tmp"
@@ -131,15 +140,18 @@ class SftpTransport(Transport):
         mode = self._session.call(Kind.STAT, string(self._whole(path))).size_and_mode()[1]
         return mode is None or stat.S_ISDIR(mode)
 
+    def _refusal(self, path: str, status: StatusError) -> TransferError:
+        if status.code == _MISSING:
+            return missing(self._endpoint, path)
+        return failure(self._endpoint, path, status, "check the rights and the disk of the server")
+
     @contextmanager
     def _explained(self, path: str) -> Iterator[None]:
         """What the protocol says, as an error that names server and path; a sink's own errors pass untouched."""
         try:
             yield
         except StatusError as status:
-            if status.code == _MISSING:
-                raise missing(self._endpoint, path) from status
-            raise failure(self._endpoint, path, status, "check the rights and the disk of the server") from status
+            raise self._refusal(path, status) from status
         except SessionLostError as error:
             raise lost(self._endpoint, path, error, isinstance(error, SessionStalledError)) from error
         except SessionError as error:

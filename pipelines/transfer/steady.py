@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import TypeVar
 
@@ -63,6 +63,9 @@ class SteadyTransport(Transport):
 
         self._persist(path, go_on, lambda: had)
         return had
+
+    def read_small(self, paths: Sequence[str], most: int) -> builtins.list[bytes | TransferError | None]:
+        return self._persist(paths[0], lambda transport, is_again: transport.read_small(paths, most)) if paths else []
 
     def _write(self, path: str, blocks: Iterable[bytes]) -> None:
         """As `Transport.write`; the blocks must be there once more, so an iterator will not do."""

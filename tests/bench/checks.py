@@ -24,7 +24,7 @@ import polars as pl
 
 from pipelines.check_files import CheckFile
 from pipelines.checks.judging import ArchivedBatch, judge
-from pipelines.checks.staging import StagedPaths
+from pipelines.checks.places import StagedPaths
 from pipelines.contracts.load import DEFAULT_SCHEMAS, load_contracts
 from pipelines.cycles import parse_cycle
 from pipelines.names import parse_stem

@@ -15,7 +15,6 @@ import os
 import platform
 import random
 import re
-import shutil
 import statistics
 import subprocess
 import sys
@@ -46,9 +45,13 @@ class Bench:
     connections: int
 
     def target(self, name: str) -> Path:
-        """A new, empty place; what an earlier run left is taken away."""
-        path = self.scratch / name
-        shutil.rmtree(path, ignore_errors=True)
+        """A new, empty place. Only large files of earlier runs are taken away.
+
+        ext4 passes over the inodes of files that were deleted a moment ago, which makes new files 20 times slower.
+        """
+        for large in self.scratch.glob(f"{name}-*/{LARGE}"):
+            large.unlink()
+        path = self.scratch / f"{name}-{len(list(self.scratch.glob(f'{name}-*')))}"
         path.mkdir()
         return path
 
