@@ -51,9 +51,10 @@ def acknowledge_feed(site: Site, transport: Transport, feed: str, due: list[Offe
     outgoing = {entry.name for entry in transport.list(f"outgoing/{feed}")} if due else set()
     for current in due:
         try:
-            place = _Move(transport, current, outgoing).run(backup_path(site, current))
+            others = _others(site, current)
+            place = _Move(site, transport, current, outgoing, others).run()
             fault_point("backup")
-            _answer(site, transport, current)
+            _answer(site, transport, current, is_first=not others and current.moved_to is None)
         except GONE:
             raise
         except TransferError as error:  # one batch does not keep the receipts of the others
@@ -75,10 +76,15 @@ def acknowledge_feed(site: Site, transport: Transport, feed: str, due: list[Offe
 
 def backup_path(site: Site, current: Offering) -> str:
     """Where the data file belongs on the server: `backup/<day>/<FEED>/`, what does not stand apart by time."""
+    standing, apart = _places(site, current)
+    is_standing = current.code is None and current.state not in (State.DUPLICATE, State.DISCARDED)
+    return standing if is_standing else apart
+
+
+def _places(site: Site, current: Offering) -> tuple[str, str]:
     directory = f"backup/{cycle_day(site, current):%Y%m%d}/{current.feed}"
-    if current.code is None and current.state not in (State.DUPLICATE, State.DISCARDED):
-        return f"{directory}/{current.file_name}"
-    return f"{directory}/refused/{compact(current.taken_at)}-{current.file_name}"
+    apart = f"{directory}/refused/{compact(current.taken_at)}-{current.file_name}"
+    return f"{directory}/{current.file_name}", apart
 
 
 def check_path(current: Offering, data_path: str) -> str:
@@ -104,41 +110,47 @@ def receipt_line(current: Offering) -> bytes:
 class _Move:
     """The move of a judged pair on the server: of that pair, and of no other that the producer put in its place."""
 
-    def __init__(self, transport: Transport, current: Offering, outgoing: set[str]) -> None:
+    def __init__(
+        self, site: Site, transport: Transport, current: Offering, outgoing: set[str], others: list[Offering]
+    ) -> None:
         self._transport = transport
         self._current = current
         self._outgoing = outgoing
+        self._target = backup_path(site, current)
+        # Where a verdict before this one may have put it, in a run that broke off before it noted so.
+        taken = {self._target, None} | {other.moved_to for other in others}
+        places = dict.fromkeys([current.moved_to, *_places(site, current)])
+        self._former = [place for place in places if place is not None and place not in taken]
 
-    def run(self, target: str) -> str | None:
+    def run(self) -> str | None:
         """Where the data file stands afterwards; None where it is gone."""
-        former = self._current.moved_to
-        if former == target:
-            return target
-        if former is not None:
-            self._rename(former, target)
-            self._rename(check_path(self._current, former), check_path(self._current, target))
-        elif self._is_still_there():
-            # The data file goes first: its check file alone announces nothing.
-            directory = f"outgoing/{self._current.feed}"
-            if self._current.file_name in self._outgoing:
-                self._rename(f"{directory}/{self._current.file_name}", target)
-            self._rename(f"{directory}/{self._current.stem}.CHK", check_path(self._current, target))
-        return target if self._transport.exists(target) else None
+        if self._current.moved_to == self._target:
+            return self._target
+        check_name = f"{self._current.stem}.CHK"
+        if check_name in self._outgoing and self._is_ours(f"outgoing/{self._current.feed}/{check_name}"):
+            self._move(f"outgoing/{self._current.feed}/{self._current.file_name}")
+        else:
+            for place in self._former:
+                if self._is_ours(check_path(self._current, place)):
+                    self._move(place)
+        return self._target if self._transport.exists(self._target) else None
 
-    def _is_still_there(self) -> bool:
-        name = f"{self._current.stem}.CHK"
-        if name not in self._outgoing:
-            return False
+    def _move(self, place: str) -> None:
+        """The data file goes first: its check file alone announces nothing. It may have gone where the verdict was."""
+        for data in (place, *self._former):
+            if not self._transport.exists(self._target):
+                with suppress(RemoteMissingError):
+                    self._transport.rename(data, self._target)
+        with suppress(RemoteMissingError):
+            self._transport.rename(check_path(self._current, place), check_path(self._current, self._target))
+
+    def _is_ours(self, path: str) -> bool:
         digest = hashlib.sha256()
         try:
-            self._transport.read(f"outgoing/{self._current.feed}/{name}", digest.update)
+            self._transport.read(path, digest.update)
         except RemoteMissingError:
             return False
         return digest.hexdigest() == self._current.check_digest
-
-    def _rename(self, source: str, target: str) -> None:
-        with suppress(RemoteMissingError):  # moved by a run that broke off, or gone: the target tells
-            self._transport.rename(source, target)
 
 
 def _gone(site: Site, current: Offering) -> str:
@@ -155,11 +167,11 @@ def _alarm(site: Site, current: Offering, message: str) -> str:
     return f"E206 {current.stem}: {message}"
 
 
-def _answer(site: Site, transport: Transport, current: Offering) -> None:
+def _answer(site: Site, transport: Transport, current: Offering, *, is_first: bool) -> None:
     receipts = f"receipt/{current.feed}/{current.stem}"
     if current.rejected and current.state is not State.DISCARDED:
         transport.write(f"{receipts}.REJ", RejectLines(kept_rejects(site, current)))
-    elif _was_answered_before(site, current):
+    elif not is_first:
         with suppress(RemoteMissingError):  # most often there was none
             transport.remove(f"{receipts}.REJ")
     transport.write(f"{receipts}.RCP", [receipt_line(current)])
@@ -168,11 +180,12 @@ def _answer(site: Site, transport: Transport, current: Offering) -> None:
         request_resend(site, transport, current.name, current.code, current.reason or "", current.judged_at)
 
 
-def _was_answered_before(site: Site, current: Offering) -> bool:
-    """Whether the stem may have rejects on the server: of another offering, or of this one before it was retried."""
+def _others(site: Site, current: Offering) -> list[Offering]:
+    """Further offerings of the same stem."""
     with site.ledger.reading() as connection:
-        offered = offerings.find(connection, offering.c.stem == current.stem)
-    return current.moved_to is not None or len(offered) > 1
+        return offerings.find(
+            connection, offering.c.stem == current.stem, offering.c.offering_id != current.offering_id
+        )
 
 
 def kept_rejects(site: Site, current: Offering) -> StagedPaths:

@@ -44,7 +44,7 @@ def sort_out(listing: list[RemoteFile], feed: str, source: str, known_feeds: tup
     data: dict[str, list[tuple[BatchName, RemoteFile]]] = {}
     checks: dict[str, str] = {}
     for entry in sorted(listing, key=lambda each: each.name):
-        if entry.name.endswith(".tmp") or entry.name.startswith("."):
+        if entry.name.endswith(".tmp") or (entry.name.startswith(".") and "/" not in entry.name):
             continue
         name = parse_data_name(entry.name) or parse_check_name(entry.name) or parse_end_name(entry.name)
         problem = _problem(entry, name, feed, source, known_feeds)

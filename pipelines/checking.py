@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,7 @@ class _Check:
         if judgement.code is None:
             self._place_staged()
             self._accept(judgement, checked)
+            self._clear_quarantine()
         else:
             self._refuse(judgement)
             checked.refused.append(self._current.stem)
@@ -135,6 +137,15 @@ class _Check:
             leftover.unlink()
         self._work.rmdir()
 
+    def _clear_quarantine(self) -> None:
+        """What told why it was refused says nothing more, once it was accepted."""
+        quarantine = self._quarantine()
+        if quarantine.exists():
+            for leftover in quarantine.glob(f"{self._current.stem}.*"):
+                leftover.unlink()
+            with suppress(OSError):  # damaged copies that were put aside stay
+                quarantine.rmdir()
+
     def _place_staged(self) -> None:
         place = self._site.staged_paths(self._current.name, self._batch.cycle.day)
         place.rows.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
@@ -161,8 +172,11 @@ class _Check:
         quarantine = self._quarantine()
         reason = {"stem": self._current.stem, "code": judgement.code, "reason": judgement.reason, "at": self._site.now}
         write_reason(quarantine, self._current.stem, reason)
+        rejects = quarantine / f"{self._current.stem}.rejects.parquet"
         if judgement.rejected:
-            os.replace(self._made.rejects, quarantine / f"{self._current.stem}.rejects.parquet")
+            os.replace(self._made.rejects, rejects)
+        else:
+            rejects.unlink(missing_ok=True)  # of a verdict before a retry
         keep_all(
             (self._batch.path.with_name(name), quarantine)
             for name in (self._current.file_name, f"{self._current.stem}.CHK")

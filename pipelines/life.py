@@ -16,7 +16,7 @@ from pipelines.site import Site, archive_place, quarantine_place
 from pipelines.verdicts import received_from, verdict
 
 LIMIT = "E501"
-_DISCARDABLE = (State.ANNOUNCED, State.FETCHED, State.VERIFIED, *STANDING, State.SUPERSEDED, State.REFUSED)
+_DISCARDABLE = (State.VERIFIED, *STANDING, State.SUPERSEDED, State.REFUSED)
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,8 @@ def retry(site: Site, current: Offering, why: str) -> Checked:
         change = site.change(f"retried: {why}")
         if said.state is not State.VERIFIED:
             with site.ledger.transaction() as connection:
-                offerings.note(connection, current, change, code=said.code, reason=said.reason)
+                values = {"code": said.code, "reason": said.reason, "loaded": 0, "rejected": 0}
+                offerings.note(connection, current, change, **values)
             return Checked(refused=[current.stem])
         place = archive_place(site, current)
         keep_all([(data, place), (check, place)])
@@ -60,10 +61,7 @@ def retry(site: Site, current: Offering, why: str) -> Checked:
                 connection, current.offering_id, State.VERIFIED, change, code=None, reason=None,
                 kept_in=site.relative(place), records=said.records, judged_at=None, acknowledged_at=None,
             )  # fmt: skip
-    checked = _judge(site, current)
-    if not checked.refused and not checked.failed:
-        _clear_quarantine(site, current)
-    return checked
+    return _judge(site, current)
 
 
 def accept(site: Site, current: Offering, why: str) -> Checked:
@@ -85,7 +83,8 @@ def discard(site: Site, current: Offering, why: str) -> Offering | None:
     with site.batch_lock(current.stem), site.ledger.transaction() as connection:
         current = offerings.get(connection, current.offering_id)
         if current.state not in _DISCARDABLE:
-            raise UsageError(f"batch {current.stem}: is {current.state}; there is nothing to discard")
+            advice = _ADVICE.get(current.state, "see 'batch show'")
+            raise UsageError(f"batch {current.stem}: is {current.state}; there is nothing to discard; {advice}")
         offerings.move(
             connection, current.offering_id, State.DISCARDED, site.change(f"discarded: {why}"),
             reason=f"discarded: {why}", judged_at=site.now, loaded=0, control_loaded=0, acknowledged_at=None,
@@ -123,15 +122,6 @@ def _kept_pair(site: Site, current: Offering) -> tuple[Path, Path]:
             raise StoreError(f"{places[0]}: expected the bytes of {current.stem}, found none; run 'backups restore'")
         found.append(kept)
     return found[0], found[1]
-
-
-def _clear_quarantine(site: Site, current: Offering) -> None:
-    """What told why it was refused says nothing more, once it was accepted."""
-    directory = quarantine_place(site, current)
-    for leftover in directory.glob(f"{current.stem}.*"):
-        leftover.unlink()
-    if directory.exists():
-        directory.rmdir()
 
 
 _ADVICE = {

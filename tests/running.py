@@ -89,5 +89,7 @@ def published(home: Path) -> dict[str, list[tuple[object, ...]]]:
         state = {}
         for (table,) in tables:
             narrowed = _PROCESSING.get(table, "")
-            state[table] = connection.execute(f"select * from {table} {narrowed} order by all").fetchall()
+            # How often a batch was staged tells of the processing; its digest does not.
+            chosen = "* replace (split_part(digest, '#', 1) as digest)" if table == "ops.loaded_batch" else "*"
+            state[table] = connection.execute(f"select {chosen} from {table} {narrowed} order by all").fetchall()
     return state

@@ -92,7 +92,8 @@ def replay(
     for each in refused:
         complain(f"{each.stem}: would be refused now ({each.code}); it stands as before: see 'tierline batch discard'")
     status = load_step(site, Scope(feeds=(feed,)), speak=complain if as_json else say)
-    raise typer.Exit(Exit.FAILED if failed else Exit.REFUSED if refused else status)
+    rejected = any(each.rejected for each in replayed)
+    raise typer.Exit(Exit.FAILED if failed else Exit.REFUSED if refused or rejected else status)
 
 
 def _replay(site: Site, due: list[Offering], why: str) -> tuple[list[life.Replayed], list[str]]:
@@ -138,8 +139,9 @@ def _judged(site: Site, current: Offering, checked: Checked) -> Exit:
         complain(f"{current.stem}: refused again, {refused.code}: {refused.reason}")
         return Exit.REFUSED
     say(f"{current.stem}: accepted" + (", with rejected rows" if checked.partial else ""))
-    return load_step(site, _scope(current))
+    status = load_step(site, _scope(current))
+    return Exit.REFUSED if status is Exit.DONE and checked.partial else status
 
 
 def _scope(current: Offering) -> Scope:
-    return Scope((current.source,), (current.feed,), (current.cycle,))
+    return Scope((current.source,), (current.feed,))
