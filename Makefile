@@ -44,7 +44,8 @@ format: $(READY) ## put the code into the project's form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(READY) ## rates and peak memory of the checks, as ratios to DuckDB's own reading
+bench: $(READY) $(SERVERS) ## rates and memory of transfers and checks, as ratios to named bounds
+	$(BIN)/python tests/bench/transfers.py
 	$(BIN)/python tests/bench/checks.py
 
 lock: $(READY) ## pin every dependency anew

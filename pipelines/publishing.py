@@ -20,7 +20,8 @@ from pipelines.ledger.publications import ListRecord, Publication, mark_publishe
 from pipelines.list_files import list_body, prepare_list, release_list
 from pipelines.names import BatchName, parse_stem
 from pipelines.site import Site
-from pipelines.steps import WRITER
+from pipelines.steps import WRITER, build_in
+from warehouse.build import last_built
 from warehouse.publish import show_state, state_opens, write_state
 from warehouse.store import open_warehouse
 
@@ -45,7 +46,12 @@ def publish(site: Site, *, republish: bool = False) -> Published:
                 _release(site, each)
         last = known[-1] if known else None
         with open_warehouse(site.home.warehouse, site.contracts) as warehouse:
-            as_of = _as_of(warehouse)
+            built = last_built(warehouse)
+            if built is None:
+                raise UsageError("nothing was built yet; run 'tierline build --as-of DATE' first")
+            if not built.is_current:  # a load came between: core and marts of one state must be of the same batches
+                build_in(site, warehouse, built.as_of, built.bill_month)
+            as_of = built.as_of
             if last and as_of.isoformat() < last.as_of_date and not republish:
                 raise UsageError(
                     f"as-of date {as_of} lies before that of the last publication, {last.as_of_date}; "
@@ -57,17 +63,6 @@ def publish(site: Site, *, republish: bool = False) -> Published:
             made = _prepare(site, warehouse, as_of, fingerprint, known)
         _release(site, made)
         return Published(made, is_new=True)
-
-
-def _as_of(warehouse: duckdb.DuckDBPyConnection) -> date:
-    try:
-        row = warehouse.execute("select as_of from mart.horizon").fetchone()
-    except duckdb.CatalogException:
-        row = None
-    if row is None:
-        raise UsageError("nothing was built yet; run 'tierline build --as-of DATE' first")
-    as_of: date = row[0]
-    return as_of
 
 
 def _fingerprint(site: Site, warehouse: duckdb.DuckDBPyConnection, as_of: date) -> str:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TypeVar
 
+import duckdb
+
 from pipelines.acknowledging import Acknowledged, acknowledge_feed, due_for_acknowledgement
 from pipelines.checking import Checked, check_batch, due_for_check
 from pipelines.completeness import CycleState, CycleStatus, cycle_statuses
@@ -139,10 +141,17 @@ def build(site: Site, as_of: date, bill_month: str | None = None) -> BuildResult
     """core → mart for an as-of date; `bill_month` (YYYYMM) sets the last closed month instead of the ledger."""
     require_sound_dates(site, as_of, bill_month)
     with site.lock(WRITER, wait=True), open_warehouse(site.home.warehouse, site.contracts) as warehouse:
-        with site.ledger.reading() as connection:
-            batches = offerings.leading(offerings.find(connection))
-        refresh_ops(warehouse, batches, statuses(site))
-        return build_marts(warehouse, site.policy, as_of, bill_month)
+        return build_in(site, warehouse, as_of, bill_month)
+
+
+def build_in(
+    site: Site, warehouse: duckdb.DuckDBPyConnection, as_of: date, bill_month: str | None = None
+) -> BuildResult:
+    """As `build`, in a warehouse that the caller has open under the writer's lock."""
+    with site.ledger.reading() as connection:
+        batches = offerings.leading(offerings.find(connection))
+    refresh_ops(warehouse, batches, statuses(site))
+    return build_marts(warehouse, site.policy, as_of, bill_month)
 
 
 def statuses(site: Site, scope: Scope = EVERYTHING) -> list[CycleStatus]:

@@ -65,7 +65,8 @@ def test_fault_points_are_those_that_are_listed() -> None:
     from pipelines.faults import FAULT_POINTS
 
     used = [name for path in MODULES for name in re.findall(r'fault_point\("([a-z]+)"\)', path.read_text())]
-    assert sorted(used) == sorted(FAULT_POINTS)
+    assert set(used) == set(FAULT_POINTS)
+    assert len(FAULT_POINTS) == len(set(FAULT_POINTS))
 
 
 def test_lock_holds_no_address() -> None:

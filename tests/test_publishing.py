@@ -11,7 +11,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from running import make_home, tierline
+from running import make_home, published, tierline
 
 from pipelines.transfer.base import Endpoint
 from sftp_fixtures.province import make_province
@@ -93,6 +93,27 @@ def test_a_reader_keeps_its_state_while_the_next_appears(home: Path, tmp_path: P
         assert reader.execute("select max(as_of_date) from ops.publication").fetchall() == before
     with duckdb.connect(str(later / "bi" / "current.duckdb"), read_only=True) as reader:
         assert reader.execute("select max(as_of_date) from ops.publication").fetchall() > before
+
+
+def test_core_and_marts_of_one_state_are_of_the_same_batches(tmp_path: Path) -> None:
+    """Rule 6: what was loaded since the marts were built does not appear beside them; they are built anew."""
+    remote, words = tmp_path / "remote", ("run", "--as-of", "2026-11-21")
+    make_province(remote, subscribers=200, months=4, days=1, end=datetime.fromisoformat(NOW), seed=3)
+    home = make_home(tmp_path / "home", Endpoint("file", root=str(remote)))
+    late = [*(remote / "outgoing" / "BILL").glob("BILL_110_I_202610*")]
+    assert len(late) == 3
+    for path in late:
+        path.rename(path.with_name(f".{path.name}"))
+    assert tierline(home, *words, now=NOW).exit_status == 4
+    before = published(home)
+    for path in late:
+        path.with_name(f".{path.name}").rename(path)
+    for step in ("fetch", "load", "publish"):
+        assert tierline(home, step, now=NOW).exit_status == 0
+    without_build = published(home)
+    tierline(home, *words, now=NOW)
+    assert without_build == published(home)
+    assert without_build["mart.tier"] != before["mart.tier"]
 
 
 def test_an_earlier_as_of_date_is_published_only_on_demand(home: Path, tmp_path: Path) -> None:

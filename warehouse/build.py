@@ -26,6 +26,12 @@ create table if not exists list.tier_previous (
     valid_from date, source varchar
 )
 """
+# All that decides what core holds, as one value.
+_CORE = """
+select concat_ws('|',
+    (select concat(count(*), ':', bit_xor(hash(stem, digest))) from ops.loaded_batch),
+    (select concat(count(*), ':', bit_xor(hash(feed, source, cycle, ends_at))) from ops.snapshot))
+"""
 
 Parameters = dict[str, date | str | int | None]
 
@@ -69,6 +75,7 @@ def build(
         write_policy(connection, policy, _sources(connection))
         models = tuple(_make_all(connection, parameters))
         bill_months = dict(connection.execute("select source, bill_month from mart.bill_month order by 1").fetchall())
+        _note_built(connection, as_of, bill_month)
         fault_point("build")
         connection.execute("commit")
     except BaseException:
@@ -78,6 +85,31 @@ def build(
     finally:
         connection.execute("reset preserve_insertion_order")
     return BuildResult(as_of, bill_months, models)
+
+
+@dataclass(frozen=True)
+class Built:
+    """What the marts at hand were made for; `is_current` False: core holds other batches or endings by now."""
+
+    as_of: date
+    bill_month: str | None
+    is_current: bool
+
+
+def last_built(connection: duckdb.DuckDBPyConnection) -> Built | None:
+    """What the last build was for, or None where there was none."""
+    if not connection.execute("from duckdb_tables() where schema_name = 'ops' and table_name = 'built'").fetchall():
+        return None
+    rows = connection.execute(f"select as_of, bill_month, core = ({_CORE}) from ops.built").fetchall()
+    return Built(*rows[0])
+
+
+def _note_built(connection: duckdb.DuckDBPyConnection, as_of: date, bill_month: str | None) -> None:
+    connection.execute(
+        f"create or replace table ops.built as "
+        f"select $as_of::date as as_of, $bill_month::varchar as bill_month, ({_CORE}) as core",
+        {"as_of": as_of, "bill_month": bill_month},
+    )
 
 
 def _make_all(connection: duckdb.DuckDBPyConnection, parameters: Parameters) -> Iterator[BuiltModel]:
