@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from airflow.sdk import (
     RetryRule,
     get_current_context,
 )
+from airflow.sdk.exceptions import AirflowNotFoundException
 
 from pipelines.cli.context import open_contracts, open_site
 from pipelines.config import FILE_NAME, SECRET_READERS, load_config
@@ -33,7 +35,7 @@ DEFAULTS: dict[str, Any] = {
     "owner": OWNER,
     "retries": 4,
     "retry_delay": timedelta(seconds=30),
-    "retry_exponential_backoff": True,
+    "retry_exponential_backoff": 2.0,
     "max_retry_delay": timedelta(minutes=15),
     "retry_policy": ExceptionRetryPolicy(
         rules=[RetryRule(exception=TransferError, action=RetryAction.RETRY, reason="the server or the network")],
@@ -41,7 +43,22 @@ DEFAULTS: dict[str, Any] = {
     ),
 }
 
-SECRET_READERS["airflow"] = lambda connection_id: BaseHook.get_connection(connection_id).password or ""
+# What a poll or a check reports where batches or cycles of its feed stand otherwise than before.
+_NEWS = ("verified", "refused", "ends", "staged", "superseded")
+
+
+def _password(connection_id: str) -> str:
+    """The password of an Airflow connection; KeyError, as of any secret that is not there, where it has none."""
+    try:
+        password = BaseHook.get_connection(connection_id).password
+    except AirflowNotFoundException as error:
+        raise KeyError(connection_id) from error
+    if password is None:
+        raise KeyError(connection_id)
+    return password
+
+
+SECRET_READERS["airflow"] = _password
 
 
 def site() -> Site:
@@ -62,12 +79,23 @@ def core_asset(contract: Contract) -> Asset:
     return Asset(f"tierline://core/{contract.table}")
 
 
+def brought_news(reports: Iterable[Mapping[str, int]]) -> bool:
+    """Whether the polls and checks of a run report that it found anything to do."""
+    return any(report.get(name) for report in reports for name in _NEWS)
+
+
 def timetable(schedule: Schedule) -> MultipleCronTriggerTimetable:
-    """When a feed is polled: when its cycle is expected, when it is late, and when it is missing (Asia/Shanghai)."""
-    offsets = [schedule.expected_s]
-    offsets += [schedule.expected_s + after for after in (schedule.late_after_s, schedule.missing_after_s)]
-    crons = dict.fromkeys(_cron(schedule.cadence, offset) for offset in offsets)
-    return MultipleCronTriggerTimetable(*crons, timezone="Asia/Shanghai")
+    """When a feed is polled: when its cycle is expected, when it is late, and when it is missing (Asia/Shanghai).
+
+    A monthly feed is polled daily from then on: what comes after all must not wait for the next month.
+    """
+    expected, late, missing = (
+        _cron(schedule.cadence, schedule.expected_s + after)
+        for after in (0, schedule.late_after_s, schedule.missing_after_s)
+    )
+    if schedule.cadence is Cadence.MONTHLY:
+        missing = missing.replace(" * *", "-31 * *")
+    return MultipleCronTriggerTimetable(*dict.fromkeys([expected, late, missing]), timezone="Asia/Shanghai")
 
 
 def _cron(cadence: Cadence, offset_s: int) -> str:

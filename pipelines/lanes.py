@@ -29,6 +29,12 @@ class Outcome(Generic[T, R]):
     errors: list[str] = field(default_factory=list)
     broken: TransferError | None = None
 
+    def add(self, other: Outcome[T, R]) -> None:
+        """What came of the work on further items."""
+        self.done += other.done
+        self.errors += other.errors
+        self.broken = self.broken or other.broken
+
 
 class Lanes:
     """Up to `connections` connections of a source (its setting); the first is opened at once, others when they pay."""

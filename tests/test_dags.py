@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -25,6 +26,7 @@ from sftp_fixtures.sshd import sshd_server
 
 ROOT = Path(__file__).parent.parent
 NOW = "2026-11-22T12:00:00"
+AS_OF = ("--as-of", "2026-11-21")
 FEEDS = [contract.feed for contract in load_contracts(DEFAULT_SCHEMAS).feeds]
 INGEST = [f"ingest_{feed.lower()}" for feed in FEEDS]
 AIRFLOW = [sys.executable, "-m", "airflow"]
@@ -107,6 +109,34 @@ def test_a_refused_batch_is_no_failure_of_airflow(airflow: Installation) -> None
     assert runs["ingest_paym"][0]["state"] == "success"
     refused = airflow.batches()[path.stem]
     assert (refused["state"], refused["code"]) == ("refused", "E202")
+
+
+def test_runs_and_airflow_at_once_load_each_batch_once(airflow: Installation) -> None:
+    """Fault 14: Airflow's tasks and two commands on the same batches; each is loaded once, each receipt is there."""
+    with ThreadPoolExecutor(1) as threads:
+        scheduled = threads.submit(airflow.run, *INGEST)
+        rounds = 0
+        while not scheduled.done() or not rounds:
+            command = [sys.executable, "-m", "pipelines.cli.app", "--home", str(airflow.home), "run", *AS_OF]
+            environment = os.environ | {"TIERLINE_NOW": NOW}
+            both = [
+                subprocess.Popen(
+                    [*command, "--as-of", "2026-11-21"], env=environment, stdout=subprocess.PIPE, text=True
+                )
+                for _ in range(2)
+            ]
+            outputs = [each.communicate(timeout=120)[0] for each in both]
+            assert {each.returncode for each in both} <= {0, 3, 4}, outputs
+            rounds += 1
+        runs = scheduled.result()
+    assert {run["state"] for name in INGEST for run in runs[name]} == {"success"}
+    batches = airflow.batches()
+    assert {each["state"] for each in batches.values()} <= {"loaded", "refused"}
+    for stem in batches:
+        (story,) = json.loads(tierline(airflow.home, "batch", "show", stem, "--json", now=NOW).out)
+        states = [event["state"] for event in story["states"]]
+        assert len(states) == len(set(states)), f"{stem}: {states}"
+    assert {path.stem for path in (airflow.remote / "receipt").rglob("*.RCP")} == set(batches)
 
 
 def test_conventions() -> None:
