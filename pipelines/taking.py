@@ -17,6 +17,7 @@ from pipelines.check_files import MAX_BYTES
 from pipelines.contracts.model import Contract
 from pipelines.errors import TransferError
 from pipelines.faults import fault_point
+from pipelines.landing import Claimed, Landing
 from pipelines.lanes import Lanes
 from pipelines.ledger import offerings
 from pipelines.ledger.offerings import Move, State
