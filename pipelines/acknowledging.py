@@ -17,7 +17,7 @@ from pipelines.faults import fault_point
 from pipelines.lanes import GONE
 from pipelines.ledger import offerings
 from pipelines.ledger.alarms import Kind, raise_alarm
-from pipelines.ledger.offerings import Offering, State
+from pipelines.ledger.offerings import ACCEPTED, Offering, State
 from pipelines.ledger.tables import offering
 from pipelines.resends import ASKS_FOR_RESEND, request_resend
 from pipelines.site import Scope, Site, cycle_day
@@ -54,7 +54,9 @@ def acknowledge_feed(site: Site, transport: Transport, feed: str, due: list[Offe
             others = _others(site, current)
             place = _Move(site, transport, current, outgoing, others).run()
             fault_point("backup")
-            _answer(site, transport, current, is_first=not others and current.moved_to is None)
+            if not (current.state is State.DISCARDED and any(each.state in ACCEPTED for each in others)):
+                # Else what was set aside is not what speaks for the stem.
+                _answer(site, transport, current, is_first=not others and current.moved_to is None)
         except GONE:
             raise
         except TransferError as error:  # one batch does not keep the receipts of the others
@@ -62,7 +64,8 @@ def acknowledge_feed(site: Site, transport: Transport, feed: str, due: list[Offe
             continue
         fault_point("receipt")
         with site.ledger.transaction() as connection:
-            offerings.acknowledge(connection, current.offering_id, place, site.now)
+            if not offerings.acknowledge(connection, current, place, site.now):
+                continue  # an operator was faster: it is answered anew
         done.stems.append(current.stem)
         if place is None:
             done.alarms.append(_gone(site, current))
@@ -137,7 +140,10 @@ class _Move:
 
     def _move(self, place: str) -> None:
         """The data file goes first: its check file alone announces nothing. It may have gone where the verdict was."""
-        for data in (place, *self._former):
+        if place.startswith("backup/") or self._current.file_name in self._outgoing:
+            with suppress(RemoteMissingError):
+                self._transport.rename(place, self._target)
+        for data in self._former:
             if not self._transport.exists(self._target):
                 with suppress(RemoteMissingError):
                     self._transport.rename(data, self._target)

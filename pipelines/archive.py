@@ -22,6 +22,12 @@ def keep(landed: Path, directory: Path) -> Path:
     return directory / landed.name
 
 
+def stands_in_the_way(landed: Path, directory: Path) -> bool:
+    """Whether other bytes are kept under the name of a landed file already."""
+    kept = directory / landed.name
+    return landed.exists() and kept.exists() and not filecmp.cmp(landed, kept, shallow=False)
+
+
 def keep_all(files: Iterable[tuple[Path, Path]]) -> None:
     """Move landed files into directories of the archive or the quarantine, read-only and synced to disk.
 
@@ -44,7 +50,7 @@ def _is_to_move(landed: Path, kept: Path) -> bool:
         return True
     if not landed.exists():
         return False
-    if not filecmp.cmp(landed, kept, shallow=False):
+    if stands_in_the_way(landed, kept.parent):
         raise StoreError(f"{kept}: expected the same bytes as in {landed}, found others; neither was touched")
     return True
 

@@ -9,6 +9,8 @@ from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
+from sqlalchemy import Connection
+
 from pipelines.acknowledging import backup_path, check_path
 from pipelines.archive import keep_all
 from pipelines.clock import compact
@@ -103,19 +105,32 @@ def verify(site: Site, lanes: Lanes, found: list[Offering], tell: Callable[[], N
         raise outcome.broken
     results = sorted((copies for _, copies in outcome.done), key=lambda each: each.current.offering_id)
     with site.ledger.transaction() as connection:
-        for each in results:
-            if each.are_sound:
-                clear_alarm(connection, Kind.COPIES, each.current.stem, site.now)
-            elif CopyState.UNREAD not in (each.archive, each.server):
-                message = (
-                    f"{each.current.kept_in} is {each.archive}, {each.server_place} on the server is {each.server}"
-                )
-                raise_alarm(connection, Kind.COPIES, each.current.stem, message, site.now)
+        settle_copies(connection, results, site.now)
     return results
 
 
+def settle_copies(connection: Connection, results: list[Copies], at: datetime) -> None:
+    """One alarm a stem of which a copy is unsound (E206), cleared once those of all its offerings are sound."""
+    unsound = {each.current.stem: each for each in results if not each.are_sound and not each.problem}
+    for stem, each in unsound.items():
+        message = f"{each.current.kept_in} is {each.archive}, {each.server_place} on the server is {each.server}"
+        raise_alarm(connection, Kind.COPIES, stem, message, at)
+    for stem in {each.current.stem for each in results if each.are_sound} - unsound.keys():
+        clear_alarm(connection, Kind.COPIES, stem, at)
+
+
 def compare(site: Site, transport: Transport, current: Offering) -> Copies:
-    """The state of both copies of an offering."""
+    """The state of both copies of an offering; one that was moved while it was looked at is looked at again."""
+    copies = _compare(site, transport, current)
+    if not copies.are_sound:
+        with site.ledger.reading() as connection:
+            now = offerings.get(connection, current.offering_id)
+        if now != current:
+            return _compare(site, transport, now)
+    return copies
+
+
+def _compare(site: Site, transport: Transport, current: Offering) -> Copies:
     place = server_place(site, current)
     archive = CopyState.EXPIRED if current.archive_pruned_at else local_state(site, current)
     if current.server_pruned_at:
@@ -157,7 +172,6 @@ def _restore(site: Site, transport: Transport, copies: Copies) -> tuple[bool, st
     with site.ledger.transaction() as connection:
         values = {"moved_to": copies.server_place} if copies.archive is CopyState.SOUND else {}
         offerings.note(connection, current, site.change(done), **values)
-        clear_alarm(connection, Kind.COPIES, current.stem, site.now)
     return True, done
 
 

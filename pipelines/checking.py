@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from pipelines.archive import keep, keep_all, write_reason
 from pipelines.check_files import CheckFile, parse_check_file
 from pipelines.checks.judging import ArchivedBatch, Judgement, judge
 from pipelines.checks.places import StagedPaths
+from pipelines.checks.staging import RejectLines
 from pipelines.cycles import parse_cycle
 from pipelines.durable import sync_directory
 from pipelines.errors import StoreError
@@ -75,6 +77,8 @@ def read_archived(site: Site, current: Offering) -> ArchivedBatch:
         content = (directory / f"{current.stem}.CHK").read_bytes()
     except FileNotFoundError as error:
         raise StoreError(f"{current.stem}: expected its check file in {current.kept_in}, found none") from error
+    if not (directory / current.file_name).is_file():
+        raise StoreError(f"{current.stem}: expected its data file in {current.kept_in}, found none; 'backups restore'")
     check: CheckFile = parse_check_file(content, current.stem)
     if current.source not in site.config.sources:
         raise StoreError(f"source {current.source} is no longer in tierline.yaml; put it back, its batches still wait")
@@ -117,15 +121,22 @@ class _Check:
     def again(self, change: Change) -> Judgement:
         judgement = self._judge()
         if judgement.code is None:
+            has_other_rejects = self._has_other_rejects()
             self._place_staged()
             values = self._counts(judgement) | {"staged_count": self._current.staged_count + 1}
             values["reason"] = judgement.reason
-            if (judgement.loaded, judgement.rejected) != (self._current.loaded, self._current.rejected):
-                values["acknowledged_at"] = None  # the producer's receipt says other counts
+            if has_other_rejects or judgement.loaded != self._current.loaded:
+                values["acknowledged_at"] = None  # the producer's receipt says otherwise
             with self._site.ledger.transaction() as connection:
                 offerings.note(connection, self._current, change, **values)
         self._clear()
         return judgement
+
+    def _has_other_rejects(self) -> bool:
+        former = self._site.staged_paths(self._current.name, self._batch.cycle.day)
+        if not former.rejects.exists():
+            return True
+        return not all(a == b for a, b in zip_longest(RejectLines(former), RejectLines(self._made)))
 
     def _judge(self) -> Judgement:
         self._work.mkdir(mode=0o750, parents=True, exist_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -80,10 +81,14 @@ def cycle_statuses(
     """
     known = _known(connection, *([offering.c.source == source] if source else []))
     ends = {key: end for key, end in standing_ends(connection).items() if source in (None, key.source)}
+    increments: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for key in known.keys() | ends.keys():
+        if key.mode == Mode.INCREMENT:
+            increments[key.feed, key.source].append(key.cycle)
     due: set[CycleKey] = set()
     for each in config.sources.values():
         for feed in each.feeds if source in (None, each.source) else ():
-            due |= set(_due(contracts[feed], each, known.keys() | ends.keys(), now, config.watch_days))
+            due |= set(_due(contracts[feed], each, increments[feed, each.source], now, config.watch_days))
     watched_from = now - timedelta(days=config.watch_days)
     statuses = []
     for key in sorted(known.keys() | ends.keys() | due):
@@ -144,16 +149,15 @@ def _cycle(key: CycleKey, contracts: Contracts) -> Cycle | None:
 
 
 def _due(
-    contract: Contract, source: SourceConfig, seen: set[CycleKey], now: datetime, watch_days: int
+    contract: Contract, source: SourceConfig, seen: list[str], now: datetime, watch_days: int
 ) -> Iterator[CycleKey]:
     cadence = contract.schedule.cadence
-    prefix = (contract.feed, source.source, Mode.INCREMENT)
-    mine = [key.cycle for key in seen if (key.feed, key.source, key.mode) == prefix]
-    first_seen = [known.start for text in mine if (known := parse_cycle(cadence, text)) is not None]
+    sound = (text for text in sorted(seen) if parse_cycle(cadence, text) is not None)
+    first_seen = parse_cycle(cadence, next(sound, ""))
     if source.since is not None:
         since = datetime.combine(source.since, datetime.min.time())
-    elif first_seen:
-        since = min(first_seen)
+    elif first_seen is not None:
+        since = first_seen.start
     else:
         return
     cycle = cycle_at(cadence, max(since, now - timedelta(days=watch_days)))

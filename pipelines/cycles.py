@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 
 from pipelines.contracts.model import Cadence, Schedule
 from pipelines.errors import UsageError
@@ -48,6 +49,7 @@ class Cycle:
         return self.expected_at(schedule) + timedelta(seconds=schedule.missing_after_s)
 
 
+@lru_cache(200_000)
 def parse_cycle(cadence: Cadence, text: str) -> Cycle | None:
     """The cycle that a name states, or None where it does not fit the cadence or is no real date (E104)."""
     if not re.fullmatch(rf"[0-9]{{{_LENGTHS[cadence]}}}", text):

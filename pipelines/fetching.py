@@ -7,12 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from pipelines.errors import TransferError
+from pipelines.errors import StoreError, TransferError
 from pipelines.lanes import GONE, Lanes
 from pipelines.polling import Taken, Tally, poll_feed, poll_outgoing
 from pipelines.site import Scope, Site, require_free_space
 
 NEEDED_BYTES = 256 << 20
+_SOURCES_AT_ONCE = 32
 T = TypeVar("T")
 
 
@@ -47,7 +48,7 @@ def poll_source(site: Site, source: str, scope: Scope, tally: Tally | None = Non
                 taken.add(poll_feed(site, config, contract, lanes, scope.cycles, tally or Tally()))
             except GONE:
                 raise
-            except TransferError as error:
+            except (TransferError, StoreError) as error:
                 taken.errors.append(str(error))
     return taken
 
@@ -76,5 +77,5 @@ def each_source(site: Site, scope: Scope, work: Callable[[str], T]) -> dict[str,
             return error
 
     sources = [source for source in site.config.sources if not scope.sources or source in scope.sources]
-    with ThreadPoolExecutor(max(len(sources), 1)) as threads:
+    with ThreadPoolExecutor(_SOURCES_AT_ONCE) as threads:
         return dict(zip(sources, threads.map(guarded, sources), strict=True))

@@ -15,10 +15,11 @@ from pipelines.faults import fault_point
 from pipelines.lanes import GONE, Lanes, Outcome
 from pipelines.ledger.offerings import Offering
 from pipelines.names import BatchName
-from pipelines.site import Site
+from pipelines.site import Site, require_free_space
 from pipelines.transfer.base import Transport
 from pipelines.verdicts import Received, algorithms, read_check, received_content, received_from
 
+_SPARE_BYTES = 64 << 20
 _SMALL = 64 << 10  # bytes of a data file that is held in memory until it is kept
 
 
@@ -107,6 +108,7 @@ class Landing:
             with part.open("rb") as former:
                 while block := former.read(1 << 20):
                     digest(block)
+        require_free_space(whole.parent, _SPARE_BYTES + max((batch.pair.data.size or 0) - size, 0))
         with part.open("ab" if size else "wb") as file:
 
             def sink(block: bytes) -> None:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pipelines.archive import keep_all
-from pipelines.aside import pair_names, put_aside_discarded
+from pipelines.aside import make_way, pair_names, put_aside_discarded
 from pipelines.checking import Checked, check_batch, judge_again
 from pipelines.errors import StoreError, UsageError
 from pipelines.ledger import offerings
-from pipelines.ledger.offerings import STANDING, Change, Offering, State
+from pipelines.ledger.offerings import ON_ITS_WAY, STANDING, Change, Offering, State
 from pipelines.ledger.standing import Accepted, bring_back
+from pipelines.ledger.tables import offering
 from pipelines.site import Site, archive_place, quarantine_place
-from pipelines.verdicts import received_from, verdict
+from pipelines.verdicts import Verdict, received_from, verdict
 
 LIMIT = "E501"
 _DISCARDABLE = (State.VERIFIED, *STANDING, State.SUPERSEDED, State.REFUSED)
@@ -41,6 +43,7 @@ def retry(site: Site, current: Offering, why: str) -> Checked:
         found = f"{current.state}; {_ADVICE[current.state]}"
         raise UsageError(f"batch {current.stem}: expected a refused one, found {found}")
     with site.batch_lock(current.stem):
+        current = _still_refused(site, current)
         data, check = _kept_pair(site, current)
         received = received_from(current.name, data, check.read_bytes())
         if received.digest != current.digest:
@@ -48,20 +51,45 @@ def retry(site: Site, current: Offering, why: str) -> Checked:
         with site.ledger.reading() as connection:
             accepted = Accepted(connection, [current.name])
         said = verdict(site, site.contracts[current.feed], accepted, received)
-        change = site.change(f"retried: {why}")
-        if said.state is not State.VERIFIED:
-            with site.ledger.transaction() as connection:
-                values = {"code": said.code, "reason": said.reason, "loaded": 0, "rejected": 0}
-                offerings.note(connection, current, change, **values)
-            return Checked(refused=[current.stem])
-        place = archive_place(site, current)
-        keep_all([(data, place), (check, place)])
-        with site.ledger.transaction() as connection:
-            offerings.move(
-                connection, current.offering_id, State.VERIFIED, change, code=None, reason=None,
-                kept_in=site.relative(place), records=said.records, judged_at=None, acknowledged_at=None,
-            )  # fmt: skip
+        if said.state is State.DUPLICATE:
+            raise UsageError(
+                f"batch {current.stem}: the same bytes stand already; 'batch discard --offering' ends this one"
+            )
+        _apply(site, current, said, [data, check], site.change(f"retried: {why}"))
+    if said.state is not State.VERIFIED:
+        return Checked(refused=[current.stem])
     return _judge(site, current)
+
+
+def _still_refused(site: Site, current: Offering) -> Offering:
+    """The offering as it is now, under the batch's lock. Raises UsageError where another command was faster."""
+    with site.ledger.reading() as connection:
+        current = offerings.get(connection, current.offering_id)
+        same = offerings.find(connection, offering.c.stem == current.stem)
+    if current.state is not State.REFUSED:
+        raise UsageError(
+            f"batch {current.stem}: is {current.state} by now; {_ADVICE.get(current.state, 'see batch show')}"
+        )
+    if any(each.state in ON_ITS_WAY for each in same):
+        raise UsageError(f"batch {current.stem}: it was offered again and is on its way; 'tierline run' first")
+    return current
+
+
+def _apply(site: Site, current: Offering, said: Verdict, pair: list[Path], change: Change) -> None:
+    """Bytes first, then the ledger; the producer hears of a verdict that is another one."""
+    values: dict[str, Any] = {"code": said.code, "reason": said.reason, "loaded": 0, "rejected": 0}
+    if said.state is not State.REFUSED:
+        place = archive_place(site, current)
+        for path in pair:
+            make_way(site, current, path, place)
+        keep_all((path, place) for path in pair)
+        values |= {"kept_in": site.relative(place), "records": said.records, "judged_at": None}
+    if said.state is State.SUPERSEDED:
+        values["judged_at"] = site.now
+    if (said.state, said.code) != (State.REFUSED, current.code):
+        values["acknowledged_at"] = None
+    with site.ledger.transaction() as connection:
+        offerings.move(connection, current.offering_id, said.state, change, **values)
 
 
 def accept(site: Site, current: Offering, why: str) -> Checked:
@@ -102,6 +130,10 @@ def replay(site: Site, current: Offering, change: Change) -> Replayed:
     One that would be refused now stands as it was: to take it out is what discard is for. Raises StoreError.
     """
     with site.batch_lock(current.stem):
+        with site.ledger.reading() as connection:
+            current = offerings.get(connection, current.offering_id)
+        if current.state not in STANDING:
+            raise StoreError(f"is {current.state} by now; it was not replayed")
         judgement = judge_again(site, current, change)
     return Replayed(current.stem, judgement.code, judgement.reason, judgement.loaded, judgement.rejected)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from threading import Lock
 
-from pipelines.arrival import Arrivals, LeftFile, sort_out
+from pipelines.arrival import Arrivals, ArrivedPair, LeftFile, sort_out
 from pipelines.aside import put_aside_discarded
 from pipelines.config import SourceConfig
 from pipelines.contracts.model import Contract
@@ -77,14 +77,19 @@ def poll_feed(
         fault_point("list")
         _tidy(site, source, contract, arrivals)
         left = list(arrivals.left)
+        waiting = {pair.data.name for pair in arrivals.pairs} | {entry.name for _, entry in arrivals.ends}
         try:
-            left += _take_batches(site, contract, lanes, _within(arrivals, cycles), tally, taken)
+            for pairs in groups(_within(arrivals, cycles)):
+                left += _take(site, contract, lanes, pairs, tally, taken)
+                waiting -= {pair.data.name for pair in pairs}
             ends = [each for each in arrivals.ends if not cycles or each[0].cycle in cycles]
-            names, contradicted = take_ends(site, contract, lanes.first, ends)
+            names, contradicted, errors = take_ends(site, contract, lanes.first, ends)
+            waiting -= {entry.name for _, entry in ends}
+            taken.errors += errors
             taken.ends += names
             left += contradicted
         finally:
-            taken.left += _note_left(site, source, directory, left)
+            taken.left += _note_left(site, source, directory, left, waiting)
     return taken
 
 
@@ -95,30 +100,26 @@ def poll_outgoing(site: Site, source: SourceConfig, transport: Transport) -> lis
         for entry in transport.list("outgoing")
         if entry.name not in source.feeds and not entry.name.startswith(".") and not entry.name.endswith(".tmp")
     ]
-    return _note_left(site, source, "outgoing", strangers)
+    return _note_left(site, source, "outgoing", strangers, set())
 
 
-def _within(arrivals: Arrivals, cycles: tuple[str, ...]) -> Arrivals:
-    pairs = [pair for pair in arrivals.pairs if not cycles or pair.name.cycle in cycles]
-    return Arrivals(pairs, arrivals.ends, arrivals.left)
+def _within(arrivals: Arrivals, cycles: tuple[str, ...]) -> list[ArrivedPair]:
+    return [pair for pair in arrivals.pairs if not cycles or pair.name.cycle in cycles]
 
 
-def _take_batches(
-    site: Site, contract: Contract, lanes: Lanes, arrivals: Arrivals, tally: Tally, taken: Taken
+def _take(
+    site: Site, contract: Contract, lanes: Lanes, pairs: list[ArrivedPair], tally: Tally, taken: Taken
 ) -> list[LeftFile]:
-    """Take the pairs in groups; returns the files that are left because they still change. Raises TransferError."""
-    left = []
-    tally.expect(len(arrivals.pairs))
-    for pairs in groups(arrivals.pairs):
-        group = take_group(site, contract, lanes, pairs)
-        for stem, state in group.judged:
-            taken.note(stem, state)
-        left += group.changing
-        taken.errors += group.errors
-        if group.broken:
-            raise group.broken
-        tally.advance(len(pairs))
-    return left
+    """Take a group of pairs; returns the files that are left because they still change. Raises TransferError."""
+    tally.expect(len(pairs))
+    group = take_group(site, contract, lanes, pairs)
+    for stem, state in group.judged:
+        taken.note(stem, state)
+    taken.errors += group.errors
+    if group.broken:
+        raise group.broken
+    tally.advance(len(pairs))
+    return group.changing
 
 
 def _tidy(site: Site, source: SourceConfig, contract: Contract, arrivals: Arrivals) -> None:
@@ -132,11 +133,13 @@ def _tidy(site: Site, source: SourceConfig, contract: Contract, arrivals: Arriva
             part.unlink()
 
 
-def _note_left(site: Site, source: SourceConfig, directory: str, left: Iterable[LeftFile]) -> list[str]:
+def _note_left(
+    site: Site, source: SourceConfig, directory: str, left: Iterable[LeftFile], not_looked_at: set[str]
+) -> list[str]:
     """Note what stays on the server; returns the names to report: at once, or after the source's patience."""
     at = site.now
     with site.ledger.transaction() as connection:
-        note_left(connection, source.source, directory, left, at)
+        note_left(connection, source.source, directory, left, not_looked_at, at)
         due = overdue(connection, source.source, directory, at - timedelta(seconds=source.patience_s))
         place = f"{source.source} {directory}/"
         found = {f"{place}{name}": f"{code or ''} {reason}".strip() for name, code, reason in due}

@@ -33,9 +33,11 @@ def due_for_pruning(site: Site, found: list[Offering], *, of_archive: bool) -> l
 
 
 def prune_server(site: Site, transport: Transport, current: Offering) -> str:
-    """Delete the server's copy of an offering; only while the archive's is sound. Returns why not, or nothing."""
-    if local_state(site, current) is not CopyState.SOUND:
-        return f"kept on the server: {current.kept_in} is {local_state(site, current)}; run 'tierline backups restore'"
+    """Delete the server's copy of an offering, while it is safe here. Returns why not, or nothing."""
+    if current.archive_pruned_at is None and (state := local_state(site, current)) is not CopyState.SOUND:
+        return f"kept on the server: {current.kept_in} is {state}; run 'tierline backups restore'"
+    if current.archive_pruned_at is not None and (why_not := _rows_missing(site, current)):
+        return why_not
     place = server_place(site, current)
     for path in (check_path(current, place), place):
         with suppress(RemoteMissingError):  # gone already: a run that broke off, or the producer's own hand
@@ -45,16 +47,26 @@ def prune_server(site: Site, transport: Transport, current: Offering) -> str:
 
 
 def prune_archive(site: Site, current: Offering) -> str:
-    """Delete the archive's copy of an offering; only while its rows stand staged. Returns why not, or nothing."""
-    if current.state is State.LOADED:
-        rows = site.staged_paths(current.name, cycle_day(site, current)).rows
-        found = pq.ParquetFile(rows).metadata.num_rows if rows.exists() else None
-        if found != current.loaded:
-            return f"kept: expected {current.loaded} staged rows in {site.relative(rows)}, found {found}"
+    """Delete the archive's copy of an offering, while its rows stand staged. Returns why not, or nothing."""
+    if why_not := _rows_missing(site, current):
+        return why_not
     for name, _, _ in kept_files(current):
         (kept_directory(site, current) / name).unlink(missing_ok=True)
     _note_pruned(site, current, "the archive's copy was deleted after the feed's retention", "archive_pruned_at")
     return ""
+
+
+def _rows_missing(site: Site, current: Offering) -> str:
+    """Why a batch's rows are not safe in staged/; empty where they are, or where nothing needs them any more."""
+    if current.state is not State.LOADED:
+        return ""
+    rows = site.staged_paths(current.name, cycle_day(site, current)).rows
+    found = pq.ParquetFile(rows).metadata.num_rows if rows.exists() else None
+    return (
+        ""
+        if found == current.loaded
+        else (f"kept: expected {current.loaded} staged rows in {site.relative(rows)}, found {found}")
+    )
 
 
 def _note_pruned(site: Site, current: Offering, cause: str, column: str) -> None:

@@ -83,14 +83,14 @@ def load_staged(site: Site) -> LoadResult:
     return result
 
 
-def acknowledge_source(site: Site, source: str, scope: Scope) -> Acknowledged:
+def acknowledge_source(site: Site, source: str, scope: Scope, found: list[CycleStatus] | None = None) -> Acknowledged:
     """Receipts and moves on the server for all judged batches of a source; requests for gaps and missing cycles.
 
-    Raises TransferError.
+    `found` are its cycles where the caller has looked at them already. Raises TransferError.
     """
     mine = Scope((source,), scope.feeds, scope.cycles)
-    found = statuses(site, mine)
-    settle_cycle_alarms(site, found, mine)  # before anything else: a server that is down is why cycles go missing
+    found = statuses(site, mine) if found is None else found
+    settle_cycle_alarms(site, found)  # before anything else: a server that is down is why cycles go missing
     asked = to_request(site, found)
     feeds = sorted({each.feed for each in due_for_acknowledgement(site, source, scope)})
     done = Acknowledged()
@@ -115,7 +115,10 @@ def load(site: Site, scope: Scope, progress: Callable[[int, int], None] | None =
     checked = check(site, scope, progress)
     core = load_staged(site)
     loaded = Loaded(checked, core, Acknowledged(), {})
-    results = each_source(site, scope, lambda source: acknowledge_source(site, source, scope))
+    by_source: dict[str, list[CycleStatus]] = {source: [] for source in site.config.sources}
+    for status in statuses(site, scope):
+        by_source.setdefault(status.key.source, []).append(status)
+    results = each_source(site, scope, lambda source: acknowledge_source(site, source, scope, by_source[source]))
     for source, result in results.items():
         if isinstance(result, TransferError):
             loaded.errors[source] = str(result)

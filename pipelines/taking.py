@@ -13,21 +13,24 @@ from pathlib import Path
 
 from pipelines.archive import keep_all, write_reason
 from pipelines.arrival import ArrivedPair, LeftFile
+from pipelines.aside import make_way
 from pipelines.check_files import MAX_BYTES
 from pipelines.contracts.model import Contract
-from pipelines.errors import TransferError
+from pipelines.errors import StoreError, TransferError
 from pipelines.faults import fault_point
 from pipelines.landing import Claimed, Landing
 from pipelines.lanes import Lanes
 from pipelines.ledger import offerings
 from pipelines.ledger.offerings import Move, State
-from pipelines.ledger.standing import Accepted
+from pipelines.ledger.standing import Accepted, bring_back
 from pipelines.ledger.tables import offering
 from pipelines.site import Site, archive_place, quarantine_place
+from pipelines.transfer.base import Transport
 from pipelines.verdicts import Received, Verdict, verdict
 
 _GROUP_PAIRS = 100
 _GROUP_BYTES = 256 << 20
+_MOST_CHECK = 4 << 10  # bytes of a check file that is read with the others of its group
 _SMALL = 64 << 10  # bytes of a data file that is held in memory until it is kept
 
 
@@ -60,11 +63,6 @@ def take_group(site: Site, contract: Contract, lanes: Lanes, pairs: list[Arrived
     return _Group(site, contract, lanes).run(pairs)
 
 
-def _check_bytes(content: bytes | None) -> bytes:
-    """A check file as it came; one that is far too large is as good as any that cannot be read (E201)."""
-    return b"\0" if content is None else content
-
-
 class _Group:
     def __init__(self, site: Site, contract: Contract, lanes: Lanes) -> None:
         self._site = site
@@ -74,19 +72,32 @@ class _Group:
 
     def run(self, pairs: list[ArrivedPair]) -> TakenGroup:
         read = self._lanes.read_small(
-            {f"outgoing/{self._contract.feed}/{pair.check_name}": pair for pair in pairs}, MAX_BYTES
+            {f"outgoing/{self._contract.feed}/{pair.check_name}": pair for pair in pairs}, _MOST_CHECK
         )
         if read.broken:
             return TakenGroup([], [], read.errors, read.broken)
-        claimed = self._claim([(pair, _check_bytes(content)) for pair, content in read.done])
+        long_ones = [pair for pair, content in read.done if content is None]
+        checks = [(pair, content) for pair, content in read.done if content is not None]
+        claimed = self._claim(checks + self._lanes.each(self._read_long_check, long_ones).done)
         fault_point("claim")
         landed = self._landing.land_all(claimed)
         whole = [(batch, found) for batch, found in landed.done if isinstance(found, Received)]
         self._note_fetched(whole)
         fault_point("verify")
-        judged = self._settle(whole)
+        errors = read.errors + landed.errors
+        judged = self._settle(whole, errors)
         changing = [found for _, found in landed.done if isinstance(found, LeftFile)]
-        return TakenGroup(judged, changing, read.errors + landed.errors, landed.broken)
+        return TakenGroup(judged, changing, errors, landed.broken)
+
+    def _read_long_check(self, transport: Transport, pair: ArrivedPair) -> bytes:
+        """A check file that is none, as far as anybody would read it (E201)."""
+        content = bytearray()
+
+        def collect(block: bytes) -> None:
+            content.extend(block[: MAX_BYTES - len(content)])
+
+        transport.read(f"outgoing/{self._contract.feed}/{pair.check_name}", collect)
+        return bytes(content)
 
     def _claim(self, found: list[tuple[ArrivedPair, bytes]]) -> list[Claimed]:
         """The offerings to work on: new ones, and those that a broken run left; others are in hand already."""
@@ -122,20 +133,29 @@ class _Group:
         with self._site.ledger.transaction() as connection:
             offerings.move_all(connection, moves)
 
-    def _settle(self, whole: list[tuple[Claimed, Received]]) -> list[tuple[str, State]]:
-        """Keep the bytes first, then say so in the ledger."""
+    def _settle(self, whole: list[tuple[Claimed, Received]], errors: list[str]) -> list[tuple[str, State]]:
+        """Keep the bytes first, then say so in the ledger. One that cannot be kept does not keep the others."""
         with self._site.ledger.reading() as connection:
             accepted = Accepted(connection, [batch.name for batch, _ in whole])
-        verdicts = [(batch, verdict(self._site, self._contract, accepted, received)) for batch, received in whole]
-        contents = {batch.name.stem: received.content for batch, received in whole}
-        keep_all(
-            file for batch, said in verdicts for file in self._files_to_keep(batch, said, contents[batch.name.stem])
-        )
+        kept: list[tuple[Path, Path]] = []
+        verdicts = []
+        for batch, received in whole:
+            said = verdict(self._site, self._contract, accepted, received)
+            try:
+                kept += self._files_to_keep(batch, said, received.content)
+            except StoreError as error:
+                errors.append(str(error))
+            else:
+                verdicts.append((batch, said))
+        keep_all(kept)
         for batch, said in verdicts:
             self._finish_files(batch, said)
             fault_point("archive")
         with self._site.ledger.transaction() as connection:
             offerings.move_all(connection, [self._move(batch, said) for batch, said in verdicts])
+            for batch, said in verdicts:
+                if said.state in (State.DUPLICATE, State.REFUSED):  # a version that was discarded may wait for this
+                    bring_back(connection, batch.name, self._site.change(f"{batch.name.stem} is {said.state}"))
         return [(batch.name.stem, said.state) for batch, said in verdicts]
 
     def _move(self, batch: Claimed, said: Verdict) -> Move:
@@ -152,6 +172,8 @@ class _Group:
                 path.unlink(missing_ok=True)  # a crash may have left a read-only one
                 path.write_bytes(written)
         place = self._place(batch, said)
+        for path in (data, check):
+            make_way(self._site, batch.current, path, place)
         return [(data, place), (check, place)]
 
     def _finish_files(self, batch: Claimed, said: Verdict) -> None:

@@ -12,6 +12,8 @@ from pipelines.clock import compact
 from pipelines.completeness import contradiction, declared
 from pipelines.contracts.model import Contract
 from pipelines.cycles import Cycle, parse_cycle
+from pipelines.errors import TransferError
+from pipelines.lanes import GONE
 from pipelines.ledger.end_files import record_end
 from pipelines.names import CycleKey
 from pipelines.site import Site, day_path
@@ -20,15 +22,22 @@ from pipelines.transfer.base import RemoteFile, Transport
 
 def take_ends(
     site: Site, contract: Contract, transport: Transport, ends: list[tuple[CycleKey, RemoteFile]]
-) -> tuple[list[str], list[LeftFile]]:
-    """Take end files; returns the names of those taken, and those left (E207). Raises TransferError."""
-    taken, left = [], []
+) -> tuple[list[str], list[LeftFile], list[str]]:
+    """Take end files; returns the names of those taken, those left (E207), and errors of single files."""
+    taken, left, errors = [], [], []
     for key, entry in ends:
-        if problem := _take_end(site, contract, transport, key, entry.name):
+        try:
+            problem = _take_end(site, contract, transport, key, entry.name)
+        except GONE:
+            raise
+        except TransferError as error:  # one end file does not keep the others
+            errors.append(str(error))
+            continue
+        if problem:
             left.append(LeftFile(entry.name, "E207", problem))
         else:
             taken.append(entry.name)
-    return taken, left
+    return taken, left, errors
 
 
 def _take_end(site: Site, contract: Contract, transport: Transport, key: CycleKey, file_name: str) -> str:
@@ -38,6 +47,25 @@ def _take_end(site: Site, contract: Contract, transport: Transport, key: CycleKe
     a state from which the same steps end the same way.
     """
     path = f"outgoing/{contract.feed}/{file_name}"
+    content = _content(transport, path)
+    digest = hashlib.sha256(content).hexdigest()
+    cycle = parse_cycle(contract.schedule.cadence, key.cycle)
+    with site.ledger.reading() as connection:
+        problem, end = _read(site, cycle, key, content)
+        problem = problem or (contradiction(end, *declared(connection, key)) if end else "")
+    if problem or cycle is None or end is None:
+        return problem
+    _archive(site, contract, cycle, file_name, content)
+    with site.ledger.transaction() as connection:
+        record_end(connection, key, end, digest, site.now)
+    if _content(transport, path) != content:
+        return ""  # replaced meanwhile: the next poll takes the other one
+    _move(site, transport, path, f"backup/{cycle.day:%Y%m%d}/{contract.feed}", file_name)
+    return ""
+
+
+def _content(transport: Transport, path: str) -> bytes:
+    """An end file as far as a sound one may go."""
     content = bytearray()
 
     def collect(block: bytes) -> None:
@@ -45,18 +73,7 @@ def _take_end(site: Site, contract: Contract, transport: Transport, key: CycleKe
             content.extend(block)
 
     transport.read(path, collect)
-    digest = hashlib.sha256(content).hexdigest()
-    cycle = parse_cycle(contract.schedule.cadence, key.cycle)
-    with site.ledger.reading() as connection:
-        problem, end = _read(site, cycle, key, bytes(content))
-        problem = problem or (contradiction(end, *declared(connection, key)) if end else "")
-    if problem or cycle is None or end is None:
-        return problem
-    _archive(site, contract, cycle, file_name, bytes(content))
-    with site.ledger.transaction() as connection:
-        record_end(connection, key, end, digest, site.now)
-    _move(site, transport, path, f"backup/{cycle.day:%Y%m%d}/{contract.feed}", file_name)
-    return ""
+    return bytes(content)
 
 
 def _read(site: Site, cycle: Cycle | None, key: CycleKey, content: bytes) -> tuple[str, EndFile | None]:

@@ -8,21 +8,27 @@ from collections.abc import Iterable
 
 from pipelines.completeness import CycleState, CycleStatus
 from pipelines.ledger.alarms import Alarm, Kind, mark_told, settle_alarms, untold
-from pipelines.site import Scope, Site
+from pipelines.site import Site
 
 _KINDS = {CycleState.LATE: Kind.LATE, CycleState.MISSING: Kind.MISSING, CycleState.HELD: Kind.HELD}
 LOG = "alarms.jsonl"
 
 
-def settle_cycle_alarms(site: Site, statuses: Iterable[CycleStatus], scope: Scope) -> None:
-    """Raise one alarm for each cycle of a scope that became late, missing or held; clear those that are no longer."""
+def settle_cycle_alarms(site: Site, statuses: Iterable[CycleStatus]) -> None:
+    """Raise one alarm for each cycle that became late, missing or held; clear those of cycles that no longer are.
+
+    One that nobody waits for any more, for it is too old, did not come all the same: its alarm stays.
+    """
     found: dict[Kind, dict[str, str]] = {kind: {} for kind in _KINDS.values()}
+    settled = set()
     for status in statuses:
         if kind := _KINDS.get(status.state):
             found[kind][str(status.key)] = f"{status.reason or 'nothing came'}, expected {status.expected_at}"
+        if status.state is not CycleState.OPEN:
+            settled.add(str(status.key))
     with site.ledger.transaction() as connection:
         for kind, subjects in found.items():
-            settle_alarms(connection, kind, subjects, lambda subject: _covers(scope, subject), site.now)
+            settle_alarms(connection, kind, subjects, settled.__contains__, site.now)
 
 
 def tell_alarms(site: Site) -> list[Alarm]:
@@ -42,8 +48,3 @@ def tell_alarms(site: Site) -> list[Alarm]:
             with site.ledger.transaction() as connection:
                 mark_told(connection, alarms, site.now)
     return alarms
-
-
-def _covers(scope: Scope, subject: str) -> bool:
-    feed, source, _, cycle = subject.split("_")
-    return scope.has(source, feed, cycle)

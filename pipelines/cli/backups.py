@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from pipelines import backups, pruning
-from pipelines.backups import Copies, Range
+from pipelines.backups import Copies, CopyState, Range
 from pipelines.cli.context import FeedOption, JsonOption, SourceOption, home_path, open_site, scope_of
+from pipelines.cli.fetch import tell_alarms_of
 from pipelines.cli.output import PLAIN, Exit, complain, progress, say, show_rows
 from pipelines.errors import StoreError, TransferError
 from pipelines.lanes import Lanes
@@ -48,6 +50,7 @@ def verify(
         counts = Counter(f"archive {each.archive}, server {each.server}" for each in found)
         for what, count in sorted(counts.items()):
             say(f"{count} batches: {what}")
+    tell_alarms_of(site)
     if unsound:
         complain("mend what one sound copy is left of: tierline backups restore")
     raise typer.Exit(Exit.FAILED if unsound or failed else Exit.DONE)
@@ -69,12 +72,16 @@ def restore(
     site = open_site(home_path(context))
     scope = scope_of(site, source, feed, None)
     found, failed = _verify(site, scope, Range.between(first, last), stem)
-    lost = 0
-    for copies, done in _restored(site, [each for each in found if not each.are_sound]):
-        lost += copies is None
-        say(done) if copies else complain(done)
+    results = [each for each in found if each.are_sound]
+    for copies, is_mended, done in _restored(site, [each for each in found if not each.are_sound]):
+        results.append(replace(copies, archive=CopyState.SOUND, server=CopyState.SOUND) if is_mended else copies)
+        say(done) if is_mended else complain(done)
+    with site.ledger.transaction() as connection:
+        backups.settle_copies(connection, results, site.now)
+    tell_alarms_of(site)
     say(f"{len(found)} batches verified")
-    raise typer.Exit(Exit.FAILED if failed or lost else Exit.DONE)
+    is_lost = not all(each.are_sound for each in results)
+    raise typer.Exit(Exit.FAILED if failed or is_lost else Exit.DONE)
 
 
 @backups_app.command("prune")
@@ -134,17 +141,17 @@ def _verify(site: Site, scope: Scope, cycles: Range, stem: str | None) -> tuple[
     return found, failed
 
 
-def _restored(site: Site, unsound: list[Copies]) -> Iterator[tuple[Copies | None, str]]:
-    """Each unsound batch with what was done; None in its place where it could not be mended."""
+def _restored(site: Site, unsound: list[Copies]) -> Iterator[tuple[Copies, bool, str]]:
+    """Each unsound batch with whether it was mended, and what was done."""
     for name in sorted({each.current.source for each in unsound}):
         with Lanes(site.source(name)) as lanes:
             for copies in unsound:
                 if copies.current.source == name:
                     try:
-                        mended, done = backups.restore(site, lanes.first, copies)
+                        is_mended, done = backups.restore(site, lanes.first, copies)
                     except (TransferError, StoreError) as error:
-                        mended, done = False, str(error)
-                    yield copies if mended else None, f"{copies.current.stem}: {done}"
+                        is_mended, done = False, str(error)
+                    yield copies, is_mended, f"{copies.current.stem}: {done}"
 
 
 def _pruned(site: Site, source: str, due: list[Offering], *, of_archive: bool) -> Iterator[tuple[Offering, str]]:

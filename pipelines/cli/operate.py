@@ -128,19 +128,19 @@ def _chosen(site: Site, stem: str, number: int | None, states: tuple[State, ...]
 
 
 def _judged(site: Site, current: Offering, checked: Checked) -> Exit:
-    """Say what the judge said, and load what he let through."""
+    """Say what became of it, whoever judged it, and load what was let through."""
     for message in checked.failed:
         complain(message)
     if checked.failed:
         return Exit.FAILED
-    if checked.refused:
-        now = offerings_of(site, current.stem)
-        (refused,) = [each for each in now if each.offering_id == current.offering_id]
-        complain(f"{current.stem}: refused again, {refused.code}: {refused.reason}")
-        return Exit.REFUSED
-    say(f"{current.stem}: accepted" + (", with rejected rows" if checked.partial else ""))
-    status = load_step(site, _scope(current))
-    return Exit.REFUSED if status is Exit.DONE and checked.partial else status
+    with site.ledger.reading() as connection:
+        now = offerings.get(connection, current.offering_id)
+    if now.state in STANDING:
+        say(f"{now.stem}: accepted" + (", with rejected rows" if now.rejected else ""))
+    else:
+        complain(f"{now.stem}: {now.state}, {now.code}: {now.reason}")
+    status = load_step(site, _scope(now))
+    return Exit.REFUSED if status is Exit.DONE and (now.rejected or now.state not in STANDING) else status
 
 
 def _scope(current: Offering) -> Scope:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from enum import IntEnum
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -23,6 +24,9 @@ _WORTH_TELLING = 500  # batches; fewer are done before anybody wonders
 
 # How help looks in every part of the command: plain text, for terminals, files and mails alike.
 PLAIN: dict[str, Any] = {"add_completion": False, "rich_markup_mode": None}
+
+
+_MOST_IN_A_TABLE = 1_000  # rows; a terminal scrolls more of them by without measuring each
 
 
 class Exit(IntEnum):
@@ -40,19 +44,33 @@ def show_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, as_json:
     if as_json:
         say_json([dict(zip(columns, row, strict=True)) for row in rows])
         return
-    table = Table(title=title or None, title_justify="left", header_style="bold", pad_edge=False, box=None)
-    for column in columns:
-        is_number = bool(rows) and all(isinstance(row[columns.index(column)], int | float | None) for row in rows)
-        table.add_column(column, justify="right" if is_number else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(_cell(value) for value in row))
-    if console.is_terminal:
-        console.print(table)
+    cells = [[_cell(value) for value in row] for row in rows]
+    is_number = [
+        bool(rows) and all(isinstance(row[number], int | float | None) for row in rows)
+        for number in range(len(columns))
+    ]
+    if not console.is_terminal or len(rows) > _MOST_IN_A_TABLE:
+        if title:
+            sys.stdout.write(f"{title}\n")
+        _say_lines(columns, cells, is_number)
         return
-    with console.capture() as captured:
-        console.print(table)
-    for line in captured.get().splitlines():
-        console.print(line.rstrip(), markup=False)
+    table = Table(title=title or None, title_justify="left", header_style="bold", pad_edge=False, box=None)
+    for column, right in zip(columns, is_number, strict=True):
+        table.add_column(column, justify="right" if right else "left", overflow="fold")
+    for row in cells:
+        table.add_row(*row)
+    console.print(table)
+
+
+def _say_lines(columns: Sequence[str], cells: list[list[str]], is_number: list[bool]) -> None:
+    """A line a row, however long, for grep and for files."""
+    widths = [max(map(cell_len, column)) for column in zip(columns, *cells, strict=True)]
+    for row in [list(columns), *cells]:
+        padded = [
+            " " * (width - cell_len(cell)) + cell if right else cell + " " * (width - cell_len(cell))
+            for cell, width, right in zip(row, widths, is_number, strict=True)
+        ]
+        sys.stdout.write("  ".join(padded).rstrip() + "\n")
 
 
 def say_json(value: Any) -> None:

@@ -70,8 +70,8 @@ def untold(connection: Connection) -> list[Alarm]:
 
 def mark_told(connection: Connection, alarms: list[Alarm], at: datetime) -> None:
     """Note that these were said wherever alarms go."""
-    ids = [each.alarm_id for each in alarms]
-    connection.execute(update(alarm).where(alarm.c.alarm_id.in_(ids)).values(told_at=at))
+    newest = max(each.alarm_id for each in alarms)
+    connection.execute(update(alarm).where(alarm.c.alarm_id <= newest, alarm.c.told_at.is_(None)).values(told_at=at))
 
 
 def _open(kind: Kind, subject: str) -> list[Any]:

@@ -30,11 +30,6 @@ def standing_ends(connection: Connection) -> dict[CycleKey, EndFile]:
     return {_key(row): _end(row) for row in connection.execute(select(end_file))}
 
 
-def end_digest(connection: Connection, key: CycleKey) -> str | None:
-    """The sha256 of the end file that stands for a cycle, if any."""
-    return connection.execute(select(end_file.c.digest).where(*_is(key))).scalar()
-
-
 def _is(key: CycleKey) -> list[Any]:
     return [end_file.c[part] == getattr(key, part) for part in ("feed", "source", "mode", "cycle")]
 

@@ -15,12 +15,18 @@ from pipelines.ledger.tables import left_file
 _LONGEST = 400
 
 
-def note_left(connection: Connection, source: str, directory: str, left: Iterable[LeftFile], at: datetime) -> None:
-    """Replace what is known of a directory by what a listing showed; the time of first sight is kept."""
+def note_left(
+    connection: Connection, source: str, directory: str, left: Iterable[LeftFile], not_looked_at: set[str], at: datetime
+) -> None:
+    """Replace what is known of a directory by what a listing showed; the time of first sight is kept.
+
+    Of files `not_looked_at` this time what was known stays.
+    """
     here = (left_file.c.source == source) & (left_file.c.directory == directory)
     rows = connection.execute(select(left_file.c.file_name, left_file.c.first_seen_at).where(here))
     first_seen = {row.file_name: row.first_seen_at for row in rows}
-    connection.execute(delete(left_file).where(here))
+    for name in first_seen.keys() - {printable(name) for name in not_looked_at}:
+        connection.execute(delete(left_file).where(here, left_file.c.file_name == name))
     rows_now = [
         {
             "source": source, "directory": directory, "file_name": printable(each.file_name), "code": each.code,

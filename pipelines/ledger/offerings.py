@@ -190,10 +190,16 @@ def note(connection: Connection, current: Offering, change: Change, **values: An
     _note_all(connection, [(current.offering_id, current.state, change)])
 
 
-def acknowledge(connection: Connection, offering_id: int, moved_to: str | None, at: datetime) -> None:
-    """The producer has its receipt, and the server's copy stands where `moved_to` says (None: it is gone)."""
-    values = {"acknowledged_at": at, "moved_to": moved_to}
-    connection.execute(update(offering).where(offering.c.offering_id == offering_id).values(values))
+def acknowledge(connection: Connection, current: Offering, moved_to: str | None, at: datetime) -> bool:
+    """The producer has its receipt, and the server's copy stands where `moved_to` says (None: it is gone).
+
+    Returns False, and leaves it due, where it was judged or decided otherwise while the receipt was written.
+    """
+    as_read = [
+        offering.c[name] == getattr(current, name) for name in ("offering_id", "state", "judged_at", "staged_count")
+    ]
+    result = connection.execute(update(offering).where(*as_read).values(acknowledged_at=at, moved_to=moved_to))
+    return bool(result.rowcount)
 
 
 def history(connection: Connection, offering_ids: Iterable[int]) -> list[dict[str, Any]]:

@@ -7,7 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from pipelines.ledger.offerings import ACCEPTED, STANDING, Change, Offering, State, find, move
+from pipelines.ledger.alarms import Kind, clear_alarm
+from pipelines.ledger.offerings import ACCEPTED, ON_ITS_WAY, STANDING, Change, Offering, State, find, move
 from pipelines.ledger.tables import offering
 from pipelines.names import BatchName
 
@@ -26,6 +27,8 @@ def accept(connection: Connection, candidate: Offering, change: Change, **values
         stale = {"code": "E504", "reason": reason, "loaded": 0, "rejected": 0}
         move(connection, candidate.offering_id, State.SUPERSEDED, change, **(values | stale))
         return State.SUPERSEDED
+    for refused in find(connection, *_same_seq(candidate), offering.c.state == State.REFUSED):
+        clear_alarm(connection, Kind.REFUSED, refused.stem, change.at)  # this is the producer's answer to it
     for older in rivals:
         if older.state in STANDING:
             cause = f"replaced by version {candidate.version}"
@@ -64,7 +67,8 @@ def bring_back(connection: Connection, name: Offering | BatchName, change: Chang
     interface, section 6). Returns the version that comes back, if any.
     """
     same = find(connection, *_same_seq(name), offering.c.archive_pruned_at.is_(None))
-    former = [each for each in same if each.state is State.SUPERSEDED]
+    coming = {each.stem for each in same if each.state in ON_ITS_WAY}  # judged first; then this is asked again
+    former = [each for each in same if each.state is State.SUPERSEDED and each.stem not in coming]
     if not former or any(each.state in (*STANDING, State.VERIFIED) for each in same):
         return None
     newest = max(former, key=lambda each: (each.version, each.offering_id))

@@ -147,7 +147,7 @@ def _not_a_ledger(found: str) -> ConfigurationError:
 
 
 def _sqlite(url: URL, patience_s: int) -> Engine:
-    engine = create_engine(url, hide_parameters=True, connect_args={"timeout": patience_s})
+    engine = create_engine(url, hide_parameters=True, connect_args={"timeout": patience_s}, max_overflow=-1)
     event.listen(engine, "connect", _sqlite_connect)
     return engine
 
@@ -160,6 +160,7 @@ def _postgresql(url: URL, secret: str | None) -> Engine:
         url if secret is None else url.set(password=secret),
         hide_parameters=True,
         pool_pre_ping=True,
+        max_overflow=-1,  # as many as there are threads at work
         isolation_level="READ COMMITTED",
         connect_args={} if "connect_timeout" in url.query else {"connect_timeout": _CONNECT_S},
     )
