@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -10,7 +9,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Table, func, select
 
 from pipelines.check_files import EndFile
 from pipelines.config import Config, SourceConfig
@@ -19,7 +18,7 @@ from pipelines.cycles import Cycle, cycle_at, parse_cycle
 from pipelines.ledger.cycle_acceptances import accepted_cycles
 from pipelines.ledger.end_files import standing_ends
 from pipelines.ledger.offerings import ACCEPTED, STANDING, State
-from pipelines.ledger.tables import offering
+from pipelines.ledger.tables import end_file, offering
 from pipelines.names import CycleKey, parse_stem
 
 
@@ -71,25 +70,39 @@ class _Known:
     totals: dict[str, int] = field(default_factory=dict)  # stem -> control total as its trailer declares
 
 
+@dataclass(frozen=True)
+class Within:
+    """What is asked of the cycles: of one source; full snapshots only; or no increments that nobody watches any more.
+
+    A ledger keeps the cycles of years, and most questions are of the last weeks.
+    """
+
+    source: str | None = None
+    full_only: bool = False
+    watched_only: bool = False
+
+    def conditions(self, table: Table, watched_from: datetime) -> list[Any]:
+        """As SQLAlchemy conditions on the ledger's `offering` or `end_file`."""
+        found: list[Any] = [] if self.source is None else [table.c.source == self.source]
+        if self.full_only:
+            found.append(table.c.mode == Mode.FULL.value)
+        if self.watched_only:
+            found.append((table.c.mode == Mode.FULL.value) | (table.c.cycle >= f"{watched_from:%Y%m}"))
+        return found
+
+
 def cycle_statuses(
-    connection: Connection, config: Config, contracts: Contracts, now: datetime, source: str | None = None
+    connection: Connection, config: Config, contracts: Contracts, now: datetime, within: Within = Within()
 ) -> list[CycleStatus]:
-    """Every cycle that was seen or is due, by feed, source, mode and cycle; `source` narrows it to one.
+    """Every cycle that was seen or is due, by feed, source, mode and cycle.
 
     Due are those that ended by `now`, from the source's `since` (or its first cycle seen) on, at most `watch_days`
     back: only these become late or missing.
     """
-    known = _known(connection, *([offering.c.source == source] if source else []))
-    ends = {key: end for key, end in standing_ends(connection).items() if source in (None, key.source)}
-    increments: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for key in known.keys() | ends.keys():
-        if key.mode == Mode.INCREMENT:
-            increments[key.feed, key.source].append(key.cycle)
-    due: set[CycleKey] = set()
-    for each in config.sources.values():
-        for feed in each.feeds if source in (None, each.source) else ():
-            due |= set(_due(contracts[feed], each, increments[feed, each.source], now, config.watch_days))
     watched_from = now - timedelta(days=config.watch_days)
+    known = _known(connection, *within.conditions(offering, watched_from))
+    ends = standing_ends(connection, *within.conditions(end_file, watched_from))
+    due = set() if within.full_only else _all_due(connection, config, contracts, now, within.source)
     statuses = []
     for key in sorted(known.keys() | ends.keys() | due):
         cycle = _cycle(key, contracts)
@@ -148,16 +161,38 @@ def _cycle(key: CycleKey, contracts: Contracts) -> Cycle | None:
     return parse_cycle(contracts[key.feed].schedule.cadence, key.cycle)
 
 
+def _all_due(
+    connection: Connection, config: Config, contracts: Contracts, now: datetime, source: str | None
+) -> set[CycleKey]:
+    first_seen = _first_seen(connection)
+    due: set[CycleKey] = set()
+    for each in config.sources.values():
+        for feed in each.feeds if source in (None, each.source) else ():
+            first = first_seen.get((feed, each.source), "")
+            due |= set(_due(contracts[feed], each, first, now, config.watch_days))
+    return due
+
+
+def _first_seen(connection: Connection) -> dict[tuple[str, str], str]:
+    """The first cycle of each feed and source of which anything came, an increment of a sound cycle."""
+    found: dict[tuple[str, str], str] = {}
+    is_sound = offering.c.code.is_distinct_from("E104")
+    for table, more in ((offering, [is_sound]), (end_file, [])):
+        query = select(table.c.feed, table.c.source, func.min(table.c.cycle)).group_by(table.c.feed, table.c.source)
+        for feed, source, cycle in connection.execute(query.where(table.c.mode == Mode.INCREMENT.value, *more)):
+            found[feed, source] = min(cycle, found.get((feed, source), cycle))
+    return found
+
+
 def _due(
-    contract: Contract, source: SourceConfig, seen: list[str], now: datetime, watch_days: int
+    contract: Contract, source: SourceConfig, first_seen: str, now: datetime, watch_days: int
 ) -> Iterator[CycleKey]:
     cadence = contract.schedule.cadence
-    sound = (text for text in sorted(seen) if parse_cycle(cadence, text) is not None)
-    first_seen = parse_cycle(cadence, next(sound, ""))
+    first = parse_cycle(cadence, first_seen)
     if source.since is not None:
         since = datetime.combine(source.since, datetime.min.time())
-    elif first_seen is not None:
-        since = first_seen.start
+    elif first is not None:
+        since = first.start
     else:
         return
     cycle = cycle_at(cadence, max(since, now - timedelta(days=watch_days)))

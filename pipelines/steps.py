@@ -6,23 +6,25 @@ ledger and the warehouse, never from what a run remembers.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from typing import TypeVar
 
 import duckdb
+from sqlalchemy import Connection
 
 from pipelines.acknowledging import Acknowledged, acknowledge_feed, due_for_acknowledgement
 from pipelines.checking import Checked, check_batch, due_for_check
-from pipelines.completeness import CycleState, CycleStatus, cycle_statuses
+from pipelines.completeness import CycleState, CycleStatus, Within, cycle_statuses
 from pipelines.contracts.model import Cadence, Mode
 from pipelines.cycles import parse_cycle
 from pipelines.errors import TransferError, UsageError
 from pipelines.faults import fault_point
 from pipelines.fetching import NEEDED_BYTES, each_source
 from pipelines.ledger import offerings
-from pipelines.ledger.offerings import STANDING, Offering, State
+from pipelines.ledger.offerings import Move, Offering, State
+from pipelines.ledger.standing import standing_stems
 from pipelines.ledger.tables import offering
 from pipelines.resends import GAP, request_resend, to_request
 from pipelines.site import Scope, Site, cycle_day, require_free_space
@@ -30,13 +32,14 @@ from pipelines.transfer.steady import steady
 from pipelines.watching import settle_cycle_alarms
 from warehouse.build import BuildResult
 from warehouse.build import build as build_marts
-from warehouse.load import LoadResult, Snapshot, StandingBatch
+from warehouse.load import LoadResult, Snapshot, StandingBatch, loaded_batches
 from warehouse.load import load as load_core
 from warehouse.ops import refresh_ops
 from warehouse.store import open_warehouse
 
 WRITER = "warehouse"  # the lock of the one process that may write the warehouse
 EVERYTHING = Scope()
+_IDS_AT_ONCE = 10_000  # databases bound the parameters of a statement
 T = TypeVar("T")
 
 
@@ -65,22 +68,37 @@ def check(site: Site, scope: Scope, progress: Callable[[int, int], None] | None 
 def load_staged(site: Site) -> LoadResult:
     """staged → core: bring the warehouse to what stands in the ledger, then the ledger to what the warehouse says."""
     require_free_space(site.home.warehouse, NEEDED_BYTES)
-    with site.lock(WRITER, wait=True):
+    with site.lock(WRITER, wait=True), open_warehouse(site.home.warehouse, site.contracts) as warehouse:
+        present = loaded_batches(warehouse)
         with site.ledger.reading() as connection:
-            standing = offerings.find(connection, offering.c.state.in_(STANDING))
+            standing = standing_stems(connection)
+            kept = frozenset((each.stem, each.revision) for each in standing) & present
+            fresh = [each.offering_id for each in standing if (each.stem, each.revision) not in kept]
+            batches = [standing_batch(site, each) for each in _found(connection, fresh)]
             # In one transaction: a snapshot must not count as complete while a file of it is not among these.
-            snapshots = _snapshots(site, cycle_statuses(connection, site.config, site.contracts, site.now))
-        with open_warehouse(site.home.warehouse, site.contracts) as warehouse:
-            batches = [standing_batch(site, each) for each in standing]
-            result = load_core(warehouse, site.contracts, batches, snapshots)
+            full = cycle_statuses(connection, site.config, site.contracts, site.now, Within(full_only=True))
+        result = load_core(warehouse, site.contracts, batches, _snapshots(site, full), kept)
         fault_point("commit")
-        change = site.change("its rows are in core")
-        with site.ledger.transaction() as connection:
-            known = {(each.offering_id, each.staged_count) for each in standing}
-            for each in offerings.find(connection, offering.c.state == State.STAGED):
-                if (each.offering_id, each.staged_count) in known:
-                    offerings.move(connection, each.offering_id, State.LOADED, change)
+        _note_loaded(site, {(each.offering_id, each.staged_count) for each in standing if each.state is State.STAGED})
     return result
+
+
+def _found(connection: Connection, offering_ids: list[int]) -> Iterator[Offering]:
+    for start in range(0, len(offering_ids), _IDS_AT_ONCE):
+        yield from offerings.find(connection, offering.c.offering_id.in_(offering_ids[start : start + _IDS_AT_ONCE]))
+
+
+def _note_loaded(site: Site, loaded: set[tuple[int, int]]) -> None:
+    change = site.change("its rows are in core")
+    with site.ledger.transaction() as connection:
+        offerings.move_all(
+            connection,
+            [
+                Move(each.offering_id, State.LOADED, change, {})
+                for each in offerings.find(connection, offering.c.state == State.STAGED)
+                if (each.offering_id, each.staged_count) in loaded
+            ],
+        )
 
 
 def acknowledge_source(site: Site, source: str, scope: Scope, found: list[CycleStatus] | None = None) -> Acknowledged:
@@ -89,7 +107,7 @@ def acknowledge_source(site: Site, source: str, scope: Scope, found: list[CycleS
     `found` are its cycles where the caller has looked at them already. Raises TransferError.
     """
     mine = Scope((source,), scope.feeds, scope.cycles)
-    found = statuses(site, mine) if found is None else found
+    found = statuses(site, mine, watched_only=True) if found is None else found
     settle_cycle_alarms(site, found)  # before anything else: a server that is down is why cycles go missing
     asked = to_request(site, found)
     feeds = sorted({each.feed for each in due_for_acknowledgement(site, source, scope)})
@@ -116,7 +134,7 @@ def load(site: Site, scope: Scope, progress: Callable[[int, int], None] | None =
     core = load_staged(site)
     loaded = Loaded(checked, core, Acknowledged(), {})
     by_source: dict[str, list[CycleStatus]] = {source: [] for source in site.config.sources}
-    for status in statuses(site, scope):
+    for status in statuses(site, scope, watched_only=True):
         by_source.setdefault(status.key.source, []).append(status)
     results = each_source(site, scope, lambda source: acknowledge_source(site, source, scope, by_source[source]))
     for source, result in results.items():
@@ -157,11 +175,11 @@ def build_in(
     return build_marts(warehouse, site.policy, as_of, bill_month)
 
 
-def statuses(site: Site, scope: Scope = EVERYTHING) -> list[CycleStatus]:
-    """Every cycle of a scope that was seen or is due, with its state now."""
-    only = scope.sources[0] if len(scope.sources) == 1 else None
+def statuses(site: Site, scope: Scope = EVERYTHING, *, watched_only: bool = False) -> list[CycleStatus]:
+    """Every cycle of a scope that was seen or is due, with its state now; or only those that somebody waits for."""
+    within = Within(scope.sources[0] if len(scope.sources) == 1 else None, watched_only=watched_only)
     with site.ledger.reading() as connection:
-        found = cycle_statuses(connection, site.config, site.contracts, site.now, only)
+        found = cycle_statuses(connection, site.config, site.contracts, site.now, within)
     return [each for each in found if scope.has(each.key.source, each.key.feed, each.key.cycle)]
 
 
@@ -171,7 +189,7 @@ def standing_batch(site: Site, current: Offering) -> StandingBatch:
     assert cycle is not None, "a batch that stands has a sound cycle"
     assert current.digest is not None, "a batch that stands was verified"
     paths = site.staged_paths(current.name, cycle_day(site, current))
-    revision = f"{current.digest}#{current.staged_count}"  # a replay stages the same bytes anew
+    revision = f"{current.digest}#{current.staged_count}"  # as StandingStem's
     return StandingBatch(
         current.stem, revision, current.feed, current.source, current.mode, current.cycle, current.seq, cycle.end,
         paths.rows, paths.rejects,

@@ -58,15 +58,24 @@ class LoadResult:
 _BATCH_COLUMNS = ("stem", "digest", "feed", "source", "mode", "cycle", "seq", "cycle_end")
 
 
+def loaded_batches(connection: duckdb.DuckDBPyConnection) -> set[tuple[str, str]]:
+    """The batches (stem, digest) whose rows are in core."""
+    return set(connection.execute("select stem, digest from ops.loaded_batch").fetchall())
+
+
 def load(
     connection: duckdb.DuckDBPyConnection,
     contracts: Contracts,
     standing: list[StandingBatch],
     snapshots: list[Snapshot],
+    kept: frozenset[tuple[str, str]] = frozenset(),
 ) -> LoadResult:
-    """Make core hold the rows of `standing` and no others, in one transaction."""
-    present = set(connection.execute("select stem, digest from ops.loaded_batch").fetchall())
-    wanted = {(batch.stem, batch.digest) for batch in standing}
+    """Make core hold the rows of `standing` and no others, in one transaction.
+
+    `kept` are batches (stem, digest) that stand too and whose rows the caller knows to be there.
+    """
+    present = loaded_batches(connection)
+    wanted = {(batch.stem, batch.digest) for batch in standing} | kept
     adding = [batch for batch in standing if (batch.stem, batch.digest) not in present]
     removing = sorted(stem for stem, digest in present - wanted)
     if not adding and not removing and not _snapshots_changed(connection, snapshots):

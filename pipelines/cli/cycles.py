@@ -44,7 +44,10 @@ def cycles(
         return
     site = open_site(home_path(context))
     scope = scope_of(site, source, feed, cycle)
-    shown = [each for each in steps.statuses(site, scope) if not state or each.state in state]
+    only_watched = state is not None and set(state) <= {CycleState.LATE, CycleState.MISSING}
+    shown = [
+        each for each in steps.statuses(site, scope, watched_only=only_watched) if not state or each.state in state
+    ]
     rows = [
         [*vars(each.key).values(), each.state.value, each.files, each.accepted, each.expected_at,
          " ".join(each.gaps), each.reason]

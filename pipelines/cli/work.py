@@ -125,7 +125,7 @@ def publish_step(site: Site, republish: bool) -> None:
 
 
 def _cycles(site: Site, scope: Scope) -> Exit:
-    overdue = [status for status in steps.statuses(site, scope) if status.is_overdue]
+    overdue = [status for status in steps.statuses(site, scope, watched_only=True) if status.is_overdue]
     if overdue:
         say(f"cycles: {len(overdue)} late or missing; which: tierline cycles --state late, --state missing")
     return Exit.LATE if overdue else Exit.DONE

@@ -25,9 +25,9 @@ def record_end(connection: Connection, key: CycleKey, end: EndFile, digest: str,
     )  # fmt: skip
 
 
-def standing_ends(connection: Connection) -> dict[CycleKey, EndFile]:
-    """The end file of every cycle that has one."""
-    return {_key(row): _end(row) for row in connection.execute(select(end_file))}
+def standing_ends(connection: Connection, *conditions: Any) -> dict[CycleKey, EndFile]:
+    """The end file of every cycle that has one, by SQLAlchemy conditions on the table."""
+    return {_key(row): _end(row) for row in connection.execute(select(end_file).where(*conditions))}
 
 
 def _is(key: CycleKey) -> list[Any]:

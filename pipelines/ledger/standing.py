@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from pipelines.ledger.alarms import Kind, clear_alarm
 from pipelines.ledger.offerings import ACCEPTED, ON_ITS_WAY, STANDING, Change, Offering, State, find, move
@@ -36,6 +37,29 @@ def accept(connection: Connection, candidate: Offering, change: Change, **values
     values["staged_count"] = candidate.staged_count + 1
     move(connection, candidate.offering_id, State.STAGED, change, **values)
     return State.STAGED
+
+
+@dataclass(frozen=True)
+class StandingStem:
+    """The little that tells whether a batch that stands is in core in its latest form."""
+
+    offering_id: int
+    stem: str
+    digest: str
+    staged_count: int
+    state: State
+
+    @property
+    def revision(self) -> str:
+        """A replay stages the same bytes anew."""
+        return f"{self.digest}#{self.staged_count}"
+
+
+def standing_stems(connection: Connection) -> list[StandingStem]:
+    """Every batch that stands."""
+    columns = [offering.c[name.name] for name in fields(StandingStem)]
+    rows = connection.execute(select(*columns).where(offering.c.state.in_(STANDING)))
+    return [StandingStem(number, stem, digest, count, State(state)) for number, stem, digest, count, state in rows]
 
 
 class Accepted:
