@@ -112,7 +112,7 @@ def _require_cycles(site: Site, feed: str, first: str, last: str) -> None:
     cadence = site.contracts[feed].schedule.cadence
     for option, text in (("--from", first), ("--to", last)):
         if parse_cycle(cadence, text) is None:
-            raise UsageError(f"{option} {text}: expected a {cadence} cycle of {feed}")
+            raise UsageError(f"{option} {text}: expected a cycle of {feed}, which is {cadence}")
     if first > last:
         raise UsageError(f"--from {first} --to {last}: expected the first cycle not after the last")
 
