@@ -5,10 +5,10 @@ Every step can be made twice without harm: a receipt says the same again, and a 
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from pipelines.check_files import CheckDigest
 from pipelines.checks.places import StagedPaths
 from pipelines.checks.staging import RejectLines
 from pipelines.clock import compact
@@ -151,7 +151,7 @@ class _Move:
             self._transport.rename(check_path(self._current, place), check_path(self._current, self._target))
 
     def _is_ours(self, path: str) -> bool:
-        digest = hashlib.sha256()
+        digest = CheckDigest()
         try:
             self._transport.read(path, digest.update)
         except RemoteMissingError:
@@ -212,6 +212,8 @@ def _check_backup(site: Site, transport: Transport, directory: str, files: list[
             continue  # a duplicate has no copy of its own; one that was not moved was told already
         ours = site.home.root / current.kept_in / current.file_name
         our_size = ours.stat().st_size if ours.exists() else None
+        if current.archive_pruned_at is not None:
+            our_size = current.bytes  # expired, not lost
         found = sizes[name] if sizes[name] is not None else current.bytes  # a server that knows no sizes
         if found != current.bytes or our_size != current.bytes:
             message = (

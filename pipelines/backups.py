@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from pipelines.acknowledging import backup_path, check_path
 from pipelines.archive import keep_all
+from pipelines.check_files import CheckDigest
 from pipelines.clock import compact
 from pipelines.cycles import parse_any_cycle, parse_cycle
 from pipelines.errors import TransferError
@@ -156,6 +157,12 @@ def restore(site: Site, transport: Transport, copies: Copies) -> tuple[bool, str
     A damaged copy is put aside, a sound one never touched. Raises TransferError, StoreError.
     """
     with site.batch_lock(copies.current.stem):
+        with site.ledger.reading() as connection:
+            now = offerings.get(connection, copies.current.offering_id)
+        if (now.state, now.kept_in, now.moved_to) != (
+            copies.current.state, copies.current.kept_in, copies.current.moved_to
+        ):  # fmt: skip
+            return False, f"is {now.state} by now, its copies were moved meanwhile; run 'backups restore' again"
         return _restore(site, transport, copies)
 
 
@@ -193,8 +200,8 @@ def local_state(site: Site, current: Offering) -> CopyState:
 
 def _remote(transport: Transport, current: Offering, place: str) -> CopyState:
     states = []
-    for path, (_, _, digest) in zip((place, check_path(current, place)), kept_files(current), strict=True):
-        found = hashlib.sha256()
+    for path, (name, _, digest) in zip((place, check_path(current, place)), kept_files(current), strict=True):
+        found = CheckDigest() if name.endswith(".CHK") else hashlib.sha256()
         try:
             transport.read(path, found.update)
         except RemoteMissingError:

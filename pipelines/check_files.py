@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 
@@ -11,6 +12,20 @@ _COUNT = re.compile(r"0|[1-9][0-9]{0,17}")
 _TOTAL = re.compile(r"0|-?[1-9][0-9]{0,37}")  # a sum of many numbers of 18 digits
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|md5:[0-9a-f]{32}")
 MAX_BYTES = 1 << 20  # far above any sound check or end file; a larger one is not read
+
+
+class CheckDigest:
+    """The sha256 of a check file as far as one is read and kept: its first MAX_BYTES."""
+
+    def __init__(self) -> None:
+        self._made, self._left = hashlib.sha256(), MAX_BYTES
+
+    def update(self, block: bytes) -> None:
+        self._made.update(block[: self._left])
+        self._left -= len(block[: self._left])
+
+    def hexdigest(self) -> str:
+        return self._made.hexdigest()
 
 
 class Unreadable(ValueError):

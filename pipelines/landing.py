@@ -10,7 +10,7 @@ from pathlib import Path
 from pipelines.arrival import ArrivedPair, LeftFile
 from pipelines.check_files import CheckFile
 from pipelines.contracts.model import Contract
-from pipelines.errors import TransferError
+from pipelines.errors import StoreError, TransferError
 from pipelines.faults import fault_point
 from pipelines.lanes import GONE, Lanes, Outcome
 from pipelines.ledger.offerings import Offering
@@ -108,7 +108,10 @@ class Landing:
             with part.open("rb") as former:
                 while block := former.read(1 << 20):
                     digest(block)
-        require_free_space(whole.parent, _SPARE_BYTES + max((batch.pair.data.size or 0) - size, 0))
+        try:
+            require_free_space(whole.parent, _SPARE_BYTES + max((batch.pair.data.size or 0) - size, 0))
+        except StoreError as error:  # what is too large for the disk keeps no other
+            raise TransferError(f"{batch.name.stem}: {error}") from error
         with part.open("ab" if size else "wb") as file:
 
             def sink(block: bytes) -> None:

@@ -259,11 +259,11 @@ def test_a_file_too_large_for_the_disk_keeps_no_other(home: Path, root: Path, mo
     for offer in (EARLIER, BEFORE, FIRST):
         offer.put(root)
     with (root / "outgoing/PAYM" / BEFORE.name).open("r+b") as sparse:
-        sparse.truncate(512 << 20)
+        sparse.truncate(300 << 20)
     customers("20261120", 3).put(root)
     block = os.statvfs(home).f_frsize
     real = tuple(os.statvfs(home))
-    monkeypatch.setattr(os, "statvfs", lambda _: os.statvfs_result((*real[:4], (400 << 20) // block, *real[5:])))
+    monkeypatch.setattr(os, "statvfs", lambda _: os.statvfs_result((*real[:4], (350 << 20) // block, *real[5:])))
     ran = tierline(home, "fetch", now=NOW)
     found = {each.stem: each.state.value for each in ledger(home)}
     assert found.pop(BEFORE.stem) == "announced"
@@ -282,3 +282,4 @@ def test_a_check_file_far_too_long_is_refused_once(home: Path, root: Path) -> No
     assert receipt(root, STEM)[1:6:4] == ["REFUSED", "E201"]
     assert said in files(root / "backup").values()
     assert open_alarms(home, "E206") == []
+    assert tierline(home, "backups", "verify", now=NOW).exit_status == 0
