@@ -155,7 +155,10 @@ def test_the_life_of_an_offering(store: LedgerStore) -> None:
         candidate = offerings.get(connection, first)
         assert standing.accept(connection, candidate, CHANGE, control_total=total, loaded=3) is State.STAGED
         offerings.move(connection, first, State.LOADED, CHANGE)
-        offerings.acknowledge(connection, first, f"backup/20261122/PAYM/{STEM}_00.DAT", NOON)
+        outdated = candidate  # read before it was accepted: what was decided since is not acknowledged
+        assert not offerings.acknowledge(connection, outdated, "backup/x.DAT", NOON)
+        current = offerings.get(connection, first)
+        assert offerings.acknowledge(connection, current, f"backup/20261122/PAYM/{STEM}_00.DAT", NOON)
     with store.transaction() as connection:
         assert standing.accept(connection, offerings.get(connection, second), CHANGE) is State.STAGED
         offerings.move(connection, third, State.REFUSED, CHANGE, code="E301", reason="第一行")
