@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from pipelines.arrival import ArrivedPair, LeftFile
 from pipelines.check_files import CheckFile
 from pipelines.contracts.model import Contract
+from pipelines.digesting import Digester
 from pipelines.errors import StoreError, TransferError
 from pipelines.faults import fault_point
 from pipelines.lanes import GONE, Lanes, Outcome
@@ -20,6 +20,7 @@ from pipelines.transfer.base import Transport
 from pipelines.verdicts import Received, algorithms, read_check, received_content, received_from
 
 _SPARE_BYTES = 64 << 20
+_BLOCK = 1 << 20
 _SMALL = 64 << 10  # bytes of a data file that is held in memory until it is kept
 
 
@@ -95,41 +96,34 @@ class Landing:
         part = whole.with_name(whole.name + ".part")
         if may_resume and whole.exists():
             return received_from(batch.name, whole, batch.check)
-        made = {algorithm: hashlib.new(algorithm) for algorithm in algorithms(check)}
-        size = 0
+        with Digester(algorithms(check)) as digester:
+            if may_resume and part.exists():
+                with part.open("rb") as former:
+                    while block := former.read(_BLOCK):
+                        digester.update(block)
+            self._require_space(batch, part.parent, digester.size)
+            with part.open("ab" if digester.size else "wb") as file:
 
-        def digest(block: bytes) -> None:
-            nonlocal size
-            size += len(block)
-            for each in made.values():
-                each.update(block)
+                def sink(block: bytes) -> None:
+                    file.write(block)
+                    digester.update(block)
 
-        if may_resume and part.exists():
-            with part.open("rb") as former:
-                while block := former.read(1 << 20):
-                    digest(block)
-        try:
-            require_free_space(whole.parent, _SPARE_BYTES + max((batch.pair.data.size or 0) - size, 0))
-        except StoreError as error:  # what is too large for the disk keeps no other
-            raise TransferError(f"{batch.name.stem}: {error}") from error
-        with part.open("ab" if size else "wb") as file:
-
-            def sink(block: bytes) -> None:
-                file.write(block)
-                digest(block)
-
-            try:
-                transport.read(self._path(batch), sink, size)
-            except GONE:
-                raise  # what came stays: the next run goes on from there
-            except TransferError:
-                part.unlink()
-                raise
+                try:
+                    transport.read(self._path(batch), sink, digester.size)
+                except GONE:
+                    raise  # what came stays: the next run goes on from there
+                except TransferError:
+                    part.unlink()
+                    raise
         fault_point("download")
         part.replace(whole)
-        return Received(
-            batch.name, whole.name, batch.check, size, {each: value.hexdigest() for each, value in made.items()}
-        )
+        return Received(batch.name, whole.name, batch.check, digester.size, digester.digests)
+
+    def _require_space(self, batch: Claimed, directory: Path, had: int) -> None:
+        try:
+            require_free_space(directory, _SPARE_BYTES + max((batch.pair.data.size or 0) - had, 0))
+        except StoreError as error:  # what is too large for the disk keeps no other
+            raise TransferError(f"{batch.name.stem}: {error}") from error
 
     def place(self, name: BatchName, file_name: str) -> Path:
         return self._site.home.landing / name.source / file_name

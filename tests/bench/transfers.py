@@ -25,6 +25,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipelines.digesting import Digester
 from pipelines.transfer.base import Endpoint
 from pipelines.transfer.connect import connect
 
@@ -82,13 +83,12 @@ def ours(bench: Bench, endpoint: Endpoint) -> dict[str, float]:
 
 
 def child(endpoint: Endpoint, target: Path) -> None:
-    digest = hashlib.sha256()
     begun = time.perf_counter()
-    with connect(endpoint) as transport, target.open("wb") as file:
+    with connect(endpoint) as transport, target.open("wb") as file, Digester(["sha256"]) as digester:
 
         def sink(block: bytes) -> None:
-            digest.update(block)
             file.write(block)
+            digester.update(block)
 
         transport.read(LARGE, sink)
     seconds = time.perf_counter() - begun
