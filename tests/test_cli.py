@@ -10,12 +10,16 @@ from pathlib import Path
 import pytest
 from running import make_home, tierline, tierline_process
 
+from pipelines.cli import app
 from pipelines.transfer.base import Endpoint
 from sftp_fixtures.province import make_province
 
 NOW = "2026-11-22T12:00:00"
-COMMANDS = ["demo", "doctor", "run", "fetch", "load", "build", "publish", "batches", "batch show", "batch rejects",
-            "cycles", "feeds", "feeds show", "query"]  # fmt: skip
+COMMANDS = [
+    "demo", "doctor", "run", "fetch", "load", "build", "publish", "batches", "batch show", "batch rejects",
+    "batch retry", "batch accept", "batch discard", "replay", "cycles", "cycles accept", "backups verify",
+    "backups restore", "backups prune", "feeds", "feeds show", "query",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +30,31 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = make_home(work / "home", Endpoint("file", root=str(work / "remote")))
     assert tierline(home, "run", "--as-of", "2026-11-21", now=NOW).exit_status == 3
     return home
+
+
+def test_every_command_is_in_the_list() -> None:
+    """Else a new one would have no help that anybody looked at."""
+    assert {command.split()[0] for command in COMMANDS} == app.COMMANDS.keys()
+
+
+def test_doctor_leaves_nothing_behind(home: Path) -> None:
+    before = sorted((home.parent / "remote").rglob("*"))
+    assert "may write receipts" in tierline(home, "doctor", now=NOW).out
+    assert sorted((home.parent / "remote").rglob("*")) == before
+
+
+def test_rejects_are_not_written_over_a_file(home: Path, tmp_path: Path) -> None:
+    (stem,) = [
+        each["stem"] for each in json.loads(tierline(home, "batches", "--json", now=NOW).out) if each["rejected"]
+    ][:1]
+    target = tmp_path / "rejects"
+    assert tierline(home, "batch", "rejects", stem, "--out", str(target), now=NOW).exit_status == 0
+    written = target.read_bytes()
+    assert written
+    again = tierline(home, "batch", "rejects", stem, "--out", str(target), now=NOW)
+    assert again.exit_status == 2
+    assert str(target) in again.err
+    assert target.read_bytes() == written
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -127,6 +127,7 @@ def _source(site: Site, source: SourceConfig) -> Iterator[Finding]:
             directories = [f"outgoing/{feed}" for feed in source.feeds]
             entries = sum(len(transport.list(directory)) for directory in directories)
             transport.write("receipt/.doctor", [])
+            transport.remove("receipt/.doctor")
     except TierlineError as error:
         yield Finding(what, "failed", str(error), "check url, secret and host_key of this source, and its server")
         return

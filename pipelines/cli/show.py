@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import duckdb
 import typer
 
 from pipelines.acknowledging import kept_rejects
-from pipelines.checks.staging import read_rejects
+from pipelines.checks.staging import RejectLines, read_rejects
 from pipelines.cli.context import (
     CycleOption,
     FeedOption,
@@ -102,9 +103,7 @@ def batch_show(context: typer.Context, stem: str, as_json: JsonOption = False) -
 def batch_rejects(
     context: typer.Context,
     stem: str,
-    out: Annotated[
-        typer.FileBinaryWrite | None, typer.Option("--out", help="Write them to a file, byte for byte.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Write them to a new file, byte for byte.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """The rejected rows of a batch: line, codes, columns, record. They hold personal data as it came.
@@ -119,8 +118,11 @@ def batch_rejects(
     encoding = site.source(current.source).encoding if current.source in site.config.sources else "utf-8"
     rows = list(read_rejects(kept_rejects(site, current)))
     if out is not None:
-        for row in rows:
-            out.write(f"{row['line']}|{row['codes']}|{row['columns']}|".encode() + row["record"] + b"\n")
+        try:
+            with out.open("xb") as file:
+                file.writelines(RejectLines(kept_rejects(site, current)))
+        except FileExistsError:
+            raise UsageError(f"--out {out}: expected a file that is not there yet; nothing was written") from None
         say(f"{stem}: {len(rows)} rejected rows written")
         return
     columns = ["line", "codes", "columns", "record"]
