@@ -109,10 +109,9 @@ def acknowledge_source(site: Site, source: str, scope: Scope, found: list[CycleS
     mine = Scope((source,), scope.feeds, scope.cycles)
     found = statuses(site, mine, watched_only=True) if found is None else found
     settle_cycle_alarms(site, found)  # before anything else: a server that is down is why cycles go missing
-    asked = to_request(site, found)
     feeds = sorted({each.feed for each in due_for_acknowledgement(site, source, scope)})
     done = Acknowledged()
-    if not feeds and not asked:
+    if not feeds and not to_request(site, found):
         return done
     with steady(site.source(source).with_secret()) as transport:
         for feed in feeds:
@@ -123,8 +122,9 @@ def acknowledge_source(site: Site, source: str, scope: Scope, found: list[CycleS
             done.stems += part.stems
             done.alarms += part.alarms
             done.errors += part.errors
-        for name, reason in asked:
-            request_resend(site, transport, name, GAP, reason, site.now)
+        with site.lock(f"ask-{source}", wait=True):
+            for name, reason in to_request(site, found):  # once more: another process may have asked meanwhile
+                request_resend(site, transport, name, GAP, reason, site.now)
     return done
 
 
