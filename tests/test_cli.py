@@ -37,6 +37,16 @@ def test_every_command_is_in_the_list() -> None:
     assert {command.split()[0] for command in COMMANDS} == app.COMMANDS.keys()
 
 
+@pytest.mark.parametrize("sql", ["copy (select 1) to '{file}'", "from read_csv('{file}')", "attach '{file}' as other"])
+def test_a_query_neither_reads_nor_writes_other_files(home: Path, tmp_path: Path, sql: str) -> None:
+    file = tmp_path / "other.csv"
+    file.write_text("a,b\n1,2\n")
+    ran = tierline(home, "query", sql.format(file=file), now=NOW)
+    assert ran.exit_status == 2
+    assert "query: " in ran.err
+    assert file.read_text() == "a,b\n1,2\n"
+
+
 def test_doctor_leaves_nothing_behind(home: Path) -> None:
     before = sorted((home.parent / "remote").rglob("*"))
     assert "may write receipts" in tierline(home, "doctor", now=NOW).out

@@ -186,6 +186,7 @@ def query(
         raise UsageError(f"{path}: nothing is published yet; run 'tierline run' first")
     try:
         with duckdb.connect(str(path), read_only=True) as connection:
+            connection.execute("set enable_external_access = false")  # a query reads the state, and no file beside it
             result = connection.execute(sql)
             columns = [each[0] for each in result.description or []]
             rows: list[Any] = result.fetchmany(limit + 1)
