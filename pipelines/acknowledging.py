@@ -181,7 +181,7 @@ def _answer(site: Site, transport: Transport, current: Offering, *, is_first: bo
         with suppress(RemoteMissingError):  # most often there was none
             transport.remove(f"{receipts}.REJ")
     transport.write(f"{receipts}.RCP", [receipt_line(current)])
-    if current.code in ASKS_FOR_RESEND:
+    if current.state is State.REFUSED and current.code in ASKS_FOR_RESEND:
         assert current.judged_at is not None, "only judged batches are answered"
         request_resend(site, transport, current.name, current.code, current.reason or "", current.judged_at)
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Table, func, select
+from sqlalchemy import Connection, Table, func, select, union
 
 from pipelines.check_files import EndFile
 from pipelines.config import Config, SourceConfig
@@ -72,7 +72,7 @@ class _Known:
 
 @dataclass(frozen=True)
 class Within:
-    """What is asked of the cycles: of one source; full snapshots only; or no increments that nobody watches any more.
+    """What is asked of the cycles: of one source; full snapshots only; or no old increments of which nothing came lately.
 
     A ledger keeps the cycles of years, and most questions are of the last weeks.
     """
@@ -87,7 +87,10 @@ class Within:
         if self.full_only:
             found.append(table.c.mode == Mode.FULL.value)
         if self.watched_only:
-            found.append((table.c.mode == Mode.FULL.value) | (table.c.cycle >= f"{watched_from:%Y%m}"))
+            # A cycle of any age may still come, and then have gaps to ask for and an alarm to clear.
+            came = (select(each.c.cycle).where(each.c.taken_at >= watched_from) for each in (offering, end_file))
+            is_recent = (table.c.cycle >= f"{watched_from:%Y%m}") | table.c.cycle.in_(union(*came))
+            found.append((table.c.mode == Mode.FULL.value) | is_recent)
         return found
 
 

@@ -32,10 +32,11 @@ class Replayed:
     rejected: int
 
 
-def retry(site: Site, current: Offering, why: str) -> Checked:
+def retry(site: Site, current: Offering, why: str, *, waive_limit: bool = False) -> Checked:
     """Judge a refused offering anew from its kept bytes, by contract, ledger and clock of now.
 
-    Raises UsageError where it is not refused, StoreError where its bytes are not what was fetched.
+    `waive_limit`: E501 need not hold, now and in replays. Raises UsageError where it is not refused, StoreError where
+    its bytes are not what was fetched.
     """
     if current.state is State.VERIFIED:
         return _judge(site, current)
@@ -55,7 +56,9 @@ def retry(site: Site, current: Offering, why: str) -> Checked:
             raise UsageError(
                 f"batch {current.stem}: the same bytes stand already; 'batch discard --offering' ends this one"
             )
-        _apply(site, current, said, [data, check], site.change(f"retried: {why}"))
+        waived = {"limit_waived": why} if waive_limit else {}
+        cause = f"{LIMIT} waived: {why}" if waive_limit else f"retried: {why}"
+        _apply(site, current, said, [data, check], site.change(cause), waived)
     if said.state is not State.VERIFIED:
         return Checked(refused=[current.stem])
     return _judge(site, current)
@@ -75,9 +78,11 @@ def _still_refused(site: Site, current: Offering) -> Offering:
     return current
 
 
-def _apply(site: Site, current: Offering, said: Verdict, pair: list[Path], change: Change) -> None:
+def _apply(
+    site: Site, current: Offering, said: Verdict, pair: list[Path], change: Change, more: dict[str, Any]
+) -> None:
     """Bytes first, then the ledger; the producer hears of a verdict that is another one."""
-    values: dict[str, Any] = {"code": said.code, "reason": said.reason, "loaded": 0, "rejected": 0}
+    values: dict[str, Any] = {"code": said.code, "reason": said.reason, "loaded": 0, "rejected": 0, **more}
     if said.state is not State.REFUSED:
         place = archive_place(site, current)
         for path in pair:
@@ -97,9 +102,7 @@ def accept(site: Site, current: Offering, why: str) -> Checked:
     if current.state is not State.REFUSED or current.code != LIMIT:
         found = f"{current.state} {current.code or ''}".strip()
         raise UsageError(f"batch {current.stem}: expected one that {LIMIT} refused, found {found}; see 'batch show'")
-    with site.ledger.transaction() as connection:
-        offerings.note(connection, current, site.change(f"{LIMIT} waived: {why}"), limit_waived=why)
-    return retry(site, current, why)
+    return retry(site, current, why, waive_limit=True)
 
 
 def discard(site: Site, current: Offering, why: str) -> Offering | None:
@@ -119,8 +122,6 @@ def discard(site: Site, current: Offering, why: str) -> Offering | None:
         )  # fmt: skip
         back = bring_back(connection, current, site.change(f"version {current.version} was discarded"))
     put_aside_discarded(site, current.source, current.feed)
-    if back is not None:
-        check_batch(site, back, Checked())
     return back
 
 

@@ -79,7 +79,9 @@ def poll_feed(
         left = list(arrivals.left)
         waiting = {pair.data.name for pair in arrivals.pairs} | {entry.name for _, entry in arrivals.ends}
         try:
-            for pairs in groups(_within(arrivals, cycles)):
+            due = [pair for pair in arrivals.pairs if not cycles or pair.name.cycle in cycles]
+            tally.expect(len(due))
+            for pairs in groups(due):
                 left += _take(site, contract, lanes, pairs, tally, taken)
                 waiting -= {pair.data.name for pair in pairs}
             ends = [each for each in arrivals.ends if not cycles or each[0].cycle in cycles]
@@ -103,15 +105,10 @@ def poll_outgoing(site: Site, source: SourceConfig, transport: Transport) -> lis
     return _note_left(site, source, "outgoing", strangers, set())
 
 
-def _within(arrivals: Arrivals, cycles: tuple[str, ...]) -> list[ArrivedPair]:
-    return [pair for pair in arrivals.pairs if not cycles or pair.name.cycle in cycles]
-
-
 def _take(
     site: Site, contract: Contract, lanes: Lanes, pairs: list[ArrivedPair], tally: Tally, taken: Taken
 ) -> list[LeftFile]:
     """Take a group of pairs; returns the files that are left because they still change. Raises TransferError."""
-    tally.expect(len(pairs))
     group = take_group(site, contract, lanes, pairs)
     for stem, state in group.judged:
         taken.note(stem, state)

@@ -32,8 +32,18 @@ def due_for_pruning(site: Site, found: list[Offering], *, of_archive: bool) -> l
     return due
 
 
-def prune_server(site: Site, transport: Transport, current: Offering) -> str:
-    """Delete the server's copy of an offering, while it is safe here. Returns why not, or nothing."""
+def prune(site: Site, transport: Transport | None, current: Offering) -> str:
+    """Delete the server's copy of an offering, or (transport None) the archive's; returns why not, or nothing."""
+    with site.batch_lock(current.stem):
+        with site.ledger.reading() as connection:
+            now = offerings.get(connection, current.offering_id)
+        if now != current:
+            return f"kept: it is {now.state} and was touched meanwhile; run it again"
+        return _prune_archive(site, current) if transport is None else _prune_server(site, transport, current)
+
+
+def _prune_server(site: Site, transport: Transport, current: Offering) -> str:
+    """Only while it is safe here."""
     if current.archive_pruned_at is None and (state := local_state(site, current)) is not CopyState.SOUND:
         return f"kept on the server: {current.kept_in} is {state}; run 'tierline backups restore'"
     if current.archive_pruned_at is not None and (why_not := _rows_missing(site, current)):
@@ -46,8 +56,8 @@ def prune_server(site: Site, transport: Transport, current: Offering) -> str:
     return ""
 
 
-def prune_archive(site: Site, current: Offering) -> str:
-    """Delete the archive's copy of an offering, while its rows stand staged. Returns why not, or nothing."""
+def _prune_archive(site: Site, current: Offering) -> str:
+    """Only while its rows stand staged."""
     if why_not := _rows_missing(site, current):
         return why_not
     for name, _, _ in kept_files(current):

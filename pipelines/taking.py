@@ -31,7 +31,6 @@ from pipelines.verdicts import Received, Verdict, verdict
 _GROUP_PAIRS = 100
 _GROUP_BYTES = 256 << 20
 _MOST_CHECK = 4 << 10  # bytes of a check file that is read with the others of its group
-_SMALL = 64 << 10  # bytes of a data file that is held in memory until it is kept
 
 
 @dataclass
@@ -76,15 +75,17 @@ class _Group:
         )
         if read.broken:
             return TakenGroup([], [], read.errors, read.broken)
-        long_ones = [pair for pair, content in read.done if content is None]
+        long_ones = self._lanes.each(self._read_long_check, [pair for pair, content in read.done if content is None])
+        if long_ones.broken:
+            return TakenGroup([], [], read.errors + long_ones.errors, long_ones.broken)
         checks = [(pair, content) for pair, content in read.done if content is not None]
-        claimed = self._claim(checks + self._lanes.each(self._read_long_check, long_ones).done)
+        claimed = self._claim(checks + long_ones.done)
         fault_point("claim")
         landed = self._landing.land_all(claimed)
         whole = [(batch, found) for batch, found in landed.done if isinstance(found, Received)]
         self._note_fetched(whole)
         fault_point("verify")
-        errors = read.errors + landed.errors
+        errors = read.errors + long_ones.errors + landed.errors
         judged = self._settle(whole, errors)
         changing = [found for _, found in landed.done if isinstance(found, LeftFile)]
         return TakenGroup(judged, changing, errors, landed.broken)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
+from collections.abc import Callable
+from itertools import count
 
 from pipelines.archive import keep
 from pipelines.arrival import LeftFile
@@ -87,13 +88,10 @@ def _read(site: Site, cycle: Cycle | None, key: CycleKey, content: bytes) -> tup
         return str(error), None
 
 
-def _free(former: Path, site: Site) -> Path:
-    """A name that nothing stands at yet: two end files of a cycle may make way within one second."""
-    for number in range(100):
-        name = former.with_name(f"{compact(site.now)}{f'.{number}' if number else ''}-{former.name}")
-        if not name.exists():
-            return name
-    raise AssertionError(f"a hundred end files within a second: {former}")
+def _free_name(site: Site, file_name: str, exists: Callable[[str], bool]) -> str:
+    """`<time>-NAME`, or the next one that nothing stands at: two end files of a cycle may make way within a second."""
+    names = (f"{compact(site.now)}{f'.{number}' if number else ''}-{file_name}" for number in count())
+    return next(name for name in names if not exists(name))
 
 
 def _archive(site: Site, contract: Contract, cycle: Cycle, file_name: str, content: bytes) -> None:
@@ -101,7 +99,7 @@ def _archive(site: Site, contract: Contract, cycle: Cycle, file_name: str, conte
     directory = site.home.archive / contract.feed / day_path(cycle.day)
     former = directory / file_name
     if former.exists() and former.read_bytes() != content:
-        former.rename(_free(former, site))
+        former.rename(directory / _free_name(site, file_name, lambda name: (directory / name).exists()))
     landed = site.home.landing / file_name
     landed.unlink(missing_ok=True)  # a crash may have left a read-only one
     landed.write_bytes(content)
@@ -112,6 +110,6 @@ def _move(site: Site, transport: Transport, path: str, directory: str, file_name
     """To backup/; the former end file of the cycle makes way as `refused/<time>-NAME`, so nothing is overwritten."""
     target = f"{directory}/{file_name}"
     if transport.exists(target):
-        places = (f"{directory}/refused/{compact(site.now)}{suffix}-{file_name}" for suffix in ("", ".1", ".2", ".3"))
-        transport.rename(target, next(place for place in places if not transport.exists(place)))
+        aside = f"{directory}/refused/"
+        transport.rename(target, aside + _free_name(site, file_name, lambda name: transport.exists(aside + name)))
     transport.rename(path, target)

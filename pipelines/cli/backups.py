@@ -14,6 +14,7 @@ from pipelines.backups import Copies, CopyState, Range
 from pipelines.cli.context import FeedOption, JsonOption, SourceOption, home_path, open_site, scope_of
 from pipelines.cli.fetch import tell_alarms_of
 from pipelines.cli.output import PLAIN, Exit, complain, progress, say, show_rows
+from pipelines.cli.show import offerings_of
 from pipelines.errors import StoreError, TransferError
 from pipelines.lanes import Lanes
 from pipelines.ledger.offerings import Offering
@@ -119,7 +120,9 @@ def prune(
 
 
 def _verify(site: Site, scope: Scope, cycles: Range, stem: str | None) -> tuple[list[Copies], bool]:
-    """Both copies of all batches; and whether a source could not be asked."""
+    """Both copies of all batches; and whether a source could not be asked. Raises UsageError for an unknown stem."""
+    if stem is not None:
+        offerings_of(site, stem)
     found, failed = [], False
     due = {name: backups.kept_offerings(site, name, scope, cycles, stem) for name in _sources(site, scope)}
     total, done = sum(map(len, due.values())), 0
@@ -156,10 +159,10 @@ def _restored(site: Site, unsound: list[Copies]) -> Iterator[tuple[Copies, bool,
 
 def _pruned(site: Site, source: str, due: list[Offering], *, of_archive: bool) -> Iterator[tuple[Offering, str]]:
     if of_archive:
-        yield from ((current, pruning.prune_archive(site, current)) for current in due)
+        yield from ((current, pruning.prune(site, None, current)) for current in due)
         return
     with Lanes(site.source(source)) as lanes:
-        yield from ((current, pruning.prune_server(site, lanes.first, current)) for current in due)
+        yield from ((current, pruning.prune(site, lanes.first, current)) for current in due)
 
 
 def _sources(site: Site, scope: Scope) -> list[str]:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, insert, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from pipelines.ledger.alarms import Kind, clear_alarm, raise_alarm
 from pipelines.ledger.tables import event, offering
@@ -227,4 +227,4 @@ def _note_all(connection: Connection, found: list[tuple[int, State, Change]]) ->
 def awaiting_acknowledgement(source: str) -> Any:
     """Condition: judged offerings of a source whose receipt or move on the server is still due."""
     judged = (State.LOADED, State.REFUSED, State.SUPERSEDED, State.DUPLICATE, State.DISCARDED)
-    return (offering.c.source == source) & offering.c.acknowledged_at.is_(None) & or_(offering.c.state.in_(judged))
+    return (offering.c.source == source) & offering.c.acknowledged_at.is_(None) & offering.c.state.in_(judged)

@@ -28,7 +28,8 @@ def accept(connection: Connection, candidate: Offering, change: Change, **values
         stale = {"code": "E504", "reason": reason, "loaded": 0, "rejected": 0}
         move(connection, candidate.offering_id, State.SUPERSEDED, change, **(values | stale))
         return State.SUPERSEDED
-    for refused in find(connection, *_same_seq(candidate), offering.c.state == State.REFUSED):
+    answered = (offering.c.state == State.REFUSED) & (offering.c.version <= candidate.version)
+    for refused in find(connection, *_same_seq(candidate), answered):
         clear_alarm(connection, Kind.REFUSED, refused.stem, change.at)  # this is the producer's answer to it
     for older in rivals:
         if older.state in STANDING:
@@ -90,9 +91,13 @@ def bring_back(connection: Connection, name: Offering | BatchName, change: Chang
     So it is after an operator discarded the version that stood, and after one that came back was refused (file
     interface, section 6). Returns the version that comes back, if any.
     """
-    same = find(connection, *_same_seq(name), offering.c.archive_pruned_at.is_(None))
+    same = find(connection, *_same_seq(name))
     coming = {each.stem for each in same if each.state in ON_ITS_WAY}  # judged first; then this is asked again
-    former = [each for each in same if each.state is State.SUPERSEDED and each.stem not in coming]
+    former = [
+        each
+        for each in same
+        if each.state is State.SUPERSEDED and each.stem not in coming and each.archive_pruned_at is None
+    ]
     if not former or any(each.state in (*STANDING, State.VERIFIED) for each in same):
         return None
     newest = max(former, key=lambda each: (each.version, each.offering_id))
