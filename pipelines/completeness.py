@@ -72,7 +72,7 @@ class _Known:
 
 @dataclass(frozen=True)
 class Within:
-    """What is asked of the cycles: of one source; full snapshots only; or no old increments of which nothing came lately.
+    """What is asked of the cycles: of one source; full snapshots only; or no old increments without news.
 
     A ledger keeps the cycles of years, and most questions are of the last weeks.
     """

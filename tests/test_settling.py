@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -184,3 +186,75 @@ def test_the_last_copy_stays_where_the_staged_rows_are_gone(
     ran = tierline(home, "backups", "prune", *order[1], "--delete", now=OLD)
     assert (ran.exit_status, f"{STEM}: kept" in ran.out) == (1, True), ran.out + ran.err
     assert len(files(home / "archive") | files(root / "backup")) == 2
+
+
+def requests(root: Path) -> list[str]:
+    return sorted(path.name for path in (root / "request").rglob("*.RSD"))
+
+
+def test_gaps_of_a_cycle_of_any_age_are_asked_for(home: Path, root: Path) -> None:
+    """E502: the producer backfills last year's; what its end file names and does not come is asked for."""
+    old = payments("PAYM_110_I_2025112210_0001_00", "CARD")
+    old.put(root)
+    put_end(root, old, payments("PAYM_110_I_2025112210_0002_00", "CASH"))
+    take(home)
+    assert "PAYM_110_I_2025112210_0002_00.RSD" in requests(root)
+
+
+def test_the_alarm_of_a_cycle_that_comes_long_after_it_was_missing_is_cleared(home: Path, root: Path) -> None:
+    BEFORE.put(root)
+    take(home)
+    take(home, now="2026-11-22T13:30:00")
+    subject = "PAYM_110_I_2026112209"
+    assert (subject, True) in alarms(home, "missing")
+    much_later = "2027-02-01T12:00:00"
+    tierline(home, "load", now=much_later)
+    assert (subject, True) in alarms(home, "missing"), "nobody waits for it any more, and it did not come"
+    put_end(root, BEFORE)
+    take(home, now=much_later)
+    assert (subject, False) in alarms(home, "missing")
+
+
+def test_a_refusal_that_an_operator_sets_aside_asks_for_nothing_more(home: Path, root: Path) -> None:
+    replace(FIRST, size_off=1).put(root)
+    take(home)
+    assert requests(root) == [f"{STEM}.RSD"]
+    (root / "request" / "PAYM" / f"{STEM}.RSD").unlink()  # the producer has read it
+    tierline(home, "batch", "discard", STEM, "--why", "not wanted", now=NOW)
+    assert states(home) == [("0001_00", "discarded", "E202")]
+    assert requests(root) == []
+
+
+def test_an_older_version_is_no_answer_to_the_refusal_of_a_newer_one(home: Path, root: Path) -> None:
+    newer = payments(f"{CYCLE}_0001_01", "CARD", "CASH", "WALLET")
+    replace(newer, size_off=1).put(root)
+    take(home)
+    FIRST.put(root)
+    take(home)
+    assert [state for _, state, _ in states(home)] == ["refused", "loaded"]
+    assert alarms(home, "refused") == [(newer.stem, True)]
+
+
+def test_a_stem_that_the_ledger_does_not_know_has_no_copies_to_verify(home: Path, root: Path) -> None:
+    for command in ("verify", "restore"):
+        ran = tierline(home, "backups", command, "PAYM_110_I_2026112210_0009_00", now=NOW)
+        assert ran.exit_status == 2
+        assert "the ledger knows no such stem" in ran.err
+
+
+def test_nothing_comes_back_beside_one_that_stands_without_its_archive(home: Path, root: Path) -> None:
+    """The bytes of what stands were pruned; a refusal of its SEQ is no reason to judge the version below again."""
+    newer = payments(f"{CYCLE}_0001_01", "CARD", "CASH", "WALLET")
+    for offer in (FIRST, newer):
+        offer.put(root)
+        take(home)
+    stands = next((home / "staged").rglob(f"{STEM}.parquet"))
+    assert stands.exists()
+    pruned = tierline(home, "backups", "prune", "--archive", "--delete", "--from", CYCLE[-10:], now=OLD)
+    assert pruned.out.count("deleted") == 2, pruned.out
+    with closing(sqlite3.connect(home / "ledger.sqlite")) as ledger:  # the version below still has its bytes
+        ledger.execute("update offering set archive_pruned_at = null where version = '00'")
+        ledger.commit()
+    replace(payments(f"{CYCLE}_0001_02", "CARD"), size_off=1).put(root)
+    tierline(home, "fetch", now=OLD)
+    assert states(home)[:2] == [("0001_00", "superseded", None), ("0001_01", "loaded", None)]
