@@ -46,33 +46,43 @@ class Check:
 
 @dataclass(frozen=True)
 class CompiledChecks:
-    """`typed` turns text fields into the typed frame; `checks` stand in the order of columns, then codes."""
+    """`typed` turns text fields (null where empty) into the typed frame; `any_breaks` says which rows are rejected.
+
+    `verdicts` are the columns of a reject but its line and record, of a rejected row: every code that it earned in
+    the order of columns, then codes; their columns; the entity, where the columns of the key are sound.
+    """
 
     typed: tuple[pl.Expr, ...]
-    checks: tuple[Check, ...]
-
-    @property
-    def any_breaks(self) -> pl.Expr:
-        return pl.any_horizontal([check.breaks for check in self.checks])
+    any_breaks: pl.Expr
+    verdicts: tuple[pl.Expr, ...]
 
 
 def compile_checks(contract: Contract) -> CompiledChecks:
     """Turn a contract into expressions; the contract was checked when it was loaded, so this cannot fail."""
     typed = tuple(expression for column in contract.columns for expression in _typed(column))
     checks = [check for column in contract.columns for check in _column_checks(column, contract)]
-    return CompiledChecks(typed, tuple(checks))
+    breaks_key = pl.any_horizontal([check.breaks for check in checks if check.column in contract.key])
+    verdicts = (
+        _joined([(check.breaks, check.code) for check in checks]).alias("codes"),
+        _joined([(check.breaks, check.column) for check in checks]).alias("columns"),
+        pl.when(~breaks_key).then(pl.col(contract.entity_key)).alias("entity_key"),
+    )
+    return CompiledChecks(typed, pl.any_horizontal([check.breaks for check in checks]), verdicts)
+
+
+def _joined(parts: list[tuple[pl.Expr, str]]) -> pl.Expr:
+    """The texts whose condition is true, in their order."""
+    return pl.concat_str([pl.when(holds).then(pl.lit(text)) for holds, text in parts], separator="+", ignore_nulls=True)
 
 
 def _present(column: Column) -> pl.Expr:
-    if column.type in _TEXTUAL:
-        return pl.col(column.name).is_not_null()
-    return pl.col(f"raw:{column.name}") != ""
+    return pl.col(column.name if column.type in _TEXTUAL else f"raw:{column.name}").is_not_null()
 
 
 def _typed(column: Column) -> Iterator[pl.Expr]:
     field = pl.col(column.name)
     if column.type in _TEXTUAL:
-        yield pl.when(field != "").then(field).alias(column.name)
+        yield field
         return
     yield field.alias(f"raw:{column.name}")
     match column.type:

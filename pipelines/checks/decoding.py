@@ -19,7 +19,9 @@ class DecodedBlock:
 
 
 def decode_block(lines: bytes, encoding: str) -> DecodedBlock:
-    """Decode whole lines from `utf-8` or `gb18030`."""
+    """Decode whole lines from `utf-8` or `gb18030`; both hold ASCII as it is."""
+    if lines.isascii():
+        return DecodedBlock(lines, ())
     try:
         text = lines.decode(encoding)
     except UnicodeDecodeError:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-import numpy as np
-import numpy.typing as npt
 import polars as pl
 import pyarrow.parquet as pq
 
 from pipelines.checks.places import StagedPaths
-from pipelines.checks.staging import REJECT_SCHEMA, ParquetSink, staged_schema
+from pipelines.checks.staging import rejects_sink, rows_sink
 from pipelines.contracts.model import Contract
 
-Hashes = npt.NDArray[np.uint64]
 _BATCH_ROWS = 1 << 18
 
 
@@ -22,27 +19,29 @@ class KeyHashes:
 
     def __init__(self, key: tuple[str, ...]) -> None:
         self._key = key
-        self._parts: list[Hashes] = []
+        self._parts: list[pl.Series] = []
 
     def add(self, sound: pl.DataFrame) -> None:
         self._parts.append(hash_keys(sound, self._key))
 
     @property
-    def repeated(self) -> Hashes:
-        """Hashes that occur more than once, sorted."""
-        hashes = np.sort(np.concatenate(self._parts)) if self._parts else np.empty(0, np.uint64)
-        return np.unique(hashes[1:][hashes[1:] == hashes[:-1]])
+    def repeated(self) -> pl.Series:
+        """Hashes that occur more than once."""
+        hashes = pl.concat(self._parts) if self._parts else pl.Series(dtype=pl.UInt64)
+        if hashes.n_unique() == len(hashes):
+            return hashes.clear()
+        return hashes.filter(hashes.is_duplicated()).unique()
 
 
-def hash_keys(rows: pl.DataFrame, key: tuple[str, ...]) -> Hashes:
-    """One hash a row; the same in every block of one process."""
+def hash_keys(rows: pl.DataFrame, key: tuple[str, ...]) -> pl.Series:
+    """One hash a row, named `key`; the same in every block of one process."""
     if len(key) == 1:
-        return rows[key[0]].hash(seed=1).to_numpy()
-    return rows.select(pl.struct(key).hash(seed=1))[key[0]].to_numpy()
+        return rows[key[0]].hash(seed=1).alias("key")
+    return rows.select(pl.struct(key).hash(seed=1).alias("key"))["key"]
 
 
 def drop_duplicates(
-    staged: StagedPaths, contract: Contract, repeated: Hashes, content: Iterable[bytes]
+    staged: StagedPaths, contract: Contract, repeated: pl.Series, content: Iterable[bytes]
 ) -> tuple[int, int]:
     """Move the earlier rows of each repeated key from the staged rows to the rejects.
 
@@ -61,20 +60,20 @@ def drop_duplicates(
         entity_key=pl.lit(None, pl.String),
     )
     all_rejects = pl.concat([pl.read_parquet(staged.rejects), rejects]).sort("line")
-    with ParquetSink(staged.rejects, REJECT_SCHEMA) as sink:
+    with rejects_sink(staged) as sink:
         sink.write(all_rejects)
-    with ParquetSink(staged.rows, staged_schema(contract)) as sink:
+    with rows_sink(staged, contract) as sink:
         for rows in _batches(staged, None):
             sink.write(rows.filter(~pl.col("line").is_in(earlier["line"].implode())))
     control = earlier[contract.control_column].cast(pl.Int128).sum() if contract.control_column else 0
     return earlier.height, int(control)
 
 
-def _earlier_rows(staged: StagedPaths, contract: Contract, repeated: Hashes) -> pl.DataFrame:
+def _earlier_rows(staged: StagedPaths, contract: Contract, repeated: pl.Series) -> pl.DataFrame:
     columns = [*contract.key, "line", *([contract.control_column] if contract.control_column else [])]
     columns = list(dict.fromkeys(columns))
     suspects = [
-        rows.filter(pl.Series(np.isin(hash_keys(rows, contract.key), repeated))) for rows in _batches(staged, columns)
+        rows.filter(hash_keys(rows, contract.key).is_in(repeated.implode())) for rows in _batches(staged, columns)
     ]
     rows = pl.concat(suspects)
     return rows.filter(pl.col("line") < pl.col("line").max().over(contract.key)).sort("line")

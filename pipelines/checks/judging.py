@@ -20,7 +20,8 @@ from pipelines.checks.framing import Trailer, agree_on_counts, agree_on_total, r
 from pipelines.checks.places import StagedPaths
 from pipelines.checks.prefetch import prefetch
 from pipelines.checks.rows import RowChecker, RowTally
-from pipelines.checks.staging import REJECT_SCHEMA, ParquetSink, staged_schema
+from pipelines.checks.splitting import count_lines
+from pipelines.checks.staging import rejects_sink, rows_sink
 from pipelines.contracts.model import Contract, Rejects
 from pipelines.cycles import Cycle
 from pipelines.errors import StoreError
@@ -114,14 +115,11 @@ def _read(
 ) -> RowTally:
     rows = RowChecker(contract, compile_checks(contract), batch.name, batch.cycle, batch.encoding)
     hashes = KeyHashes(contract.key)
-    with (
-        ParquetSink(staged.rows, staged_schema(contract)) as sound,
-        ParquetSink(staged.rejects, REJECT_SCHEMA) as rejects,
-    ):
+    with rows_sink(staged, contract) as sound, rejects_sink(staged) as rejects:
         blocks = _content(batch, contract, iter(reader), block_bytes)
         framed = _FramedBlocks(blocks, batch.name, contract)
-        with prefetch(map(rows.decode, framed)) as decoded:
-            for block in decoded:
+        with prefetch(map(rows.prepare, framed)) as prepared:
+            for block in prepared:
                 accepted, rejected = rows.check(block)
                 hashes.add(accepted)
                 sound.write(accepted)
@@ -129,10 +127,10 @@ def _read(
         framing = framed.framing()
         agree_on_counts(rows.tally.records, framing.header_records, framing.trailer, batch.check.records)
         agree_on_total(rows.tally.control_total, framing.trailer)
-    if not hashes.repeated.size:
+    if (repeated := hashes.repeated).is_empty():
         return rows.tally
     again = iter(DigestReader(batch.path, "sha256", block_bytes))
-    dropped = drop_duplicates(staged, contract, hashes.repeated, _content(batch, contract, again, block_bytes))
+    dropped = drop_duplicates(staged, contract, repeated, _content(batch, contract, again, block_bytes))
     return rows.tally.with_duplicates(dropped)
 
 
@@ -166,7 +164,7 @@ class _FramedBlocks:
         for following in self._blocks:
             if block:
                 yield line, block
-                line += block.count(b"\n")
+                line += count_lines(block)
             block = following
         cut = block.rfind(b"\n", 0, max(len(block) - 1, 0)) + 1
         line_of_trailer = line + block.count(b"\n", 0, cut)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import polars as pl
 
 from pipelines.checks.compiling import INTEGER_PATTERN, CompiledChecks
-from pipelines.checks.decoding import DecodedBlock, decode_block
-from pipelines.checks.splitting import INDEX, split_block
+from pipelines.checks.decoding import decode_block
+from pipelines.checks.splitting import INDEX, SplitBlock, line_borders, split_block
 from pipelines.checks.staging import REJECT_SCHEMA
 from pipelines.contracts.model import Contract
 from pipelines.cycles import Cycle
@@ -35,11 +34,17 @@ class RowTally:
 
 @dataclass(frozen=True)
 class NumberedBlock:
-    """A block of records ready to be split: `first_line` is the file's number of its first line."""
+    """A block of records ready to be checked: `first_line` is the file's number of its first line."""
 
     first_line: int
     raw: bytes
-    decoded: DecodedBlock
+    split: SplitBlock
+    undecodable: tuple[int, ...]  # indexes of lines within the block
+
+    @property
+    def odd_count(self) -> int:
+        """How many lines are rejected (E410, E401) before they have columns."""
+        return len(self.undecodable) + len(self.split.ragged)
 
 
 class RowChecker:
@@ -60,66 +65,61 @@ class RowChecker:
         }
         self.tally = RowTally()
 
-    def decode(self, numbered: tuple[int, bytes]) -> NumberedBlock:
-        """The part that runs ahead in another thread."""
+    def prepare(self, numbered: tuple[int, bytes]) -> NumberedBlock:
+        """The part that runs ahead in another thread: decoding and splitting."""
         first_line, raw = numbered
-        return NumberedBlock(first_line, raw, decode_block(raw, self._encoding))
+        decoded = decode_block(raw, self._encoding)
+        split = split_block(decoded.text, self._contract.column_names, self._contract.delimiter, decoded.undecodable)
+        return NumberedBlock(first_line, raw, split, decoded.undecodable)
 
     def check(self, block: NumberedBlock) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Sound rows in the staged schema, and rejects in REJECT_SCHEMA; every record is in exactly one of them."""
-        contract, decoded = self._contract, block.decoded
-        split = split_block(decoded.text, contract.column_names, contract.delimiter, decoded.undecodable)
-        typed = self._typed(split.fields, block.first_line)
-        sound = typed.filter(~pl.col("breaks"))
-        broken = typed.filter(pl.col("breaks"))
-        odd = [(index, "E410") for index in decoded.undecodable] + [(index, "E401") for index in split.ragged]
-        rejects = self._rejects(broken, odd, block)
+        rows = self._judged(block)
+        breaks = rows["breaks"]
+        sound, broken = (rows.filter(~breaks), rows.filter(breaks)) if breaks.any() else (rows, rows.clear())
+        rejects = self._rejects(block.split.fields.filter(breaks), block)
         self.tally = RowTally(
-            self.tally.records + typed.height + len(odd),
+            self.tally.records + rows.height + block.odd_count,
             self.tally.rejected + rejects.height,
-            self.tally.control_total + _total(typed),
+            self.tally.control_total + _total(rows),
             self.tally.control_rejected + _total(broken),
         )
-        return sound.with_columns(pl.lit(self._name.stem).alias("batch_stem")), rejects
+        return sound, rejects
 
-    def _typed(self, fields: pl.DataFrame, first_line: int) -> pl.DataFrame:
+    def _judged(self, block: NumberedBlock) -> pl.DataFrame:
+        """All rows that have columns, in the staged schema and with their control value; `breaks` the rejected ones."""
         control = pl.lit(0, pl.Int64)
         if self._contract.control_column:
             text = pl.col(self._contract.control_column)
             control = pl.when(text.str.contains(INTEGER_PATTERN)).then(text).cast(pl.Int64, strict=False)
+        staged = pl.lit(self._name.stem).alias("batch_stem"), self._compiled.any_breaks.alias("breaks")
+        typed = self._typed(block.split.fields, block.first_line, control.fill_null(0).alias(_CONTROL))
+        return typed.select(*self._contract.column_names, "line", _CONTROL, *staged).collect()
+
+    def _typed(self, fields: pl.DataFrame, first_line: int, *more: pl.Expr) -> pl.LazyFrame:
+        """What checks read: see `pipelines.checks.compiling`."""
         line = (pl.col(INDEX).cast(pl.Int64) + first_line).alias("line")
-        return (
-            fields.lazy()
-            .select(*self._compiled.typed, line, control.fill_null(0).alias(_CONTROL))
-            .with_columns(**self._literals)
-            .with_columns(self._compiled.any_breaks.alias("breaks"))
-            .collect()
-        )
+        return fields.lazy().select(*self._compiled.typed, line, *more).with_columns(**self._literals)
 
-    def _rejects(self, broken: pl.DataFrame, odd: list[tuple[int, str]], block: NumberedBlock) -> pl.DataFrame:
+    def _rejects(self, broken: pl.DataFrame, block: NumberedBlock) -> pl.DataFrame:
         """Codes and columns of the few rows that broke something, with their bytes as they came."""
-        if broken.is_empty() and not odd:
+        if broken.is_empty() and not block.odd_count:
             return pl.DataFrame(schema=REJECT_SCHEMA)
-        raw_lines = block.raw.split(b"\n")
-        rows = [self._reject(index + block.first_line, [(code, "")], None) for index, code in odd]
-        checks = self._compiled.checks
-        flags = broken.select([check.breaks.alias(str(number)) for number, check in enumerate(checks)])
-        entities = broken[self._contract.entity_key]
-        for line, entity, row in zip(broken["line"], entities, flags.iter_rows(), strict=True):
-            earned = [(check.code, check.column) for check, breaks in zip(checks, row, strict=True) if breaks]
-            rows.append(self._reject(line, earned, entity))
-        for reject in rows:
-            reject["record"] = raw_lines[reject["line"] - block.first_line].removesuffix(b"\r")
-        return pl.DataFrame(rows, schema=REJECT_SCHEMA).sort("line")
+        verdicts = self._typed(broken, block.first_line).select("line", *self._compiled.verdicts).collect()
+        odd = [("E410", block.undecodable), ("E401", block.split.ragged)]
+        rejects = pl.concat([verdicts, *(_odd_rejects(code, at, block.first_line) for code, at in odd)]).sort("line")
+        starts, ends = line_borders(block.raw)
+        at = (rejects["line"] - block.first_line).to_numpy()
+        places = zip(starts[at].tolist(), ends[at].tolist(), strict=True)
+        records = [block.raw[start:end].removesuffix(b"\r") for start, end in places]
+        return rejects.with_columns(record=pl.Series(records, dtype=pl.Binary)).select(list(REJECT_SCHEMA))
 
-    def _reject(self, line: int, earned: list[tuple[str, str]], entity: str | None) -> dict[str, Any]:
-        key_is_sound = entity is not None and not {column for _, column in earned} & set(self._contract.key)
-        return {
-            "line": line,
-            "codes": "+".join(code for code, _ in earned),
-            "columns": "+".join(column for _, column in earned),
-            "entity_key": entity if key_is_sound else None,
-        }
+
+def _odd_rejects(code: str, indexes: tuple[int, ...], first_line: int) -> pl.DataFrame:
+    """Lines that are rejected before they have columns."""
+    return pl.DataFrame({"line": indexes}, schema={"line": pl.Int64}).select(
+        pl.col("line") + first_line, codes=pl.lit(code), columns=pl.lit(""), entity_key=pl.lit(None, pl.String)
+    )
 
 
 def _total(frame: pl.DataFrame) -> int:

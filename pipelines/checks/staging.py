@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from pipelines.checks.compiling import DTYPES
 from pipelines.checks.places import StagedPaths
-from pipelines.contracts.model import Contract
+from pipelines.contracts.model import Contract, Type
 from pipelines.durable import replace_durably
 
 REJECT_SCHEMA = {
@@ -40,15 +40,31 @@ def staged_schema(contract: Contract) -> dict[str, pl.DataType]:
     return columns | {"batch_stem": pl.String(), "line": pl.Int64()}
 
 
-class ParquetSink:
-    """Writes frames of one schema to `path` in a thread of its own, one behind; the file appears when it is closed."""
+def rows_sink(paths: StagedPaths, contract: Contract) -> ParquetSink:
+    """Where the sound rows of a batch go, in the staged schema."""
+    repeating = [column.name for column in contract.columns if column.type in (Type.CODE, Type.MONTH)]
+    return ParquetSink(paths.rows, staged_schema(contract), [*repeating, "batch_stem"])
 
-    def __init__(self, path: Path, schema: dict[str, pl.DataType]) -> None:
+
+def rejects_sink(paths: StagedPaths) -> ParquetSink:
+    """Where the rejects of a batch go, in REJECT_SCHEMA."""
+    return ParquetSink(paths.rejects, REJECT_SCHEMA, ["codes", "columns"])
+
+
+class ParquetSink:
+    """Writes frames of one schema to `path` in a thread of its own, one behind; the file appears when it is closed.
+
+    `repeating` are columns of few values: a dictionary pays for these only. Statistics pay for none but `line`.
+    """
+
+    def __init__(self, path: Path, schema: dict[str, pl.DataType], repeating: list[str]) -> None:
         self._path = path
         self._part = path.with_name(path.name + ".part")
         self._part.parent.mkdir(parents=True, exist_ok=True)
         self._arrow: pa.Schema = pl.DataFrame(schema=schema).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
-        self._writer = pq.ParquetWriter(self._part, self._arrow, compression="snappy")
+        self._writer = pq.ParquetWriter(
+            self._part, self._arrow, compression="snappy", use_dictionary=repeating, write_statistics=["line"]
+        )
         self._thread = ThreadPoolExecutor(1)
         self._pending: Future[None] | None = None
         self._columns = list(schema)
