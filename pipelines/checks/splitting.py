@@ -43,7 +43,7 @@ def split_block(text: bytes, columns: tuple[str, ...], delimiter: str, leave: tu
     """Split lines of UTF-8 (LF or CRLF) into the contract's columns; lines in `leave` are passed over."""
     if b"\r" in text:
         text = text.replace(b"\r\n", b"\n")
-    if not leave and not _has_odd_bytes(text):
+    if not leave and not _has_odd_bytes(text) and _may_be_regular(text, len(columns), delimiter):
         fields = _split_regular(text, columns, delimiter)
         if fields is not None:
             return SplitBlock(fields.with_row_index(INDEX), ())
@@ -53,6 +53,12 @@ def split_block(text: bytes, columns: tuple[str, ...], delimiter: str, leave: tu
 def _has_odd_bytes(text: bytes) -> bool:
     """Bytes that the fast reader takes for something else than a value's."""
     return b"\r" in text or b"\0" in text or text.startswith(_BOM)
+
+
+def _may_be_regular(text: bytes, width: int, delimiter: str) -> bool:
+    """Whether there are as many delimiters as rows of `width` fields have; a blank line is a row of one field."""
+    lines = count_lines(text) + (0 if text.endswith(b"\n") else bool(text))
+    return int(np.count_nonzero(np.frombuffer(text, np.uint8) == ord(delimiter))) == lines * (width - 1)
 
 
 def _split_regular(text: bytes, columns: tuple[str, ...], delimiter: str) -> pl.DataFrame | None:
@@ -76,8 +82,7 @@ def _split_regular(text: bytes, columns: tuple[str, ...], delimiter: str) -> pl.
             check_utf8=False,
         ),
     )  # fmt: skip
-    delimiters = int(np.count_nonzero(np.frombuffer(text, np.uint8) == ord(delimiter)))
-    if ragged or delimiters != table.num_rows * (len(columns) - 1):  # a blank line comes out as a whole row
+    if ragged:
         return None
     frame = pl.from_arrow(table)
     assert isinstance(frame, pl.DataFrame)
@@ -97,6 +102,8 @@ def _split_mixed(text: bytes, columns: tuple[str, ...], delimiter: str, leave: t
     is_regular[list(leave)] = is_odd[list(leave)] = False
     fast = _split_regular(_joined(text, is_regular, starts, ends), columns, delimiter)
     assert fast is not None, "lines counted as regular did not split"
+    if not is_odd.any():
+        return SplitBlock(_indexed(fast, is_regular), tuple(np.flatnonzero(is_ragged).tolist()))
     odd = pl.Series([text[starts[at] : ends[at]].decode() for at in np.flatnonzero(is_odd)], dtype=pl.String)
     exact = odd.str.split_exact(delimiter, len(columns) - 1).struct.unnest()
     exact = exact.rename(dict(zip(exact.columns, columns, strict=True)))

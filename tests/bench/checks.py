@@ -39,7 +39,10 @@ KINDS = {
 
 
 def make_files(directory: Path, rows: int) -> None:
-    """The same payments three times: clean, with 1 % bad rows, and in GB18030."""
+    """The same payments three times: clean, with 1 % bad rows of four kinds, and in GB18030.
+
+    Every row holds Chinese characters, so that decoding has something to do.
+    """
     number = np.arange(rows)
     random = np.random.default_rng(1)
     text = pl.DataFrame(
@@ -51,7 +54,7 @@ def make_files(directory: Path, rows: int) -> None:
         }
     ).select(
         pl.format(
-            "P{}|A{}|U{}|138{}|2026112210{}{}|{}|1|WALLET|APP||202610|{}|OP{}",
+            "P{}|A{}|U{}|北京138{}|2026112210{}{}|{}|1|WALLET|APP||202610|{}|OP{}",
             *(
                 pl.col(name).cast(pl.String).str.zfill(width)
                 for name, width in [("payment_id", 11), ("account_id", 9), ("user_id", 9), ("phone", 8),
@@ -61,17 +64,25 @@ def make_files(directory: Path, rows: int) -> None:
         ).alias("line"),
         "amount",
     )  # fmt: skip
-    total = int(text["amount"].sum())
+    line, place = pl.col("line"), pl.int_range(pl.len()) % 400
     bad = text.with_columns(
-        pl.when(pl.int_range(pl.len()) % 100 == 7)
-        .then(pl.col("line").str.replace(r"\|WALLET\|", "|CASHH|"))
-        .otherwise("line")
-        .alias("line")
+        pl.when(place == 7)
+        .then(line.str.replace("|WALLET|", "|CASHH|", literal=True))
+        .when(place == 107)
+        .then(line.str.replace("|WALLET|", "||", literal=True))
+        .when(place == 207)
+        .then(line.str.replace("|202610|", "|202613|", literal=True))
+        .when(place == 307)
+        .then(line.str.replace("|APP|", "|APP|EXTRA|", literal=True))
+        .otherwise(line)
+        .alias("line"),
+        pl.when(place == 307).then(0).otherwise("amount").alias("amount"),
     )
     for kind, frame, encoding in (("clean", text, "utf-8"), ("bad", bad, "utf-8"), ("gb18030", text, "gb18030")):
         place = directory / kind
         place.mkdir()
         body = frame["line"].str.join("\n")[0]
+        total = int(frame["amount"].sum())
         content = f"H|1|PAYM|110|I|2026112210|0001|00|20261122110231|{rows}\n{body}\nT|{rows}|{total}\n"
         (place / f"{STEM}.DAT").write_bytes(content.encode(encoding))
 
