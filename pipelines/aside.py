@@ -21,7 +21,7 @@ def put_aside_discarded(site: Site, source: str, feed: str) -> None:
     with site.ledger.reading() as connection:
         discarded = offerings.find(connection, mine, in_archive)
     for each in discarded:
-        with site.batch_lock(each.stem):
+        with site.batch_locks(each.stem):
             with site.ledger.reading() as connection:
                 current = offerings.get(connection, each.offering_id)
             if current.kept_in == each.kept_in:

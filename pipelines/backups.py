@@ -156,7 +156,7 @@ def restore(site: Site, transport: Transport, copies: Copies) -> tuple[bool, str
 
     A damaged copy is put aside, a sound one never touched. Raises TransferError, StoreError.
     """
-    with site.batch_lock(copies.current.stem):
+    with site.batch_locks(copies.current.stem):
         with site.ledger.reading() as connection:
             now = offerings.get(connection, copies.current.offering_id)
         if (now.state, now.kept_in, now.moved_to) != (

@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import Connection
+
 from pipelines.archive import keep, keep_all, write_reason
 from pipelines.check_files import CheckFile, parse_check_file
-from pipelines.checks.judging import ArchivedBatch, Judgement, judge
+from pipelines.checks.judging import Judgement, judge
 from pipelines.checks.places import StagedPaths
+from pipelines.checks.reading import ArchivedBatch
 from pipelines.checks.staging import RejectLines
+from pipelines.checks.together import judge_together
 from pipelines.cycles import parse_cycle
-from pipelines.durable import sync_directory
+from pipelines.durable import sync_all, sync_directories
 from pipelines.errors import StoreError
 from pipelines.faults import fault_point
 from pipelines.ledger import offerings
 from pipelines.ledger.offerings import Change, Offering, State
-from pipelines.ledger.standing import accept, bring_back
+from pipelines.ledger.standing import Candidacy, accept_all, bring_back
 from pipelines.ledger.tables import offering
 from pipelines.site import Scope, Site, quarantine_place
+
+# One sync and one transaction serve a group; what a crash makes do again stays small.
+_GROUP_BATCHES = 200
+_GROUP_BYTES = 16 << 20
 
 
 @dataclass
@@ -44,18 +53,76 @@ def due_for_check(site: Site, scope: Scope) -> list[Offering]:
     return [each for each in found if scope.has(each.source, each.feed, each.cycle)]
 
 
-def check_batch(site: Site, current: Offering, checked: Checked) -> None:
-    """Judge one verified batch: staged rows and the ledger's word, or quarantine; harmless when it was done before."""
-    with site.batch_lock(current.stem):
+def in_groups(due: list[Offering]) -> Iterator[list[Offering]]:
+    """Batches in their order, as many together as are synced and noted at once: small ones, or one that is not."""
+    group: list[Offering] = []
+    size = 0
+    for each in due:
+        size += each.bytes or 0
+        if group and (len(group) == _GROUP_BATCHES or size > _GROUP_BYTES):
+            yield group
+            group, size = [], each.bytes or 0
+        group.append(each)
+    if group:
+        yield group
+
+
+def check_group(site: Site, group: Sequence[Offering], checked: Checked) -> None:
+    """Judge verified batches: staged rows and the ledger's word, or quarantine; harmless when it was done before.
+
+    What stands of each stands alone, so a crash anywhere leaves each whole or to be judged again.
+    """
+    with site.batch_locks(*(each.stem for each in group)):
         with site.ledger.reading() as connection:
-            current = offerings.get(connection, current.offering_id)
-        if current.state is not State.VERIFIED:
-            checked.elsewhere.append(current.stem)
-            return
-        try:
-            _Check(site, current).run(checked)
-        except (StoreError, FileNotFoundError) as error:  # this batch cannot be judged; the others can
-            checked.failed.append(f"{current.stem}: {error}")
+            found = offerings.find(connection, offering.c.offering_id.in_([each.offering_id for each in group]))
+        checked.elsewhere += [each.stem for each in found if each.state is not State.VERIFIED]
+        judged = _judged(site, [each for each in found if each.state is State.VERIFIED], checked)
+        sync_all(path for each in judged for path in each.made)
+        sync_directories({directory for each in judged for directory in each.place()})
+        accepted, refused = ([each for each in judged if each.is_accepted is which] for which in (True, False))
+        with site.ledger.transaction() as connection:
+            stale = accept_all(connection, [each.candidacy() for each in accepted])
+            for each in refused:
+                each.note_refused(connection)
+        for each in judged:
+            each.clear()
+        checked.superseded += sorted(stale)
+        checked.staged += [each.stem for each in accepted if each.stem not in stale]
+        checked.partial += [each.stem for each in accepted if each.stem not in stale and each.judgement.rejected]
+        checked.refused += [each.stem for each in refused]
+
+
+def _judged(site: Site, found: list[Offering], checked: Checked) -> list[_Check]:
+    """Small batches of one feed and encoding together, the others alone."""
+    (site.home.staged / ".work").mkdir(mode=0o750, exist_ok=True)
+    ready: list[_Check] = []
+    for current in found:
+        with _telling(current, checked):
+            ready.append(_Check(site, current))
+    judgements: dict[str, Judgement] = {}
+    for feed, encoding in {(each.feed, each.batch.encoding) for each in ready}:
+        alike = [
+            (each.batch, each.paths)
+            for each in ready
+            if (each.feed, each.batch.encoding) == (feed, encoding) and not each.waives_limit
+        ]
+        judgements |= judge_together(alike, site.contracts[feed], encoding)
+    judged = []
+    for each in ready:
+        with _telling(each.current, checked):
+            each.judgement = judgements.get(each.stem) or each.judge_alone()
+            fault_point("check")
+            judged.append(each)
+    return judged
+
+
+@contextmanager
+def _telling(current: Offering, checked: Checked) -> Iterator[None]:
+    """A batch that cannot be judged does not keep the others from it."""
+    try:
+        yield
+    except (StoreError, FileNotFoundError) as error:
+        checked.failed.append(f"{current.stem}: {error}")
 
 
 def judge_again(site: Site, current: Offering, change: Change) -> Judgement:
@@ -64,6 +131,7 @@ def judge_again(site: Site, current: Offering, change: Change) -> Judgement:
     What stands is not touched where it would be refused now: that is for the caller to tell. The next load takes the
     new rows in. Raises StoreError where the archive does not hold its bytes.
     """
+    (site.home.staged / ".work").mkdir(mode=0o750, exist_ok=True)
     return _Check(site, current).again(change)
 
 
@@ -91,119 +159,117 @@ class _Check:
     leaves the same.
     """
 
+    judgement: Judgement
+
     def __init__(self, site: Site, current: Offering) -> None:
         self._site = site
-        self._current = current
-        self._work = site.home.staged / ".work" / f"{current.offering_id:06d}"
-        self._made = StagedPaths(self._work / "rows.parquet", self._work / "rejects.parquet")
+        self.current = current
+        self.stem = current.stem
+        self.feed = current.feed
+        self.waives_limit = current.limit_waived is not None
+        work = site.home.staged / ".work" / f"{current.offering_id:06d}"
+        self.paths = StagedPaths(work.with_suffix(".rows"), work.with_suffix(".rejects"))
+        self._quarantine = quarantine_place(site, current)
         self._undo_refusal()
-        self._batch = read_archived(site, current)
+        self.batch = read_archived(site, current)
 
     def _undo_refusal(self) -> None:
         """Where a crash came between quarantine and the ledger's word, take the bytes back and judge anew."""
-        assert self._current.kept_in is not None
-        archive = self._site.home.root / self._current.kept_in
-        for path in self._quarantine().glob(f"{self._current.stem}.[DC]*"):
-            keep(path, archive)
+        assert self.current.kept_in is not None
+        if self._quarantine.exists():
+            for path in self._quarantine.glob(f"{self.stem}.[DC]*"):
+                keep(path, self._site.home.root / self.current.kept_in)
 
-    def run(self, checked: Checked) -> None:
-        judgement = self._judge()
-        fault_point("check")
-        if judgement.code is None:
-            self._place_staged()
-            self._accept(judgement, checked)
-            self._clear_quarantine()
-        else:
-            self._refuse(judgement)
-            checked.refused.append(self._current.stem)
-        self._clear()
+    def judge_alone(self) -> Judgement:
+        """Read its bytes and make its staged rows and rejects, which have no place yet."""
+        return judge(self.batch, self._site.contracts[self.feed], self.paths, waive_limit=self.waives_limit)
+
+    @property
+    def is_accepted(self) -> bool:
+        return self.judgement.code is None
+
+    @property
+    def made(self) -> Iterator[Path]:
+        """The files that were made of it."""
+        return (path for path in (self.paths.rejects, self.paths.rows) if path.exists())
+
+    def place(self) -> list[Path]:
+        """Give what was made, and synced, its place; returns the directories to sync."""
+        if self.is_accepted:
+            return [self._place_staged()]
+        self._place_refused()
+        return []
+
+    def candidacy(self) -> Candidacy:
+        """What the ledger is to say of it once it was accepted."""
+        cause = self.judgement.reason or "all rows sound"
+        return Candidacy(self.current, self._site.change(cause), self._counts() | {"reason": self.judgement.reason})
+
+    def note_refused(self, connection: Connection) -> None:
+        """The ledger's word of one that was refused."""
+        judgement = self.judgement
+        offerings.move(
+            connection, self.current.offering_id, State.REFUSED, self._site.change(judgement.reason),
+            code=judgement.code, reason=judgement.reason, kept_in=self._site.relative(self._quarantine),
+            **self._counts(),
+        )  # fmt: skip
+        bring_back(connection, self.current, self._site.change(f"{self.stem} was refused"))
+
+    def clear(self) -> None:
+        """Take away what no longer says anything: of a refusal before, and what was made in vain."""
+        for path in self.made:
+            path.unlink()
+        if self.is_accepted and self._quarantine.exists():
+            for leftover in self._quarantine.glob(f"{self.stem}.*"):
+                leftover.unlink()
+            with suppress(OSError):  # damaged copies that were put aside stay
+                self._quarantine.rmdir()
 
     def again(self, change: Change) -> Judgement:
-        judgement = self._judge()
+        self.judgement = judgement = self.judge_alone()
+        fault_point("check")
         if judgement.code is None:
             has_other_rejects = self._has_other_rejects()
-            self._place_staged()
-            values = self._counts(judgement) | {"staged_count": self._current.staged_count + 1}
-            values["reason"] = judgement.reason
-            if has_other_rejects or judgement.loaded != self._current.loaded:
+            sync_all(self.made)
+            sync_directories([self._place_staged()])
+            values = self._counts() | {"staged_count": self.current.staged_count + 1, "reason": judgement.reason}
+            if has_other_rejects or judgement.loaded != self.current.loaded:
                 values["acknowledged_at"] = None  # the producer's receipt says otherwise
             with self._site.ledger.transaction() as connection:
-                offerings.note(connection, self._current, change, **values)
-        self._clear()
+                offerings.note(connection, self.current, change, **values)
+        for path in self.made:
+            path.unlink()
         return judgement
 
     def _has_other_rejects(self) -> bool:
-        former = self._site.staged_paths(self._current.name, self._batch.cycle.day)
+        former = self._site.staged_paths(self.current.name, self.batch.cycle.day)
         if not former.rejects.exists():
             return True
-        return not all(a == b for a, b in zip_longest(RejectLines(former), RejectLines(self._made)))
+        return not all(a == b for a, b in zip_longest(RejectLines(former), RejectLines(self.paths)))
 
-    def _judge(self) -> Judgement:
-        self._work.mkdir(mode=0o750, parents=True, exist_ok=True)
-        contract = self._site.contracts[self._current.feed]
-        return judge(self._batch, contract, self._made, waive_limit=self._current.limit_waived is not None)
-
-    def _clear(self) -> None:
-        for leftover in self._work.iterdir():
-            leftover.unlink()
-        self._work.rmdir()
-
-    def _clear_quarantine(self) -> None:
-        """What told why it was refused says nothing more, once it was accepted."""
-        quarantine = self._quarantine()
-        if quarantine.exists():
-            for leftover in quarantine.glob(f"{self._current.stem}.*"):
-                leftover.unlink()
-            with suppress(OSError):  # damaged copies that were put aside stay
-                quarantine.rmdir()
-
-    def _place_staged(self) -> None:
-        place = self._site.staged_paths(self._current.name, self._batch.cycle.day)
+    def _place_staged(self) -> Path:
+        place = self._site.staged_paths(self.current.name, self.batch.cycle.day)
         place.rows.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-        os.replace(self._made.rejects, place.rejects)
-        os.replace(self._made.rows, place.rows)
-        sync_directory(place.rows.parent)
+        os.replace(self.paths.rejects, place.rejects)
+        os.replace(self.paths.rows, place.rows)
         fault_point("stage")
+        return place.rows.parent
 
-    def _accept(self, judgement: Judgement, checked: Checked) -> None:
-        cause = judgement.reason or "all rows sound"
-        with self._site.ledger.transaction() as connection:
-            state = accept(
-                connection, self._current, self._site.change(cause), **self._counts(judgement), reason=judgement.reason
-            )
-        if state is State.SUPERSEDED:
-            checked.superseded.append(self._current.stem)
-            return
-        checked.staged.append(self._current.stem)
+    def _place_refused(self) -> None:
+        """Into quarantine with its reason; the rejects of one that E501 refused go with it."""
+        quarantine, judgement, stem = self._quarantine, self.judgement, self.stem
+        reason = {"stem": stem, "code": judgement.code, "reason": judgement.reason, "at": self._site.now}
+        write_reason(quarantine, stem, reason)
+        rejects = quarantine / f"{stem}.rejects.parquet"
         if judgement.rejected:
-            checked.partial.append(self._current.stem)
-
-    def _refuse(self, judgement: Judgement) -> None:
-        """Into quarantine with its reason; the rejects of one that E501 refused go with it. Then the ledger's word."""
-        quarantine = self._quarantine()
-        reason = {"stem": self._current.stem, "code": judgement.code, "reason": judgement.reason, "at": self._site.now}
-        write_reason(quarantine, self._current.stem, reason)
-        rejects = quarantine / f"{self._current.stem}.rejects.parquet"
-        if judgement.rejected:
-            os.replace(self._made.rejects, rejects)
+            os.replace(self.paths.rejects, rejects)
         else:
             rejects.unlink(missing_ok=True)  # of a verdict before a retry
-        keep_all(
-            (self._batch.path.with_name(name), quarantine)
-            for name in (self._current.file_name, f"{self._current.stem}.CHK")
-        )
-        change = self._site.change(judgement.reason)
-        with self._site.ledger.transaction() as connection:
-            offerings.move(
-                connection, self._current.offering_id, State.REFUSED, change, code=judgement.code,
-                reason=judgement.reason, kept_in=self._site.relative(quarantine), **self._counts(judgement),
-            )  # fmt: skip
-            bring_back(connection, self._current, self._site.change(f"{self._current.stem} was refused"))
+        names = (self.current.file_name, f"{stem}.CHK")
+        keep_all((self.batch.path.with_name(name), quarantine) for name in names)
 
-    def _quarantine(self) -> Path:
-        return quarantine_place(self._site, self._current)
-
-    def _counts(self, judgement: Judgement) -> dict[str, Any]:
+    def _counts(self) -> dict[str, Any]:
+        judgement = self.judgement
         return {
             "judged_at": self._site.now,
             "loaded": judgement.loaded if judgement.code is None else 0,

@@ -3,23 +3,39 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+_AT_ONCE = 8  # disks sync many at once in the time of a few
 
 
 def replace_durably(part: Path, path: Path) -> None:
     """Give a finished file its name: on disk before it has it, and the name on disk before we go on."""
-    descriptor = os.open(part, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    _sync(part)
     os.replace(part, path)
     sync_directory(path.parent)
 
 
+def sync_all(paths: Iterable[Path]) -> None:
+    """Bring the bytes of files to disk."""
+    with ThreadPoolExecutor(_AT_ONCE) as threads:
+        list(threads.map(_sync, paths))
+
+
 def sync_directory(directory: Path) -> None:
     """Make what was renamed or made in a directory survive a loss of power."""
-    descriptor = os.open(directory, os.O_RDONLY)
+    _sync(directory)
+
+
+def sync_directories(directories: Iterable[Path]) -> None:
+    """As `sync_directory`, of several."""
+    for directory in directories:
+        _sync(directory)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

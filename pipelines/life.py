@@ -8,7 +8,7 @@ from typing import Any
 
 from pipelines.archive import keep_all
 from pipelines.aside import make_way, pair_names, put_aside_discarded
-from pipelines.checking import Checked, check_batch, judge_again
+from pipelines.checking import Checked, check_group, judge_again
 from pipelines.errors import StoreError, UsageError
 from pipelines.ledger import offerings
 from pipelines.ledger.offerings import ON_ITS_WAY, STANDING, Change, Offering, State
@@ -43,7 +43,7 @@ def retry(site: Site, current: Offering, why: str, *, waive_limit: bool = False)
     if current.state is not State.REFUSED:
         found = f"{current.state}; {_ADVICE[current.state]}"
         raise UsageError(f"batch {current.stem}: expected a refused one, found {found}")
-    with site.batch_lock(current.stem):
+    with site.batch_locks(current.stem):
         current = _still_refused(site, current)
         data, check = _kept_pair(site, current)
         received = received_from(current.name, data, check.read_bytes())
@@ -111,7 +111,7 @@ def discard(site: Site, current: Offering, why: str) -> Offering | None:
     Its bytes are kept in quarantine; core loses its rows with the next load. Raises UsageError where there is nothing
     to take out.
     """
-    with site.batch_lock(current.stem), site.ledger.transaction() as connection:
+    with site.batch_locks(current.stem), site.ledger.transaction() as connection:
         current = offerings.get(connection, current.offering_id)
         if current.state not in _DISCARDABLE:
             advice = _ADVICE.get(current.state, "see 'batch show'")
@@ -130,7 +130,7 @@ def replay(site: Site, current: Offering, change: Change) -> Replayed:
 
     One that would be refused now stands as it was: to take it out is what discard is for. Raises StoreError.
     """
-    with site.batch_lock(current.stem):
+    with site.batch_locks(current.stem):
         with site.ledger.reading() as connection:
             current = offerings.get(connection, current.offering_id)
         if current.state not in STANDING:
@@ -141,7 +141,7 @@ def replay(site: Site, current: Offering, change: Change) -> Replayed:
 
 def _judge(site: Site, current: Offering) -> Checked:
     checked = Checked()
-    check_batch(site, current, checked)
+    check_group(site, [current], checked)
     return checked
 
 

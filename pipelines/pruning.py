@@ -34,7 +34,7 @@ def due_for_pruning(site: Site, found: list[Offering], *, of_archive: bool) -> l
 
 def prune(site: Site, transport: Transport | None, current: Offering) -> str:
     """Delete the server's copy of an offering, or (transport None) the archive's; returns why not, or nothing."""
-    with site.batch_lock(current.stem):
+    with site.batch_locks(current.stem):
         with site.ledger.reading() as connection:
             now = offerings.get(connection, current.offering_id)
         if now != current:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
@@ -121,10 +121,15 @@ class Site:
             os.close(descriptor)
 
     @contextmanager
-    def batch_lock(self, stem: str) -> Iterator[bool]:
-        """Hold what guards one batch while it is judged, retried or discarded; waits for whoever has it."""
-        with self.lock(f"check-{crc32(stem.encode()) % _BATCH_LOCKS:02d}", wait=True) as mine:
-            yield mine
+    def batch_locks(self, *stems: str) -> Iterator[None]:
+        """Hold what guards batches while they are judged, retried or discarded; waits for whoever has it.
+
+        They are taken in one order by all, so that no two wait for each other.
+        """
+        with ExitStack() as held:
+            for number in sorted({crc32(stem.encode()) % _BATCH_LOCKS for stem in stems}):
+                held.enter_context(self.lock(f"check-{number:02d}", wait=True))
+            yield
 
     def relative(self, path: Path) -> str:
         """A path below the home as the ledger keeps it."""

@@ -15,7 +15,7 @@ import duckdb
 from sqlalchemy import Connection
 
 from pipelines.acknowledging import Acknowledged, acknowledge_feed, due_for_acknowledgement
-from pipelines.checking import Checked, check_batch, due_for_check
+from pipelines.checking import Checked, check_group, due_for_check, in_groups
 from pipelines.completeness import CycleState, CycleStatus, Within, cycle_statuses
 from pipelines.contracts.model import Cadence, Mode
 from pipelines.cycles import parse_cycle
@@ -58,8 +58,10 @@ def check(site: Site, scope: Scope, progress: Callable[[int, int], None] | None 
     require_free_space(site.home.staged, NEEDED_BYTES)
     checked = Checked()
     due = due_for_check(site, scope)
-    for done, current in enumerate(due, start=1):
-        check_batch(site, current, checked)
+    done = 0
+    for group in in_groups(due):
+        check_group(site, group, checked)
+        done += len(group)
         if progress:
             progress(done, len(due))
     return checked

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from pipelines.check_files import CheckFile
 from pipelines.checks.digits import credit_code, resident_id
-from pipelines.checks.judging import ArchivedBatch, Judgement, beyond_limit, judge
+from pipelines.checks.judging import Judgement, beyond_limit, judge
 from pipelines.checks.places import StagedPaths
+from pipelines.checks.reading import ArchivedBatch
 from pipelines.checks.staging import RejectLines, read_rejects
 from pipelines.contracts.load import DEFAULT_SCHEMAS, load_contracts
 from pipelines.contracts.model import Rejects

@@ -58,7 +58,7 @@ def test_models_are_one_select_with_a_header(path: Path) -> None:
     assert re.search(r"^-- grain: ", header, re.MULTILINE | re.IGNORECASE), "a header names the grain"
     assert re.search(r"^-- reads: ", header, re.MULTILINE | re.IGNORECASE), "a header names what it reads"
     assert ";" not in re.sub("--[^\n]*", "", text)
-    assert len(text.splitlines()) <= 130, "only the history of subscribers is so long: it spells out every attribute"
+    assert len(text.splitlines()) <= 130, "only the history of subscribers is so long"
 
 
 def test_fault_points_are_those_that_are_listed() -> None:

@@ -19,7 +19,7 @@ from pipelines.contracts.load import DEFAULT_SCHEMAS, load_contracts
 from pipelines.contracts.model import Contract
 from warehouse import load as loading
 from warehouse.load import StandingBatch, load
-from warehouse.store import make_tables, state_columns
+from warehouse.store import make_tables
 
 CONTRACTS = load_contracts(DEFAULT_SCHEMAS)
 DAY = datetime(2026, 11, 1)
@@ -211,11 +211,3 @@ def test_absence_ends_only_what_the_snapshot_s_own_source_holds(tmp_path: Path) 
     assert warehouse.connection.execute(open_ones).fetchall() == [("C00001", "220"), ("C00003", "110")]
     ended = "select valid_to from core.customer where customer_id = 'C00002'"
     assert warehouse.connection.execute(ended).fetchall() == [(datetime(2026, 11, 5),)]
-
-
-def test_the_model_of_subscribers_names_every_attribute_of_the_contract() -> None:
-    """The one history that is written out by hand must follow its contract."""
-    model = (Path(loading.__file__).parent / "core" / "subscriber.sql").read_text()
-    attributes = [column.name for column in state_columns(CONTRACTS["USER"])]
-    assert len(attributes) > 10
-    assert [name for name in attributes if f"            {name} := " not in model] == []

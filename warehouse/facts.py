@@ -7,6 +7,7 @@ from pathlib import Path
 import duckdb
 
 from pipelines.contracts.model import Contract
+from warehouse.staged import STAGED, staged_columns
 
 
 def replace_facts(connection: duckdb.DuckDBPyConnection, contract: Contract, incoming: list[Path]) -> None:
@@ -32,12 +33,12 @@ PATCH_FEED = "CHNG"
 
 
 def _insert(connection: duckdb.DuckDBPyConnection, contract: Contract, incoming: list[Path]) -> None:
-    table = f"core.{contract.table}"
+    columns = staged_columns(connection, contract, incoming)
     connection.execute(
         f"""
-        insert into {table} by name
+        insert into core.{contract.table} by name
         select staged.*, adding.source, adding.cycle, adding.seq, true as is_current
-        from read_parquet($paths) as staged
+        from (select {columns} from {STAGED}) as staged
         inner join adding on staged.batch_stem = adding.stem
         """,
         {"paths": [str(path) for path in incoming]},

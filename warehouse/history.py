@@ -7,6 +7,7 @@ from pathlib import Path
 import duckdb
 
 from pipelines.contracts.model import Contract
+from warehouse.staged import STAGED, staged_columns
 from warehouse.store import state_columns
 
 _CORE = Path(__file__).parent / "core"
@@ -36,13 +37,14 @@ def _insert(connection: duckdb.DuckDBPyConnection, contract: Contract, incoming:
     connection.execute(
         f"insert into touched select distinct {contract.entity_key} from read_parquet($paths)", {"paths": paths}
     )
+    columns = staged_columns(connection, contract, incoming)
     connection.execute(
         f"""
         insert into core.{contract.table}_record by name
         select
             staged.*, adding.source, adding.cycle, adding.seq, adding.mode,
             case when adding.mode = 'F' then adding.cycle_end else staged.op_time end as applies_at
-        from read_parquet($paths) as staged
+        from (select {columns} from {STAGED}) as staged
         inner join adding on staged.batch_stem = adding.stem
         """,
         {"paths": paths},
@@ -97,13 +99,12 @@ def _name_inputs(connection: duckdb.DuckDBPyConnection, contract: Contract) -> N
     attributes = ", ".join(f"{column.name} := {column.name}" for column in state_columns(contract))
     entity = contract.entity_key
     is_end = f"coalesce({contract.delete_when}, false)" if contract.delete_when else "false"
-    op_time = ", op_time := op_time" if contract.table == PATCHED_TABLE else ""
     connection.execute(
         f"""
         create or replace temp view record as
         select
-            {entity} as entity_id, applies_at, cycle, mode, source, seq, line, batch_stem, {is_end} as is_end,
-            struct_pack(source := source, {attributes}{op_time}) as attributes
+            {entity} as entity_id, applies_at, op_time, cycle, mode, source, seq, line, batch_stem, {is_end} as is_end,
+            struct_pack(source := source, {attributes}) as attributes
         from core.{contract.table}_record
         semi join touched on touched.entity_id = {entity}
         """

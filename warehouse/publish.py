@@ -14,7 +14,7 @@ import duckdb
 
 from pipelines.contracts.model import Contracts
 from pipelines.durable import sync_directory
-from warehouse.store import attach
+from warehouse.store import attach, feed_tables
 
 CURRENT = "current"
 DATABASES = ("current.duckdb", "private.duckdb")
@@ -74,15 +74,17 @@ def _write_database(
     connection: duckdb.DuckDBPyConnection, contracts: Contracts, path: Path, *, is_masked: bool
 ) -> None:
     masks = _masks(contracts) if is_masked else {}
+    orders = {table: list(columns) for each in contracts.feeds for table, columns in feed_tables(each).items()}
     attach(connection, path, "state")
     try:
         for schema in SCHEMAS:
             connection.execute(f"create schema state.{schema}")
             for table in _tables(connection, schema):
-                columns = _columns(connection, schema, table)
-                shown = ", ".join(f"{masks[name]} as {name}" for name in columns if name in masks)
-                replaced = f"replace ({shown})" if shown else ""
-                connection.execute(f"create table state.{schema}.{table} as select * {replaced} from {schema}.{table}")
+                # A table that grew has its columns in another order than a new one; readers meet that of the contracts.
+                order = orders.get(table) if schema == "core" else None
+                columns = order or _columns(connection, schema, table)
+                shown = ", ".join(f'{masks[name]} as "{name}"' if name in masks else f'"{name}"' for name in columns)
+                connection.execute(f"create table state.{schema}.{table} as select {shown} from {schema}.{table}")
                 if is_masked and schema == "mart":
                     _export(connection, table, path.with_name(f"mart_{table}.parquet"))
         _copy_comments(connection)
@@ -96,7 +98,7 @@ def _masks(contracts: Contracts) -> dict[str, str]:
     return {
         column.name: _MASKS[column.mask].format(column.name)
         for contract in contracts.feeds
-        for column in contract.columns
+        for column in contract.stored_columns
         if column.mask is not None
     }
 
@@ -109,7 +111,7 @@ def _export(connection: duckdb.DuckDBPyConnection, table: str, path: Path) -> No
 def _columns(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> list[str]:
     rows = connection.execute(
         "select column_name from duckdb_columns() "
-        "where database_name = 'warehouse' and schema_name = $schema and table_name = $table",
+        "where database_name = 'warehouse' and schema_name = $schema and table_name = $table order by column_index",
         {"schema": schema, "table": table},
     ).fetchall()
     return [name for (name,) in rows]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import duckdb
@@ -56,9 +56,10 @@ def attach(connection: duckdb.DuckDBPyConnection, path: Path, name: str) -> None
 
 
 def make_tables(connection: duckdb.DuckDBPyConnection, contracts: Contracts) -> None:
-    """Make what contracts and code lists ask for, with comments; present tables are kept.
+    """Make what contracts and code lists ask for, with comments; present tables are kept and get what they lack.
 
-    The warehouse remembers for which contracts that was done, for it takes longer than a small load.
+    The warehouse remembers for which contracts that was done, for it takes longer than a small load. All of it is made
+    or nothing. Raises StoreError for a column that no contract explains any more, or not as it is.
     """
     fingerprint = hashlib.sha256(repr((contracts, _OPS())).encode()).hexdigest()
     connection.execute("create schema if not exists ops")
@@ -66,10 +67,15 @@ def make_tables(connection: duckdb.DuckDBPyConnection, contracts: Contracts) -> 
     if connection.execute("select fingerprint from ops.made_for").fetchall() == [(fingerprint,)]:
         return
     connection.execute("begin")
-    _make_all(connection, contracts)
-    connection.execute("delete from ops.made_for")
-    connection.execute("insert into ops.made_for values ($fingerprint)", {"fingerprint": fingerprint})
-    connection.execute("commit")
+    try:
+        _make_all(connection, contracts)
+        connection.execute("delete from ops.made_for")
+        connection.execute("insert into ops.made_for values ($fingerprint)", {"fingerprint": fingerprint})
+        connection.execute("commit")
+    except BaseException:
+        with suppress(duckdb.TransactionException):  # a failed commit has rolled back by itself
+            connection.execute("rollback")
+        raise
 
 
 def _make_all(connection: duckdb.DuckDBPyConnection, contracts: Contracts) -> None:
@@ -84,27 +90,65 @@ def _make_all(connection: duckdb.DuckDBPyConnection, contracts: Contracts) -> No
 
 def make_feed_tables(connection: duckdb.DuckDBPyConnection, contract: Contract) -> None:
     """`core.<table>`; for a stateful feed its accepted records in `core.<table>_record` too."""
-    columns = {column.name: SQL_TYPES[column.type] for column in contract.columns}
-    placed = {"source": "VARCHAR", "cycle": "VARCHAR", "seq": "VARCHAR", "batch_stem": "VARCHAR", "line": "BIGINT"}
-    if contract.stateful:
-        record = columns | placed | {"mode": "VARCHAR", "applies_at": "TIMESTAMP"}
-        _create(connection, f"{contract.table}_record", record)
-        state = {name: sql_type for name, sql_type in columns.items() if name != "op"}
-        period = {"valid_from": "TIMESTAMP", "valid_to": "TIMESTAMP", "is_current": "BOOLEAN"}
-        _create(connection, contract.table, state | _ORIGIN | period)
-    else:
-        _create(connection, contract.table, columns | placed | {"is_current": "BOOLEAN"})
+    for table, columns in feed_tables(contract).items():
+        listed = ", ".join(f"{name} {sql_type}" for name, sql_type in columns.items())
+        connection.execute(f"create table if not exists core.{table} ({listed})")
+        _grow(connection, contract, table, columns)
     _comment(connection, contract)
 
 
-def _create(connection: duckdb.DuckDBPyConnection, table: str, columns: dict[str, str]) -> None:
-    listed = ", ".join(f"{name} {sql_type}" for name, sql_type in columns.items())
-    connection.execute(f"create table if not exists core.{table} ({listed})")
+def feed_tables(contract: Contract) -> dict[str, dict[str, str]]:
+    """The tables of core that a feed fills, by name: their columns with SQL types, those of all versions."""
+    columns = {column.name: SQL_TYPES[column.type] for column in contract.stored_columns}
+    placed = {"source": "VARCHAR", "cycle": "VARCHAR", "seq": "VARCHAR", "batch_stem": "VARCHAR", "line": "BIGINT"}
+    if not contract.stateful:
+        return {contract.table: columns | placed | {"is_current": "BOOLEAN"}}
+    state = {name: sql_type for name, sql_type in columns.items() if name != "op"}
+    period = {"valid_from": "TIMESTAMP", "valid_to": "TIMESTAMP", "is_current": "BOOLEAN"}
+    return {
+        f"{contract.table}_record": columns | placed | {"mode": "VARCHAR", "applies_at": "TIMESTAMP"},
+        contract.table: state | _ORIGIN | period,
+    }
+
+
+def _grow(connection: duckdb.DuckDBPyConnection, contract: Contract, table: str, columns: dict[str, str]) -> None:
+    """Give a table of before a contract changed the columns that it lacks: null in the rows that are there."""
+    present = dict(
+        connection.execute(
+            """
+            select column_name, data_type from duckdb_columns()
+            where database_name = current_database() and schema_name = 'core' and table_name = $table
+            """,
+            {"table": table},
+        ).fetchall()
+    )
+    for name, sql_type in present.items():
+        if columns.get(name) != sql_type:
+            raise StoreError(_misfit(contract, f"core.{table}, column {name}", columns.get(name), sql_type))
+    for name, sql_type in columns.items():
+        if name not in present:
+            connection.execute(f"alter table core.{table} add column {name} {sql_type}")
+
+
+def _misfit(contract: Contract, place: str, expected: str | None, found: str) -> str:
+    """What to do with a warehouse that no load can bring to its contracts."""
+    feed, aside = contract.feed, f"or set warehouse/{FILE_NAME} aside and run"
+    if expected is None:
+        return (
+            f"{place}: expected a column of any version of {feed}, found one that none has; put the contract that had "
+            f"it back beside the newest, as feeds/{feed}@VERSION.yaml, {aside} 'tierline load', which makes the "
+            "warehouse anew from staged/ without it"
+        )
+    return (
+        f"{place}: expected {expected}, as the contract of {feed} says, found {found}; a new type wants a new column: "
+        f"put the type back, {aside} 'tierline replay --feed {feed} --from CYCLE --to CYCLE' over all its cycles, "
+        "which judges them again from archive/ and makes the warehouse anew"
+    )
 
 
 def _comment(connection: duckdb.DuckDBPyConnection, contract: Contract) -> None:
     connection.execute(f"comment on table core.{contract.table} is '{_text(contract.title_en, contract.title_zh)}'")
-    for column in contract.columns:
+    for column in contract.stored_columns:
         if not (contract.stateful and column.name == "op"):
             comment = _text(f"{column.title_en}. {column.description}", column.title_zh)
             connection.execute(f"comment on column core.{contract.table}.{column.name} is '{comment}'")
@@ -124,7 +168,7 @@ def _fill_code_list(connection: duckdb.DuckDBPyConnection, code_list: CodeList) 
 
 def state_columns(contract: Contract) -> list[Column]:
     """The attributes whose change opens a period: all columns but the entity's key, op and op_time."""
-    return [column for column in contract.columns if column.name not in ("op", "op_time", contract.entity_key)]
+    return [column for column in contract.stored_columns if column.name not in ("op", "op_time", contract.entity_key)]
 
 
 def _text(english: str, chinese: str) -> str:

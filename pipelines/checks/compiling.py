@@ -1,15 +1,15 @@
 """A contract becomes checks once; then they run over every block of every file of the feed.
 
 A check is a boolean expression that is true where a row breaks it. Checks read the typed frame: columns of the
-contract's types (a missing or unreadable value is null), `raw:<column>` as text for what is not text, and the
-literals `cycle`, `cycle_start`, `cycle_end`, `source` of the file.
+contract's types (a missing or unreadable value is null), `raw:<column>` as text for what is not text, CONTROL, and
+the literals `cycle`, `cycle_start`, `cycle_end`, `source` of the file.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import reduce
+from functools import cache, reduce
 from operator import or_
 
 import polars as pl
@@ -17,6 +17,7 @@ import polars as pl
 from pipelines.checks.digits import SCHEMES
 from pipelines.contracts.model import Column, Contract, Rule, RuleKind, Type
 
+CONTROL = "control:value"
 INTEGER_PATTERN = r"\A(?:0|-?[1-9][0-9]{0,17})\z"
 _YEAR = "(?:19|2[0-9])[0-9]{2}"
 _MONTH = "(?:0[1-9]|1[0-2])"
@@ -57,9 +58,10 @@ class CompiledChecks:
     verdicts: tuple[pl.Expr, ...]
 
 
+@cache
 def compile_checks(contract: Contract) -> CompiledChecks:
     """Turn a contract into expressions; the contract was checked when it was loaded, so this cannot fail."""
-    typed = tuple(expression for column in contract.columns for expression in _typed(column))
+    typed = (*(expression for column in contract.columns for expression in _typed(column)), _control(contract))
     checks = [check for column in contract.columns for check in _column_checks(column, contract)]
     breaks_key = pl.any_horizontal([check.breaks for check in checks if check.column in contract.key])
     verdicts = (
@@ -68,6 +70,18 @@ def compile_checks(contract: Contract) -> CompiledChecks:
         pl.when(~breaks_key).then(pl.col(contract.entity_key)).alias("entity_key"),
     )
     return CompiledChecks(typed, pl.any_horizontal([check.breaks for check in checks]), verdicts)
+
+
+def _control(contract: Contract) -> pl.Expr:
+    """What a record counts in the control total, also where it is rejected: 0 where it cannot be read."""
+    if contract.control_column is None:
+        return pl.lit(0, pl.Int64).alias(CONTROL)
+    return (
+        _where(pl.col(contract.control_column), INTEGER_PATTERN)
+        .cast(pl.Int64, strict=False)
+        .fill_null(0)
+        .alias(CONTROL)
+    )
 
 
 def _joined(parts: list[tuple[pl.Expr, str]]) -> pl.Expr:

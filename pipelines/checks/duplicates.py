@@ -41,13 +41,13 @@ def hash_keys(rows: pl.DataFrame, key: tuple[str, ...]) -> pl.Series:
 
 
 def drop_duplicates(
-    staged: StagedPaths, contract: Contract, repeated: pl.Series, content: Iterable[bytes]
+    staged: StagedPaths, agreed: Contract, control_column: str | None, repeated: pl.Series, content: Iterable[bytes]
 ) -> tuple[int, int]:
     """Move the earlier rows of each repeated key from the staged rows to the rejects.
 
     Returns how many, and their sum of the control column. `content` gives the lines of the file once more.
     """
-    earlier = _earlier_rows(staged, contract, repeated)
+    earlier = _earlier_rows(staged, agreed.key, control_column, repeated)
     if earlier.is_empty():
         return 0, 0
     lines = earlier["line"].to_numpy()
@@ -55,28 +55,27 @@ def drop_duplicates(
     rejects = earlier.select(
         "line",
         codes=pl.lit("E409"),
-        columns=pl.lit(contract.key[0]),
+        columns=pl.lit(agreed.key[0]),
         record=pl.Series([records[line] for line in lines.tolist()], dtype=pl.Binary),
         entity_key=pl.lit(None, pl.String),
     )
     all_rejects = pl.concat([pl.read_parquet(staged.rejects), rejects]).sort("line")
     with rejects_sink(staged) as sink:
         sink.write(all_rejects)
-    with rows_sink(staged, contract) as sink:
+    with rows_sink(staged, agreed) as sink:
         for rows in _batches(staged, None):
             sink.write(rows.filter(~pl.col("line").is_in(earlier["line"].implode())))
-    control = earlier[contract.control_column].cast(pl.Int128).sum() if contract.control_column else 0
+    control = earlier[control_column].cast(pl.Int128).sum() if control_column else 0
     return earlier.height, int(control)
 
 
-def _earlier_rows(staged: StagedPaths, contract: Contract, repeated: pl.Series) -> pl.DataFrame:
-    columns = [*contract.key, "line", *([contract.control_column] if contract.control_column else [])]
-    columns = list(dict.fromkeys(columns))
-    suspects = [
-        rows.filter(hash_keys(rows, contract.key).is_in(repeated.implode())) for rows in _batches(staged, columns)
-    ]
+def _earlier_rows(
+    staged: StagedPaths, key: tuple[str, ...], control_column: str | None, repeated: pl.Series
+) -> pl.DataFrame:
+    columns = list(dict.fromkeys([*key, "line", *([control_column] if control_column else [])]))
+    suspects = [rows.filter(hash_keys(rows, key).is_in(repeated.implode())) for rows in _batches(staged, columns)]
     rows = pl.concat(suspects)
-    return rows.filter(pl.col("line") < pl.col("line").max().over(contract.key)).sort("line")
+    return rows.filter(pl.col("line") < pl.col("line").max().over(key)).sort("line")
 
 
 def _batches(staged: StagedPaths, columns: list[str] | None) -> Iterator[pl.DataFrame]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import date
 
 from pipelines.checks.blocks import Refused
+from pipelines.contracts.model import Contract
 from pipelines.names import BatchName
 
 _COUNT = re.compile(r"0|[1-9][0-9]{0,17}")
@@ -18,9 +20,12 @@ class Trailer:
     control_total: int
 
 
-def read_header(line: bytes, name: BatchName, format_version: str, delimiter: str) -> int:
-    """The record count of a header that agrees with the name; refused E301, or E305 for an unknown format version."""
-    fields = _fields(line, delimiter)
+def read_header(line: bytes, name: BatchName, day: date, agreed: Contract) -> tuple[Contract, int]:
+    """The version of the contract that reads the file, and the header's record count, which agree with the name.
+
+    `day` is the first of the file's cycle. Refused E301, or E305 for a format version that is not read for that day.
+    """
+    fields = _header_fields(line, agreed)
     if fields[0] != "H" or len(fields) != 10:
         raise Refused("E301", f"line 1: expected a header of 10 fields that begins with H, found {len(fields)} fields")
     stated = fields[2:8]
@@ -29,9 +34,21 @@ def read_header(line: bytes, name: BatchName, format_version: str, delimiter: st
         raise Refused("E301", f"line 1: expected {'_'.join(expected)} as the name says, found {_shown(stated)}")
     if not re.fullmatch(r"[0-9]{14}", fields[8]) or not _COUNT.fullmatch(fields[9]):
         raise Refused("E301", "line 1: expected a creation time YYYYMMDDHHMMSS and a record count at the end")
-    if fields[1] != format_version:
-        raise Refused("E305", f"line 1: expected format version {format_version}, found {_shown(fields[1:2])}")
-    return int(fields[9])
+    contract = agreed.reads(fields[1], day)
+    if contract is None:
+        known = [version.format_version for version in agreed.versions if agreed.reads(version.format_version, day)]
+        found = f"found {_shown(fields[1:2])}"
+        raise Refused("E305", f"line 1: expected format version {' or '.join(known)} for cycles of {day}, {found}")
+    return contract, int(fields[9])
+
+
+def _header_fields(line: bytes, agreed: Contract) -> list[str]:
+    """Split by the delimiter of the newest version in which it has ten fields that name that version's format."""
+    for version in reversed(agreed.versions):
+        fields = _fields(line, version.delimiter)
+        if len(fields) == 10 and fields[1] == version.format_version:
+            return fields
+    return _fields(line, agreed.delimiter)
 
 
 def read_trailer(line: bytes, line_number: int, delimiter: str) -> Trailer:

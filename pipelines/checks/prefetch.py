@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import islice
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -17,9 +18,14 @@ def prefetch(items: Iterator[T]) -> Iterator[Iterator[T]]:
     with ThreadPoolExecutor(1) as thread:
 
         def ahead() -> Iterator[T]:
-            upcoming = thread.submit(next, items, _END)
-            while (item := upcoming.result()) is not _END:
+            first = list(islice(items, 2))
+            yield from first[:1]
+            if len(first) < 2:  # most files are of one block: they need no thread
+                return
+            item: object = first[1]
+            while item is not _END:
                 upcoming = thread.submit(next, items, _END)
                 yield item  # type: ignore[misc]  # _END was told apart above
+                item = upcoming.result()
 
         yield ahead()

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import polars as pl
 
-from pipelines.checks.compiling import INTEGER_PATTERN, CompiledChecks
+from pipelines.checks.compiling import CONTROL, compile_checks
 from pipelines.checks.decoding import decode_block
 from pipelines.checks.splitting import INDEX, SplitBlock, line_borders, split_block
-from pipelines.checks.staging import REJECT_SCHEMA
+from pipelines.checks.staging import REJECT_SCHEMA, staged_schema
 from pipelines.contracts.model import Contract
 from pipelines.cycles import Cycle
 from pipelines.names import BatchName
 
-_CONTROL = "control:value"
+# Columns of a contract have no colon in their names.
+_AT = "row:at"  # the index of a line in its block
+_BEFORE_FIRST = "row:before_first"
+_BREAKS = "row:breaks"
+_NO_REJECTS = pl.DataFrame(schema=REJECT_SCHEMA | {"batch_stem": pl.String(), CONTROL: pl.Int64()})
+_PLACED = (_AT, "batch_stem", "line")
+_LINE = (pl.col(_AT) + pl.col(_BEFORE_FIRST)).alias("line")
+_CONTEXT = {
+    "batch_stem": pl.String(),
+    "source": pl.String(),
+    "cycle": pl.String(),
+    "cycle_start": pl.Datetime("us"),
+    "cycle_end": pl.Datetime("us"),
+    _BEFORE_FIRST: pl.Int64(),  # what makes a line's number in its file of its index in the block
+}
 
 
 @dataclass(frozen=True)
@@ -26,6 +42,15 @@ class RowTally:
     control_total: int = 0
     control_rejected: int = 0
 
+    @classmethod
+    def of(cls, sound: pl.DataFrame, rejects: pl.DataFrame) -> RowTally:
+        """What a RowChecker made of some records; totals are wide enough for any numbers of 18 digits."""
+        loaded, rejected = (int(frame[CONTROL].cast(pl.Int128).sum()) for frame in (sound, rejects))
+        return cls(sound.height + rejects.height, rejects.height, loaded + rejected, rejected)
+
+    def __add__(self, other: RowTally) -> RowTally:
+        return RowTally(*(getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__))
+
     def with_duplicates(self, dropped: tuple[int, int]) -> RowTally:
         """Rows that E409 took out afterwards, and their share of the control total."""
         rows, control = dropped
@@ -33,95 +58,90 @@ class RowTally:
 
 
 @dataclass(frozen=True)
-class NumberedBlock:
-    """A block of records ready to be checked: `first_line` is the file's number of its first line."""
+class Origin:
+    """Of which file the lines of a block are, from the line `index` of the block on: there it is `first_line`."""
 
+    name: BatchName
+    cycle: Cycle
     first_line: int
+    index: int = 0
+
+    @property
+    def context(self) -> tuple[object, ...]:
+        """The values of _CONTEXT."""
+        name, cycle = self.name, self.cycle
+        return name.stem, name.source, cycle.text, cycle.start, cycle.end, self.first_line - self.index
+
+
+@dataclass(frozen=True)
+class PreparedBlock:
+    """Records ready to be checked."""
+
+    origins: Sequence[Origin]
     raw: bytes
     split: SplitBlock
     undecodable: tuple[int, ...]  # indexes of lines within the block
 
-    @property
-    def odd_count(self) -> int:
-        """How many lines are rejected (E410, E401) before they have columns."""
-        return len(self.undecodable) + len(self.split.ragged)
-
 
 class RowChecker:
-    """Checks the blocks of one file in turn and keeps the tally."""
+    """Checks blocks of records that one version of a contract reads; `agreed` is the newest version of it."""
 
-    def __init__(
-        self, contract: Contract, compiled: CompiledChecks, name: BatchName, cycle: Cycle, encoding: str
-    ) -> None:
+    def __init__(self, contract: Contract, agreed: Contract, encoding: str) -> None:
         self._contract = contract
-        self._compiled = compiled
-        self._name = name
+        self._compiled = compile_checks(contract)
         self._encoding = encoding
-        self._literals = {
-            "cycle": pl.lit(cycle.text),
-            "cycle_start": pl.lit(cycle.start).cast(pl.Datetime("us")),
-            "cycle_end": pl.lit(cycle.end).cast(pl.Datetime("us")),
-            "source": pl.lit(name.source),
-        }
-        self.tally = RowTally()
+        self._staged = [
+            pl.col(name) if name in (*contract.column_names, *_PLACED) else pl.lit(None, dtype).alias(name)
+            for name, dtype in staged_schema(agreed).items()
+        ]
 
-    def prepare(self, numbered: tuple[int, bytes]) -> NumberedBlock:
-        """The part that runs ahead in another thread: decoding and splitting."""
-        first_line, raw = numbered
+    def prepare(self, origins: Sequence[Origin], raw: bytes) -> PreparedBlock:
+        """The part that can run ahead in another thread: decoding and splitting."""
         decoded = decode_block(raw, self._encoding)
         split = split_block(decoded.text, self._contract.column_names, self._contract.delimiter, decoded.undecodable)
-        return NumberedBlock(first_line, raw, split, decoded.undecodable)
+        return PreparedBlock(origins, raw, split, decoded.undecodable)
 
-    def check(self, block: NumberedBlock) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """Sound rows in the staged schema, and rejects in REJECT_SCHEMA; every record is in exactly one of them."""
-        rows = self._judged(block)
-        breaks = rows["breaks"]
-        sound, broken = (rows.filter(~breaks), rows.filter(breaks)) if breaks.any() else (rows, rows.clear())
-        rejects = self._rejects(block.split.fields.filter(breaks), block)
-        self.tally = RowTally(
-            self.tally.records + rows.height + block.odd_count,
-            self.tally.rejected + rejects.height,
-            self.tally.control_total + _total(rows),
-            self.tally.control_rejected + _total(broken),
-        )
-        return sound, rejects
+    def check(self, block: PreparedBlock) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Sound rows in the staged schema, and rejects in REJECT_SCHEMA with `batch_stem`; both with CONTROL.
 
-    def _judged(self, block: NumberedBlock) -> pl.DataFrame:
-        """All rows that have columns, in the staged schema and with their control value; `breaks` the rejected ones."""
-        control = pl.lit(0, pl.Int64)
-        if self._contract.control_column:
-            text = pl.col(self._contract.control_column)
-            control = pl.when(text.str.contains(INTEGER_PATTERN)).then(text).cast(pl.Int64, strict=False)
-        staged = pl.lit(self._name.stem).alias("batch_stem"), self._compiled.any_breaks.alias("breaks")
-        typed = self._typed(block.split.fields, block.first_line, control.fill_null(0).alias(_CONTROL))
-        return typed.select(*self._contract.column_names, "line", _CONTROL, *staged).collect()
+        Every record is in exactly one of them.
+        """
+        breaks = self._compiled.any_breaks.alias(_BREAKS)
+        rows = self._typed(block.split.fields, block.origins).select(*self._staged, CONTROL, breaks).collect()
+        if not block.undecodable and not block.split.ragged and not rows[_BREAKS].any():
+            return rows, _NO_REJECTS
+        return rows.filter(~rows[_BREAKS]), self._rejects(block.split.fields.filter(rows[_BREAKS]), block)
 
-    def _typed(self, fields: pl.DataFrame, first_line: int, *more: pl.Expr) -> pl.LazyFrame:
+    def _typed(self, fields: pl.DataFrame, origins: Sequence[Origin]) -> pl.LazyFrame:
         """What checks read: see `pipelines.checks.compiling`."""
-        line = (pl.col(INDEX).cast(pl.Int64) + first_line).alias("line")
-        return fields.lazy().select(*self._compiled.typed, line, *more).with_columns(**self._literals)
+        typed = fields.lazy().select(*self._compiled.typed, pl.col(INDEX).cast(pl.Int64).alias(_AT))
+        return typed.with_columns(_context(origins, fields[INDEX])).with_columns(_LINE)
 
-    def _rejects(self, broken: pl.DataFrame, block: NumberedBlock) -> pl.DataFrame:
+    def _rejects(self, broken: pl.DataFrame, block: PreparedBlock) -> pl.DataFrame:
         """Codes and columns of the few rows that broke something, with their bytes as they came."""
-        if broken.is_empty() and not block.odd_count:
-            return pl.DataFrame(schema=REJECT_SCHEMA)
-        verdicts = self._typed(broken, block.first_line).select("line", *self._compiled.verdicts).collect()
+        verdicts = self._typed(broken, block.origins).select(*_PLACED, *self._compiled.verdicts, CONTROL).collect()
         odd = [("E410", block.undecodable), ("E401", block.split.ragged)]
-        rejects = pl.concat([verdicts, *(_odd_rejects(code, at, block.first_line) for code, at in odd)]).sort("line")
+        rejects = pl.concat([verdicts, *(_odd_rejects(code, at, block.origins) for code, at in odd)]).sort(_AT)
         starts, ends = line_borders(block.raw)
-        at = (rejects["line"] - block.first_line).to_numpy()
+        at = rejects[_AT].to_numpy()
         places = zip(starts[at].tolist(), ends[at].tolist(), strict=True)
         records = [block.raw[start:end].removesuffix(b"\r") for start, end in places]
-        return rejects.with_columns(record=pl.Series(records, dtype=pl.Binary)).select(list(REJECT_SCHEMA))
+        return rejects.with_columns(record=pl.Series(records, dtype=pl.Binary)).select(_NO_REJECTS.columns)
 
 
-def _odd_rejects(code: str, indexes: tuple[int, ...], first_line: int) -> pl.DataFrame:
+def _context(origins: Sequence[Origin], index: pl.Series) -> list[pl.Expr] | list[pl.Series]:
+    """What is the same for all lines of a file, at the lines of a block with these indexes."""
+    if len(origins) == 1:
+        values = zip(_CONTEXT.items(), origins[0].context, strict=True)
+        return [pl.lit(value, dtype).alias(name) for (name, dtype), value in values]
+    files = pl.DataFrame([origin.context for origin in origins], schema=_CONTEXT, orient="row")
+    begins = [origin.index for origin in origins]
+    return files[np.searchsorted(begins, index.to_numpy(), side="right") - 1].get_columns()
+
+
+def _odd_rejects(code: str, indexes: tuple[int, ...], origins: Sequence[Origin]) -> pl.DataFrame:
     """Lines that are rejected before they have columns."""
-    return pl.DataFrame({"line": indexes}, schema={"line": pl.Int64}).select(
-        pl.col("line") + first_line, codes=pl.lit(code), columns=pl.lit(""), entity_key=pl.lit(None, pl.String)
-    )
-
-
-def _total(frame: pl.DataFrame) -> int:
-    """The control total of rows; wide enough for any number of 18 digits."""
-    return int(frame[_CONTROL].cast(pl.Int128).sum())
+    at = pl.Series(_AT, indexes, dtype=pl.Int64)
+    frame = pl.DataFrame([at]).with_columns(_context(origins, at))
+    rest = {"codes": pl.lit(code), "columns": pl.lit(""), "entity_key": pl.lit(None, pl.String)}
+    return frame.with_columns(_LINE).select(*_PLACED, **rest, **{CONTROL: pl.lit(0, pl.Int64)})

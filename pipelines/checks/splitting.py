@@ -12,7 +12,7 @@ import polars as pl
 import pyarrow as pa
 from pyarrow import csv
 
-INDEX = "line_index"  # of the line within its block, from 0
+INDEX = "row:index"  # of the line within its block, from 0
 _BOM = "\ufeff".encode()
 _LF, _CR, _NUL = b"\n\r\0"
 Places = npt.NDArray[np.int64]
@@ -73,7 +73,7 @@ def _split_regular(text: bytes, columns: tuple[str, ...], delimiter: str) -> pl.
 
     table = csv.read_csv(
         pa.BufferReader(text),
-        read_options=csv.ReadOptions(column_names=list(columns), block_size=4 << 20),
+        read_options=csv.ReadOptions(column_names=list(columns), block_size=4 << 20, use_threads=len(text) > 1 << 20),
         parse_options=csv.ParseOptions(
             delimiter=delimiter, quote_char=False, escape_char=False, ignore_empty_lines=False, invalid_row_handler=note
         ),

@@ -1,14 +1,16 @@
 """What the checks leave behind: staged rows and rejects of one batch, as Parquet, whole or not at all.
 
-`<stem>.parquet` has the contract's columns in their types, `batch_stem` and `line`; `<stem>.rejects.parquet` has
-`line`, `codes`, `columns`, `record` (the bytes as they came, without the line end) and `entity_key` (what the row
-names, where that can be trusted). Both are sorted by line.
+`<stem>.parquet` has the columns of all versions of the contract in their types (null where the file's version has
+none), `batch_stem` and `line`; `<stem>.rejects.parquet` has `line`, `codes`, `columns`, `record` (the bytes as they
+came, without the line end) and `entity_key` (what the row names, where that can be trusted). Both are sorted by line.
+They are not synced to disk: whoever gives them their place does that.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -20,7 +22,6 @@ import pyarrow.parquet as pq
 from pipelines.checks.compiling import DTYPES
 from pipelines.checks.places import StagedPaths
 from pipelines.contracts.model import Contract, Type
-from pipelines.durable import replace_durably
 
 REJECT_SCHEMA = {
     "line": pl.Int64(),
@@ -34,16 +35,16 @@ REJECT_SCHEMA = {
 _REJECTS_AT_ONCE = 10_000
 
 
-def staged_schema(contract: Contract) -> dict[str, pl.DataType]:
-    """Names and types of staged columns, in the order of the file; facts and records of core have them too."""
-    columns: dict[str, pl.DataType] = {column.name: DTYPES[column.type] for column in contract.columns}
+def staged_schema(agreed: Contract) -> dict[str, pl.DataType]:
+    """Names and types of staged columns, those of former versions last; facts and records of core have them too."""
+    columns: dict[str, pl.DataType] = {column.name: DTYPES[column.type] for column in agreed.stored_columns}
     return columns | {"batch_stem": pl.String(), "line": pl.Int64()}
 
 
-def rows_sink(paths: StagedPaths, contract: Contract) -> ParquetSink:
+def rows_sink(paths: StagedPaths, agreed: Contract) -> ParquetSink:
     """Where the sound rows of a batch go, in the staged schema."""
-    repeating = [column.name for column in contract.columns if column.type in (Type.CODE, Type.MONTH)]
-    return ParquetSink(paths.rows, staged_schema(contract), [*repeating, "batch_stem"])
+    repeating = [column.name for column in agreed.stored_columns if column.type in (Type.CODE, Type.MONTH)]
+    return ParquetSink(paths.rows, staged_schema(agreed), [*repeating, "batch_stem"])
 
 
 def rejects_sink(paths: StagedPaths) -> ParquetSink:
@@ -52,7 +53,7 @@ def rejects_sink(paths: StagedPaths) -> ParquetSink:
 
 
 class ParquetSink:
-    """Writes frames of one schema to `path` in a thread of its own, one behind; the file appears when it is closed.
+    """Writes frames of one schema to `path` in a thread of its own, behind by a frame; the file appears at the end.
 
     `repeating` are columns of few values: a dictionary pays for these only. Statistics pay for none but `line`.
     """
@@ -60,22 +61,27 @@ class ParquetSink:
     def __init__(self, path: Path, schema: dict[str, pl.DataType], repeating: list[str]) -> None:
         self._path = path
         self._part = path.with_name(path.name + ".part")
-        self._part.parent.mkdir(parents=True, exist_ok=True)
-        self._arrow: pa.Schema = pl.DataFrame(schema=schema).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
-        self._writer = pq.ParquetWriter(
-            self._part, self._arrow, compression="snappy", use_dictionary=repeating, write_statistics=["line"]
-        )
+        self._arrow = _arrow_schema(tuple(schema.items()))
+        self._repeating = repeating
+        self._writer: pq.ParquetWriter | None = None
         self._thread = ThreadPoolExecutor(1)
         self._pending: Future[None] | None = None
+        self._last: pl.DataFrame | None = None  # a file of one block needs no thread
         self._columns = list(schema)
 
     def write(self, frame: pl.DataFrame) -> None:
         """Hand a frame over; waits while the one before is still being written, so memory stays bounded."""
         if frame.height:
-            self._settle()
-            self._pending = self._thread.submit(self._write, frame.select(self._columns))
+            if self._last is not None:
+                self._settle()
+                self._pending = self._thread.submit(self._write, self._last)
+            self._last = frame.select(self._columns)
 
     def _write(self, frame: pl.DataFrame) -> None:
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(
+                self._part, self._arrow, compression="snappy", use_dictionary=self._repeating, write_statistics=["line"]
+            )
         table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
         self._writer.write_table(table.cast(self._arrow))
 
@@ -83,6 +89,13 @@ class ParquetSink:
         if self._pending is not None:
             self._pending.result()
             self._pending = None
+
+    def _finish(self) -> None:
+        self._settle()
+        if self._last is not None:
+            self._write(self._last)
+        else:
+            self._part.write_bytes(_empty_file(self._arrow))
 
     def __enter__(self) -> Self:
         return self
@@ -92,14 +105,28 @@ class ParquetSink:
     ) -> None:
         try:
             if error is None:
-                self._settle()
+                self._finish()
         finally:
             self._thread.shutdown(wait=True)
-            self._writer.close()
+            if self._writer is not None:
+                self._writer.close()
         if error is None:
-            replace_durably(self._part, self._path)
+            self._part.replace(self._path)
         else:
-            self._part.unlink()
+            self._part.unlink(missing_ok=True)
+
+
+@cache
+def _arrow_schema(columns: tuple[tuple[str, pl.DataType], ...]) -> pa.Schema:
+    return pl.DataFrame(schema=dict(columns)).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
+
+
+@cache
+def _empty_file(schema: pa.Schema) -> bytes:
+    """Parquet of no rows: most batches have no rejects."""
+    buffer = pa.BufferOutputStream()
+    pq.ParquetWriter(buffer, schema).close()
+    return bytes(buffer.getvalue())
 
 
 def read_rejects(paths: StagedPaths) -> Iterator[dict[str, Any]]:

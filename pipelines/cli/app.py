@@ -32,7 +32,7 @@ COMMANDS = {
     "replay": "operate:replay",
     "cycles": "cycles:cycles_app",
     "backups": "backups:backups_app",
-    "feeds": "show:feeds_app",
+    "feeds": "feeds:feeds_app",
     "query": "show:query",
 }
 _STORES = ("duckdb", "_duckdb")  # whose errors are those of a store that cannot be used

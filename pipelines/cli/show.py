@@ -1,4 +1,4 @@
-"""Commands that only look: batches, batch show, batch rejects, feeds, query."""
+"""Commands that only look: batches, batch show, batch rejects, query."""
 
 from __future__ import annotations
 
@@ -16,13 +16,11 @@ from pipelines.cli.context import (
     JsonOption,
     SourceOption,
     home_path,
-    open_contracts,
     open_site,
     scope_of,
 )
 from pipelines.cli.output import PLAIN, Exit, complain, say, say_json, show_rows
 from pipelines.codes import CODES
-from pipelines.contracts.model import Contract
 from pipelines.errors import UsageError
 from pipelines.ledger import offerings
 from pipelines.ledger.left_files import all_left
@@ -33,7 +31,6 @@ from pipelines.site import Site
 batch_app = typer.Typer(
     help="One batch: its story, its rejected rows, what to do about it.", no_args_is_help=True, **PLAIN
 )
-feeds_app = typer.Typer(invoke_without_command=True, **PLAIN)
 _LIMIT = 1000
 
 
@@ -130,43 +127,6 @@ def batch_rejects(
         [row["line"], row["codes"], row["columns"], row["record"].decode(encoding, "backslashreplace")] for row in rows
     ]
     show_rows(columns, shown, as_json=as_json)
-
-
-@feeds_app.callback()
-def feeds(context: typer.Context, as_json: JsonOption = False) -> None:
-    """The contracts, checked, as a table.
-
-    Example: tierline feeds
-    """
-    if context.invoked_subcommand is not None:
-        return
-    contracts = open_contracts(home_path(context))
-    columns = ["feed", "title", "cadence", "modes", "key", "columns", "control", "rejects", "table"]
-    rows = [
-        [c.feed, f"{c.title_en} {c.title_zh}", c.schedule.cadence.value, "".join(c.modes), ", ".join(c.key),
-         len(c.columns), c.control_column, f"{c.rejects.rows} rows or {c.rejects.share:.1%}", f"core.{c.table}"]
-        for c in contracts.feeds
-    ]  # fmt: skip
-    show_rows(columns, rows, as_json=as_json)
-
-
-@feeds_app.command("show")
-def feeds_show(context: typer.Context, feed: str, as_json: JsonOption = False) -> None:
-    """One contract: its columns, rules and codes.
-
-    Example: tierline feeds show PAYM
-    """
-    contracts = open_contracts(home_path(context))
-    if feed not in contracts:
-        raise UsageError(f"feed {feed}: expected one of {', '.join(contracts.feed_names)}")
-    contract: Contract = contracts[feed]
-    columns = ["column", "type", "required", "personal", "title", "codes", "rules"]
-    rows = [
-        [column.name, column.type.value, column.required, column.personal, f"{column.title_en} {column.title_zh}",
-         " ".join(column.codes), "; ".join(rule.description for rule in column.rules)]
-        for column in contract.columns
-    ]  # fmt: skip
-    show_rows(columns, rows, as_json=as_json, title=f"{feed} {contract.title_en} {contract.title_zh}")
 
 
 def query(

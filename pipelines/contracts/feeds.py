@@ -1,16 +1,20 @@
-"""Contracts of feeds as the folder `feeds/` of the schemas holds them: one file a feed, named as the feed."""
+"""Contracts of feeds as the folder `feeds/` of the schemas holds them: one file a feed and version.
+
+`PAYM.yaml` is the newest version of PAYM, `PAYM@1.yaml` beside it version 1.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import polars as pl
 
-from pipelines.contracts.columns import IDENTIFIER, key_of, read_columns
+from pipelines.contracts.columns import IDENTIFIER, column_fields, key_of, read_columns
 from pipelines.contracts.conditions import condition
 from pipelines.contracts.model import CodeList, Column, Contract, ForeignKey, Type
-from pipelines.contracts.odcs import check_standard, custom_properties
+from pipelines.contracts.odcs import by_property, check_standard, custom_properties
 from pipelines.contracts.settings import read_delimiter, read_drop, read_limits, read_modes, read_rejects, read_sla
 from pipelines.contracts.yaml_lines import Item
 
@@ -19,23 +23,40 @@ _Fields = dict[str, Item]
 _TOP = ["apiVersion", "kind", "id", "name", "version", "status", "domain", "description"]
 _LISTS = ["customProperties", "slaProperties", "schema"]
 _CUSTOM = ["titleZh", "table", "stateful", "modes", "delimiter", "rejects", "limits"]
-_CUSTOM_OPTIONAL = ["controlColumn", "deleteWhen", "deleteNeeds", "snapshotDropShare"]
+_CUSTOM_OPTIONAL = ["controlColumn", "deleteWhen", "deleteNeeds", "snapshotDropShare", "holdsFrom", "readUntil"]
+_SLA = ["frequency", "expected", "lateAfter", "missingAfter", "retention"]
+_FILE = re.compile("([A-Z]{4})(?:@([1-9][0-9]{0,3}))?")
 
 
 @dataclass(frozen=True)
 class Draft:
-    """A contract, and the places in it that can be judged only beside the others: its table, its foreign keys."""
+    """A contract, and the places in it that can be judged only beside others: other feeds, other versions of it.
+
+    `places` has the items of its properties by name, and those of `version`, `frequency`, `properties` and
+    `customProperties`; `columns` the keys of each column; `targets` what its foreign keys lead to.
+    """
 
     contract: Contract
-    table: Item
+    file: str
+    places: Mapping[str, Item]
+    columns: Mapping[str, Mapping[str, Item]]
     targets: tuple[Item, ...]
+    former: tuple[Draft, ...] = ()
 
 
-def read_contract(document: Item, feed: str, code_lists: Mapping[str, CodeList]) -> Draft:
-    """The contract of `feed` that a document holds; raises ConfigurationError where it is not sound."""
+def read_contract(document: Item, name: str, code_lists: Mapping[str, CodeList]) -> Draft:
+    """The contract in a file `<name>.yaml`: FEED, or FEED@VERSION for a version before the newest.
+
+    Raises ConfigurationError where it is not sound.
+    """
+    named = _FILE.fullmatch(name)
+    if named is None:
+        raise document.error("a file named FEED.yaml, or FEED@VERSION.yaml for an older version", f"{name}.yaml")
     check_standard(document)
     top = document.fields([*_TOP, *_LISTS])
-    _check_top(top, feed)
+    _check_top(top, named[1])
+    if named[2]:
+        top["version"].choice([named[2]])
     custom = custom_properties(top["customProperties"], _CUSTOM, _CUSTOM_OPTIONAL)
     table = _read_table(top["schema"], custom["table"].text(IDENTIFIER))
     columns, frame = read_columns(table["properties"], code_lists)
@@ -43,9 +64,24 @@ def read_contract(document: Item, feed: str, code_lists: Mapping[str, CodeList])
         item.fields(["type", "from", "to"])
         for item in (table["relationships"].items() if "relationships" in table else ())
     ]
-    targets = tuple(fields["to"] for fields in relationships)
     foreign_keys = tuple(_read_foreign_key(fields, custom["table"].text(), columns) for fields in relationships)
-    return Draft(_contract(top, custom, table, columns, frame, foreign_keys), custom["table"], targets)
+    return Draft(
+        contract=_contract(top, custom, table, columns, frame, foreign_keys),
+        file=document.file,
+        places=custom | _places(top, table),
+        columns={fields["name"].text(): fields for fields in map(column_fields, table["properties"].items())},
+        targets=tuple(fields["to"] for fields in relationships),
+    )
+
+
+def _places(top: _Fields, table: _Fields) -> _Fields:
+    """Where to point at for what is no property of the contract's own list."""
+    return {
+        "version": top["version"],
+        "customProperties": top["customProperties"],
+        "frequency": by_property(top["slaProperties"], _SLA)["frequency"],
+        "properties": table["properties"],
+    }
 
 
 def _contract(
@@ -81,6 +117,8 @@ def _contract(
         schedule=schedule,
         retention_days=retention_days,
         snapshot_drop_share=read_drop(custom, modes),
+        holds_from=custom["holdsFrom"].day() if "holdsFrom" in custom else None,
+        read_until=custom["readUntil"].day() if "readUntil" in custom else None,
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from pipelines.contracts.code_lists import read_code_list
 from pipelines.contracts.feeds import Draft, read_contract
 from pipelines.contracts.model import Contracts
+from pipelines.contracts.versions import join_versions
 from pipelines.contracts.yaml_lines import Item, read_yaml
 from pipelines.errors import ConfigurationError
 
@@ -23,7 +24,9 @@ def load_contracts(directory: Path = DEFAULT_SCHEMAS) -> Contracts:
     Raises ConfigurationError, one sentence with file (below the directory), line, key, what was expected and found.
     """
     code_lists = {name: read_code_list(document, name) for name, document in _documents(directory, "codes")}
-    drafts = [read_contract(document, name, code_lists) for name, document in _documents(directory, "feeds")]
+    drafts = join_versions(
+        read_contract(document, name, code_lists) for name, document in _documents(directory, "feeds")
+    )
     _check_tables(drafts, code_lists)
     _check_targets(drafts)
     return Contracts(tuple(draft.contract for draft in drafts), tuple(code_lists.values()))
@@ -43,15 +46,25 @@ def _check_tables(drafts: Iterable[Draft], code_lists: Iterable[str]) -> None:
     taken = {*code_lists, *_OTHER_TABLES}
     for draft in drafts:
         if draft.contract.table in taken:
-            raise draft.table.error(
+            raise draft.places["table"].error(
                 "a table of its own", f"{draft.contract.table}, which another feed or a code list has"
             )
         taken.add(draft.contract.table)
 
 
 def _check_targets(drafts: list[Draft]) -> None:
-    known = {f"{draft.contract.feed}.{name}" for draft in drafts for name in draft.contract.column_names}
+    """Foreign keys lead to columns that there are now; those of older versions may lead to what there was."""
+    contracts = [draft.contract for draft in drafts]
+    now = {f"{contract.feed}.{name}" for contract in contracts for name in contract.column_names}
+    ever = {f"{contract.feed}.{column.name}" for contract in contracts for column in contract.stored_columns}
     for draft in drafts:
         for target in draft.targets:
-            if target.text() not in known:
-                raise target.error("the column of a feed that has a contract, as FEED.column")
+            _check_target(target, now)
+        for former in draft.former:
+            for target in former.targets:
+                _check_target(target, ever)
+
+
+def _check_target(target: Item, known: set[str]) -> None:
+    if target.text() not in known:
+        raise target.error("the column of a feed that has a contract, as FEED.column")

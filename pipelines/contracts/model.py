@@ -6,6 +6,7 @@ They are read from YAML once (`pipelines.contracts.load`) and never change while
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 from functools import cached_property
 
@@ -144,7 +145,11 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Contract:
-    """Everything that is agreed for one feed in one format version."""
+    """Everything that is agreed for one feed in one format version; the newest one knows the versions before it.
+
+    All versions agree in what the warehouse is built on: table, key, types and masks of columns (`contracts.versions`).
+    Schedule, retention and snapshot share are the newest's in all of them.
+    """
 
     feed: str
     format_version: str
@@ -166,10 +171,42 @@ class Contract:
     schedule: Schedule
     retention_days: int
     snapshot_drop_share: float | None  # E505: a full snapshot may shrink by this share
+    holds_from: date | None = None  # first day on which a cycle in this version may begin; None: any day
+    read_until: date | None = None  # last day on which a cycle in this version may begin; None: any day
+    former: tuple[Contract, ...] = ()  # the versions before this one, oldest first; theirs are empty
 
     @cached_property
     def column_names(self) -> tuple[str, ...]:
         return tuple(column.name for column in self.columns)
+
+    @property
+    def versions(self) -> tuple[Contract, ...]:
+        """All versions that are read, oldest first."""
+        return (*self.former, self)
+
+    @cached_property
+    def stored_columns(self) -> tuple[Column, ...]:
+        """What staged rows and core hold: the newest's columns, then those that only older versions have.
+
+        Of these the newer version's come first. In a row of a version that lacks a column it is null.
+        """
+        found: dict[str, Column] = {}
+        for version in reversed(self.versions):
+            for column in version.columns:
+                found.setdefault(column.name, column)
+        return tuple(found.values())
+
+    def reads(self, format_version: str, day: date) -> Contract | None:
+        """The version that reads a file of that format version for a cycle that begins on `day`; None: E305.
+
+        The day decides, not when a file comes: provinces do not switch at once, and old cycles come again.
+        """
+        for version in self.versions:
+            if version.format_version == format_version:
+                is_begun = version.holds_from is None or version.holds_from <= day
+                is_over = version.read_until is not None and version.read_until < day
+                return version if is_begun and not is_over else None
+        return None
 
     @property
     def entity_key(self) -> str:

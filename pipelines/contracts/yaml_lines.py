@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from pipelines.errors import ConfigurationError
 _WORDS = {"true": True, "false": False, "null": None, "~": None, "": None}
 _WHOLE = re.compile(r"-?(0|[1-9][0-9]*)")
 _FRACTION = re.compile(r"-?(0|[1-9][0-9]*)\.[0-9]+")
+_DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,15 @@ class Item:
         if isinstance(self.value, bool) or not isinstance(self.value, int | float) or not 0 <= self.value <= 1:
             raise self.error("a share from 0 to 1")
         return float(self.value)
+
+    def day(self) -> date:
+        """A day of the calendar, written YYYY-MM-DD."""
+        try:
+            if isinstance(self.value, str) and _DAY.fullmatch(self.value):
+                return date.fromisoformat(self.value)
+        except ValueError:
+            pass
+        raise self.error('a day such as "2026-12-01"')
 
     def flag(self) -> bool:
         """True or false, and no other word for them."""

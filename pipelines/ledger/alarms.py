@@ -49,12 +49,17 @@ def clear_alarm(connection: Connection, kind: Kind, subject: str, at: datetime) 
     connection.execute(update(alarm).where(*_open(kind, subject)).values(cleared_at=at))
 
 
+def open_subjects(connection: Connection, kind: Kind) -> set[str]:
+    """What alarms of a kind are open about."""
+    query = select(alarm.c.subject).where(alarm.c.kind == kind, alarm.c.cleared_at.is_(None))
+    return set(connection.execute(query).scalars())
+
+
 def settle_alarms(
     connection: Connection, kind: Kind, found: Mapping[str, str], covers: Callable[[str], bool], at: datetime
 ) -> None:
     """Raise what was found (subject → message), and clear open alarms of subjects that `covers` and are no longer."""
-    query = select(alarm.c.subject).where(alarm.c.kind == kind, alarm.c.cleared_at.is_(None))
-    present = set(connection.execute(query).scalars())
+    present = open_subjects(connection, kind)
     for subject in found.keys() - present:
         raise_alarm(connection, kind, subject, found[subject], at)
     for subject in present - found.keys():

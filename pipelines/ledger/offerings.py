@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
-from pipelines.ledger.alarms import Kind, clear_alarm, raise_alarm
+from pipelines.ledger.alarms import Kind, clear_alarm, open_subjects, raise_alarm
 from pipelines.ledger.tables import event, offering
 from pipelines.names import BatchName
 
@@ -169,18 +169,21 @@ def move_all(connection: Connection, moves: Iterable[Move]) -> None:
     for rows in by_columns.values():
         connection.execute(update(offering).where(offering.c.offering_id == bindparam("id")), rows)
     _note_all(connection, [(each.offering_id, each.state, each.change) for each in moves])
+    _alarm(connection, moves)
+
+
+def _alarm(connection: Connection, moves: list[Move]) -> None:
+    mended = {each.offering_id: each.change.at for each in moves if each.state in (*ACCEPTED, State.DISCARDED)}
+    if mended and (open_alarms := open_subjects(connection, Kind.REFUSED)):
+        query = select(offering.c.offering_id, offering.c.stem).where(offering.c.stem.in_(open_alarms))
+        for number, stem in connection.execute(query).all():
+            if number in mended:
+                clear_alarm(connection, Kind.REFUSED, stem, mended[number])
     for each in moves:
-        _alarm(connection, each)
-
-
-def _alarm(connection: Connection, made: Move) -> None:
-    if made.state is State.REFUSED:
-        current = get(connection, made.offering_id)
-        message = f"{current.code}: {current.reason}"
-        raise_alarm(connection, Kind.REFUSED, current.stem, message, made.change.at)
-    elif made.state in (*ACCEPTED, State.DISCARDED):
-        stem = get(connection, made.offering_id).stem
-        clear_alarm(connection, Kind.REFUSED, stem, made.change.at)
+        if each.state is State.REFUSED:
+            current = get(connection, each.offering_id)
+            message = f"{current.code}: {current.reason}"
+            raise_alarm(connection, Kind.REFUSED, current.stem, message, each.change.at)
 
 
 def note(connection: Connection, current: Offering, change: Change, **values: Any) -> None:

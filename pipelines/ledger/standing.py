@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Any
@@ -9,7 +10,18 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from pipelines.ledger.alarms import Kind, clear_alarm
-from pipelines.ledger.offerings import ACCEPTED, ON_ITS_WAY, STANDING, Change, Offering, State, find, move
+from pipelines.ledger.offerings import (
+    ACCEPTED,
+    ON_ITS_WAY,
+    STANDING,
+    Change,
+    Move,
+    Offering,
+    State,
+    find,
+    move,
+    move_all,
+)
 from pipelines.ledger.tables import offering
 from pipelines.names import BatchName
 
@@ -35,9 +47,40 @@ def accept(connection: Connection, candidate: Offering, change: Change, **values
         if older.state in STANDING:
             cause = f"replaced by version {candidate.version}"
             move(connection, older.offering_id, State.SUPERSEDED, Change(cause, change.actor, change.at))
-    values["staged_count"] = candidate.staged_count + 1
-    move(connection, candidate.offering_id, State.STAGED, change, **values)
+    move(connection, candidate.offering_id, State.STAGED, change, **(values | _staged(candidate)))
     return State.STAGED
+
+
+@dataclass(frozen=True)
+class Candidacy:
+    """A batch that is to stand, what is said of it, and what is noted with it."""
+
+    candidate: Offering
+    change: Change
+    values: dict[str, Any]
+
+
+def accept_all(connection: Connection, candidacies: list[Candidacy]) -> set[str]:
+    """As `accept`, of many: those whose SEQ nobody else ever claimed together, the others in turn.
+
+    Returns the stems that were stale.
+    """
+    claims = Counter(_seq(each) for each in find(connection, *_within_seqs([each.candidate for each in candidacies])))
+    alone = [each for each in candidacies if claims[_seq(each.candidate)] == 1]
+    move_all(
+        connection,
+        [
+            Move(each.candidate.offering_id, State.STAGED, each.change, each.values | _staged(each.candidate))
+            for each in alone
+        ],
+    )
+    contested = [each for each in candidacies if claims[_seq(each.candidate)] > 1]
+    states = {each.candidate.stem: accept(connection, each.candidate, each.change, **each.values) for each in contested}
+    return {stem for stem, state in states.items() if state is State.SUPERSEDED}
+
+
+def _staged(candidate: Offering) -> dict[str, Any]:
+    return {"staged_count": candidate.staged_count + 1}
 
 
 @dataclass(frozen=True)
@@ -68,10 +111,7 @@ class Accepted:
 
     def __init__(self, connection: Connection, names: Iterable[BatchName]) -> None:
         self._of_seq: dict[tuple[str, ...], list[Offering]] = {}
-        names = list(names)
-        parts = {part: {getattr(name, part) for name in names} for part in _SEQ}
-        within = [offering.c[part].in_(values) for part, values in parts.items()]
-        for each in find(connection, *within, offering.c.state.in_(ACCEPTED)):
+        for each in find(connection, *_within_seqs(names), offering.c.state.in_(ACCEPTED)):
             self._of_seq.setdefault(_seq(each), []).append(each)
 
     def newest(self, name: BatchName) -> Offering | None:
@@ -110,6 +150,12 @@ def bring_back(connection: Connection, name: Offering | BatchName, change: Chang
 
 def _seq(name: Offering | BatchName) -> tuple[str, ...]:
     return tuple(getattr(name, part) for part in _SEQ)
+
+
+def _within_seqs(names: Iterable[Offering | BatchName]) -> list[Any]:
+    """Conditions that the offerings of these SEQs meet, and few others."""
+    names = list(names)
+    return [offering.c[part].in_({getattr(name, part) for name in names}) for part in _SEQ]
 
 
 def _same_seq(name: Offering | BatchName) -> list[Any]:

@@ -23,8 +23,9 @@ import numpy as np
 import polars as pl
 
 from pipelines.check_files import CheckFile
-from pipelines.checks.judging import ArchivedBatch, judge
+from pipelines.checks.judging import judge
 from pipelines.checks.places import StagedPaths
+from pipelines.checks.reading import ArchivedBatch
 from pipelines.contracts.load import DEFAULT_SCHEMAS, load_contracts
 from pipelines.cycles import parse_cycle
 from pipelines.names import parse_stem

@@ -9,17 +9,18 @@ with
 happening as (
     select
         entity_id, applies_at, 0 as turn, cycle, mode, source, seq, line, '' as change_id, batch_stem, is_end,
-        'record' as kind, null as column_name, null as value, attributes
+        'record' as kind, null as column_name, null as value, op_time, attributes
     from record
     union all
     select
         entity_id, applies_at, 0 as turn, cycle, 'F' as mode, source, '' as seq, 0 as line, '' as change_id,
-        null as batch_stem, true as is_end, 'absence' as kind, null as column_name, null as value, null as attributes
+        null as batch_stem, true as is_end, 'absence' as kind, null as column_name, null as value, null as op_time,
+        null as attributes
     from absence
     union all
     select
         entity_id, applies_at, 1 as turn, '' as cycle, '' as mode, '' as source, '' as seq, line, change_id,
-        batch_stem, false as is_end, 'patch' as kind, column_name, value, null as attributes
+        batch_stem, false as is_end, 'patch' as kind, column_name, value, null as op_time, null as attributes
     from patch
 ),
 
@@ -44,6 +45,7 @@ patched as (
     select
         *,
         first_value(attributes) over upto as base_state,
+        first_value(op_time) over upto as base_op_time,
         first_value(is_end) over upto as is_end_base,
         last_value(case when column_name = 'status' then value end ignore nulls) over upto as new_status,
         last_value(case when column_name = 'status' then applies_at end ignore nulls) over upto as new_status_time,
@@ -69,35 +71,25 @@ ended as (
     from patched
 ),
 
--- Of several at the same time the last stands, and carries what those before it changed.
+-- Of several at the same time the last stands, and carries what those before it changed. Attributes that no change
+-- sets are the record's: whichever columns the contract has.
 standing as (
     select
-        entity_id, applies_at, is_ended, base_state.op_time,
+        entity_id, applies_at, is_ended, base_op_time as op_time,
         last_value(batch_stem ignore nulls) over upto as batch_stem,
         last_value(case when batch_stem is not null then line end ignore nulls) over upto as line,
         row_number() over (partition by entity_id, applies_at order by place desc) as from_last,
-        struct_pack(
-            source := base_state.source,
+        struct_update(
+            base_state,
             customer_id := coalesce(new_customer_id, base_state.customer_id),
-            account_id := base_state.account_id,
             service_number := coalesce(new_service_number, base_state.service_number),
-            product := base_state.product,
             plan_code := coalesce(new_plan_code, base_state.plan_code),
-            pay_mode := base_state.pay_mode,
             status := coalesce(new_status, base_state.status),
             status_time := coalesce(new_status_time, base_state.status_time),
-            open_date := base_state.open_date,
             close_date := case
                 when new_status is null then base_state.close_date
                 when new_status = '9' then cast(new_status_time as date)
-            end,
-            area_code := base_state.area_code,
-            dealer_id := base_state.dealer_id,
-            credit_limit_fen := base_state.credit_limit_fen,
-            balance_fen := base_state.balance_fen,
-            balance_expiry := base_state.balance_expiry,
-            contract_end := base_state.contract_end,
-            member_level := base_state.member_level
+            end
         ) as state
     from ended
     window upto as (partition by entity_id, base order by place rows between unbounded preceding and current row)
