@@ -13,6 +13,7 @@ from tierline_wiring import CONTRACTS, DEFAULTS, brought_news, core_asset, site,
 from pipelines import fetching, steps
 from pipelines.contracts.model import Contract
 from pipelines.errors import TransferError
+from pipelines.quality.running import judge_cycles
 from pipelines.site import Scope
 from pipelines.watching import tell_alarms
 
@@ -76,6 +77,11 @@ def ingest(contract: Contract) -> DAG:
                 raise AirflowFailException("; ".join(done.alarms))
             return len(done.stems)
 
+        @task(trigger_rule=TriggerRule.ALL_DONE)
+        def judge_quality() -> int:
+            """What the rows of closed cycles say as a whole; a failure holds publication back, and is an alarm."""
+            return judge_cycles(site()).cycles
+
         @task(trigger_rule=TriggerRule.ONE_FAILED, retries=0)
         def tell_of_failures() -> None:
             """Without this the run would be green although a source could not be polled."""
@@ -86,8 +92,9 @@ def ingest(contract: Contract) -> DAG:
         checked = check.expand(source=sources)
         loaded = load(fetched, checked)  # type: ignore[arg-type]  # TaskFlow passes what they return
         acknowledged = acknowledge.expand(source=sources)
-        fetched >> checked >> loaded >> acknowledged
-        [fetched, checked, loaded, acknowledged] >> tell_of_failures()
+        judged = judge_quality()
+        fetched >> checked >> loaded >> judged >> acknowledged  # which tells the alarms
+        [fetched, checked, loaded, judged, acknowledged] >> tell_of_failures()
 
     return flow()
 

@@ -7,10 +7,12 @@ from functools import reduce
 from operator import or_
 
 from airflow.sdk import Param, dag, get_current_context, task
+from airflow.sdk.exceptions import AirflowFailException
 from tierline_wiring import CONTRACTS, DEFAULTS, LISTS, MARTS, core_asset, site
 
 from pipelines import publishing, steps
 from pipelines.clock import SHANGHAI, now
+from pipelines.errors import HeldError
 
 AS_OF = Param(None, type=["null", "string"], format="date", title="As-of date", description="Default: the day before.")
 BILL_MONTH = Param(None, type=["null", "string"], pattern="^[0-9]{6}$", title="Last closed bill month (YYYYMM)")
@@ -61,7 +63,10 @@ def publish_lists() -> None:
     def publish() -> str:
         """mart → published."""
         republish = bool(get_current_context()["params"]["republish"])
-        return publishing.publish(site(), republish=republish).publication.publication_id
+        try:
+            return publishing.publish(site(), republish=republish).publication.publication_id
+        except HeldError as error:  # it waits for people, not for another try
+            raise AirflowFailException(str(error)) from error
 
     publish()
 

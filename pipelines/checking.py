@@ -272,6 +272,7 @@ class _Check:
         judgement = self.judgement
         return {
             "judged_at": self._site.now,
+            "format_version": judgement.format_version,
             "loaded": judgement.loaded if judgement.code is None else 0,
             "rejected": judgement.rejected,
             "control_total": judgement.control_total,

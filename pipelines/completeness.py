@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -115,6 +115,24 @@ def cycle_statuses(
         may_be_late = key in due or (key.mode == Mode.FULL and cycle.end > watched_from)
         statuses.append(_status(key, cycle, contracts[key.feed], ends.get(key), seen, now if may_be_late else None))
     return _hold(statuses, contracts, accepted_cycles(connection))
+
+
+def closed_cycles(
+    connection: Connection, contracts: Contracts, now: datetime, keys: Iterable[CycleKey]
+) -> list[CycleKey]:
+    """Those of these cycles that are complete, or late or missing whatever their age: no more is to be waited for."""
+    keys = list(keys)
+    parts = {part: {getattr(key, part) for key in keys} for part in ("feed", "source", "cycle")}
+    known = _known(connection, *(offering.c[part].in_(values) for part, values in parts.items()))
+    ends = standing_ends(connection, *(end_file.c[part].in_(values) for part, values in parts.items()))
+    closed = []
+    for key in keys:
+        cycle = _cycle(key, contracts)
+        if cycle is not None:
+            status = _status(key, cycle, contracts[key.feed], ends.get(key), known.get(key, _Known()), now)
+            if status.state is not CycleState.OPEN:
+                closed.append(key)
+    return closed
 
 
 def contradiction(end: EndFile, records: dict[str, int], totals: dict[str, int]) -> str:

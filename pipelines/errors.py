@@ -34,3 +34,9 @@ class HostKeyError(TransferError):
 
 class StoreError(TierlineError):
     """The ledger, the archive or the warehouse cannot be used as it stands."""
+
+
+class HeldError(TierlineError):
+    """A publication waits for a producer's new version or an operator's word; what was published before stays."""
+
+    exit_status = 3

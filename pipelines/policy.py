@@ -1,4 +1,4 @@
-"""The policy: every number of tiers, warnings, classes, value, KPIs and calls, for each source, as frozen values."""
+"""The policy: every number of tiers, warnings, classes, value, KPIs, calls and quality, by source, as frozen values."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from types import MappingProxyType
 from typing import Any
 
 from pipelines.contracts.yaml_lines import Item, read_yaml
-from pipelines.policy_checks import check_values
-from pipelines.policy_shape import HISTORY, SHAPE, read_shape
+from pipelines.policy_checks import check_common, check_values
+from pipelines.policy_shape import COMMON, SHAPE, Entry, read_shape
 
 _SOURCE = "[0-9]{3}"
 
@@ -37,25 +37,34 @@ def load_policy(path: Path) -> Policy:
 
     Raises ConfigurationError that names file, line, key, what is expected and what was found: for an unknown or
     missing key, a wrong type, unit or range, tiers, bands or levels out of order or overlapping, and sums that do
-    not add up. The numbers of the default policy are those of the requirements for tiers and KPIs.
+    not add up. The numbers of the default policy are those of the requirements for tiers and KPIs. Of `history` and
+    `quality` all sources have the same.
     """
     document = read_yaml(path, path.name)
-    fields = document.fields(["version", "history", *SHAPE], ["sources"])
-    entries = read_shape(fields["history"], HISTORY, "history.")
-    history = {name: entry.value for name, entry in entries}
+    fields = document.fields(["version", *COMMON, *SHAPE], ["sources"])
+    common = _common(fields)
     base = replace(document, key="policy", value={name: fields[name] for name in SHAPE})
-    default = _effective(base, history)
+    default = _effective(base, common)
     sources = {
-        source: _effective(replace(_merged(base, override), key=override.key), history)
+        source: _effective(replace(_merged(base, override), key=override.key), common)
         for source, override in _overrides(fields.get("sources"))
     }
     return Policy(fields["version"].text(), default, MappingProxyType(sources))
 
 
-def _effective(item: Item, history: Mapping[str, Any]) -> Mapping[str, Any]:
+def _common(fields: Mapping[str, Item]) -> Mapping[str, Any]:
+    """What is the same for all sources."""
+    entries: dict[str, Entry] = {}
+    for section, shape in COMMON.items():
+        entries |= read_shape(fields[section], shape, f"{section}.")
+    check_common(entries)
+    return {name: entry.value for name, entry in entries.items()}
+
+
+def _effective(item: Item, common: Mapping[str, Any]) -> Mapping[str, Any]:
     entries = dict(read_shape(item, SHAPE))
     check_values(entries)
-    return MappingProxyType({**history, **{name: entry.value for name, entry in entries.items()}})
+    return MappingProxyType({**common, **{name: entry.value for name, entry in entries.items()}})
 
 
 def _overrides(item: Item | None) -> Iterator[tuple[str, Item]]:
@@ -65,9 +74,11 @@ def _overrides(item: Item | None) -> Iterator[tuple[str, Item]]:
         raise item.error("a mapping from sources to what differs for them")
     for source, override in item.value.items():
         replace(override, value=source).text(_SOURCE)
-        fields = override.fields([], [*SHAPE, "history"])
-        if "history" in fields:
-            raise fields["history"].error("what a source may override (history is one for all sources)", "history")
+        fields = override.fields([], [*SHAPE, *COMMON])
+        for section in COMMON:
+            if section in fields:
+                expected = f"what a source may override ({section} is one for all sources)"
+                raise fields[section].error(expected, section)
         yield source, replace(override, key=f"sources.{source}")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import pairwise
 
-from pipelines.policy_shape import TIERS, Entry
+from pipelines.policy_shape import COMMON, TIERS, Entry
 
 _CAMPAIGNS = ("ARREARS", "RETAIN", "WINBACK", "CARE", "SURVEY")
 _BANDS = ("spend", "tenure", "product", "growth", "complaint")
@@ -30,6 +30,14 @@ def check_values(entries: Mapping[str, Entry]) -> None:
     _descending(entries, "value.pareto_b_rate", "value.pareto_a_rate")
     _descending(entries, "calls.not_after", "calls.not_before")
     _check_campaigns(entries)
+
+
+def check_common(entries: Mapping[str, Entry]) -> None:
+    """The same of what all sources share: the history asked for is one that is looked at, bounds leave room."""
+    _not_above(entries, "quality.history_least", "quality.history_cycles")
+    for name, shape in COMMON["quality"].items():
+        if isinstance(shape, Mapping) and "least" in shape:
+            _not_above(entries, f"quality.{name}.least", f"quality.{name}.most")
 
 
 def _check_service(entries: Mapping[str, Entry]) -> None:
@@ -72,6 +80,11 @@ def _descending(entries: Mapping[str, Entry], *names: str) -> None:
     for upper, lower in pairwise(names):
         if entries[lower].value >= entries[upper].value:
             raise entries[lower].item.error(f"less than {upper} ({entries[upper].value})", f"{entries[lower].value}")
+
+
+def _not_above(entries: Mapping[str, Entry], lower: str, upper: str) -> None:
+    if entries[lower].value > entries[upper].value:
+        raise entries[lower].item.error(f"not above {upper} ({entries[upper].value})", f"{entries[lower].value}")
 
 
 def _at_most(entries: Mapping[str, Entry], name: str, bound: int) -> None:

@@ -147,7 +147,24 @@ _SERVICE = {
 _ACTION = {"service": lambda item: item.choice(("A", "B")), "action": _code, "advice": _words}
 _CAMPAIGN = {"priority": _count, "script_code": _code, "consent": lambda item: item.flag()}
 
-HISTORY = {"arpu_months": _count, "held_months": _count, "kpi_months": _count}
+_RATIO = {"least": _number, "most": _number}
+_SHARE = {"most": _rate}
+
+# The same for all sources: totals over them need one measure, and so do findings about their cycles.
+COMMON: Mapping[str, Mapping[str, Any]] = {
+    "history": {"arpu_months": _count, "held_months": _count, "kpi_months": _count},
+    "quality": {
+        "history_cycles": _count,
+        "history_least": _count,
+        "row_count_ratio": _RATIO,
+        "sum_ratio": _RATIO,
+        "distinct_ratio": _RATIO,
+        "null_share_drift": _SHARE,
+        "distribution_drift": _SHARE,
+        "orphan_share": _SHARE,
+        "age_share": {"most": _number},
+    },
+}
 SHAPE: Mapping[str, Any] = {
     "tiers": dict.fromkeys(TIERS[:-1], _THRESHOLDS),
     "tiering": {"products": _codes, "group_types": _codes, "group_tier": _tier},

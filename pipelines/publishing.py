@@ -14,13 +14,14 @@ from datetime import date
 import duckdb
 import polars as pl
 
-from pipelines.errors import StoreError, UsageError
+from pipelines.errors import HeldError, StoreError, UsageError
 from pipelines.faults import fault_point
 from pipelines.ledger.publications import ListRecord, Publication, mark_published, prepare, publications
+from pipelines.ledger.quality import holding
 from pipelines.list_files import list_body, prepare_list, release_list
 from pipelines.names import BatchName, parse_stem
-from pipelines.site import Site
-from pipelines.steps import WRITER, build_in
+from pipelines.site import WRITER, Site
+from pipelines.steps import build_in
 from warehouse.build import last_built
 from warehouse.publish import show_state, state_opens, write_state
 from warehouse.store import open_warehouse
@@ -37,13 +38,17 @@ class Published:
 
 
 def publish(site: Site, *, republish: bool = False) -> Published:
-    """Publish the marts as they were built last. Raises UsageError for an earlier as-of date without `republish`."""
+    """Publish the marts as they were built last. Raises UsageError for an earlier as-of date without `republish`.
+
+    Raises HeldError while a cycle stands of which an expectation failed; what was published before stays.
+    """
     with site.lock(WRITER, wait=True):
         with site.ledger.transaction() as connection:
             known = publications(connection)
         for each in known:
             if each.state == "prepared":
                 _release(site, each)
+        _require_quality(site)
         last = known[-1] if known else None
         with open_warehouse(site.home.warehouse, site.contracts) as warehouse:
             built = last_built(warehouse)
@@ -63,6 +68,18 @@ def publish(site: Site, *, republish: bool = False) -> Published:
             made = _prepare(site, warehouse, as_of, fingerprint, known)
         _release(site, made)
         return Published(made, is_new=True)
+
+
+def _require_quality(site: Site) -> None:
+    with site.ledger.reading() as connection:
+        failed = holding(connection)
+    if failed:
+        cycles = sorted({f"{each.key.feed} {each.key.source} {each.key.cycle}" for each in failed})
+        shown = ", ".join(cycles[:5]) + (f" and {len(cycles) - 5} more" if len(cycles) > 5 else "")
+        raise HeldError(
+            f"publication held: {len(failed)} expectations failed of {shown}; what was published before stays; see "
+            "'tierline quality --failed', then wait for a new version or let it through: 'tierline quality accept'"
+        )
 
 
 def _fingerprint(site: Site, warehouse: duckdb.DuckDBPyConnection, as_of: date) -> str:

@@ -42,6 +42,7 @@ class Home:
 
 # So many batches can be judged at once; which lock is a batch's follows from its stem, so no lock file is left over.
 _BATCH_LOCKS = 64
+WRITER = "warehouse"  # the lock of the one process that may write the warehouse
 _LONGEST_ACTOR = 80  # as the ledger's column
 DIRECTORIES = ("landing", "staged", "archive", "quarantine", "warehouse", "bi", "publish", "logs")
 

@@ -26,8 +26,9 @@ from pipelines.ledger import offerings
 from pipelines.ledger.offerings import Move, Offering, State
 from pipelines.ledger.standing import standing_stems
 from pipelines.ledger.tables import offering
+from pipelines.quality.running import Judged, judge_cycles
 from pipelines.resends import GAP, request_resend, to_request
-from pipelines.site import Scope, Site, cycle_day, require_free_space
+from pipelines.site import WRITER, Scope, Site, cycle_day, require_free_space
 from pipelines.transfer.steady import steady
 from pipelines.watching import settle_cycle_alarms
 from warehouse.build import BuildResult
@@ -37,7 +38,6 @@ from warehouse.load import load as load_core
 from warehouse.ops import refresh_ops
 from warehouse.store import open_warehouse
 
-WRITER = "warehouse"  # the lock of the one process that may write the warehouse
 EVERYTHING = Scope()
 _IDS_AT_ONCE = 10_000  # databases bound the parameters of a statement
 T = TypeVar("T")
@@ -45,12 +45,13 @@ T = TypeVar("T")
 
 @dataclass
 class Loaded:
-    """What checking, loading and acknowledging came to."""
+    """What checking, loading, acknowledging and judging cycles as a whole came to."""
 
     checked: Checked
     core: LoadResult
     acknowledged: Acknowledged
     errors: dict[str, str]
+    quality: Judged
 
 
 def check(site: Site, scope: Scope, progress: Callable[[int, int], None] | None = None) -> Checked:
@@ -131,23 +132,23 @@ def acknowledge_source(site: Site, source: str, scope: Scope, found: list[CycleS
 
 
 def load(site: Site, scope: Scope, progress: Callable[[int, int], None] | None = None) -> Loaded:
-    """verified → core, and the producers' receipts."""
+    """verified → core, the producers' receipts, and what the rows of closed cycles say as a whole."""
     checked = check(site, scope, progress)
     core = load_staged(site)
-    loaded = Loaded(checked, core, Acknowledged(), {})
+    acknowledged, errors = Acknowledged(), dict[str, str]()
     by_source: dict[str, list[CycleStatus]] = {source: [] for source in site.config.sources}
     for status in statuses(site, scope, watched_only=True):
         by_source.setdefault(status.key.source, []).append(status)
     results = each_source(site, scope, lambda source: acknowledge_source(site, source, scope, by_source[source]))
     for source, result in results.items():
         if isinstance(result, TransferError):
-            loaded.errors[source] = str(result)
+            errors[source] = str(result)
         else:
-            loaded.acknowledged.stems += result.stems
-            loaded.acknowledged.alarms += result.alarms
+            acknowledged.stems += result.stems
+            acknowledged.alarms += result.alarms
             if result.errors:
-                loaded.errors[source] = "; ".join(result.errors)
-    return loaded
+                errors[source] = "; ".join(result.errors)
+    return Loaded(checked, core, acknowledged, errors, judge_cycles(site))
 
 
 def require_sound_dates(site: Site, as_of: date, bill_month: str | None) -> None:

@@ -160,6 +160,8 @@ def random_content(rng: np.random.Generator, feed: str, pool: Pool, records: int
         lines.append(line + ends[ended[number] and len(ends) > 1])
     if dirty:
         _repeat(rng, lines)
+        for place in rng.integers(records, size=records // 50).tolist():  # a block may begin with it
+            lines[place] = "\ufeff".encode(encoding) + lines[place]
     stem = "|".join([feed, SOURCE, "I", CYCLES[feed].text, "0001", "00"])
     mark = b"\xef\xbb\xbf" if encoding == "utf-8" and rng.random() < 0.5 else b""
     head = mark + f"H|1|{stem}|20261122120000|{records}\n".encode()

@@ -34,6 +34,7 @@ def write_policy(connection: duckdb.DuckDBPyConnection, policy: Policy, sources:
     (a column a number, `C1.points` as `c1_points`); per source and key in `tier`, `tier_rule`, `service_level`,
     `action`, `campaign` and `kpi_target`; per source, name and code in `code`; per source, scale and position in
     `band`; per source and name, as text, in `parameter`. `history`, `arpu_month` and `held_month` hold for all sources.
+    `quality` is in `parameter` alone, for no model reads it.
     """
     everyone = [(source, policy.of(source)) for source in (*sorted(set(sources) - {ALL}), ALL)]
     connection.execute("create schema if not exists policy")

@@ -31,6 +31,7 @@ COMMANDS = {
     "batch": "operate:batch_app",
     "replay": "operate:replay",
     "cycles": "cycles:cycles_app",
+    "quality": "quality:quality_app",
     "backups": "backups:backups_app",
     "feeds": "feeds:feeds_app",
     "query": "show:query",

@@ -24,8 +24,9 @@ from pipelines.codes import CODES
 from pipelines.errors import UsageError
 from pipelines.ledger import offerings
 from pipelines.ledger.left_files import all_left
-from pipelines.ledger.offerings import Offering, State
-from pipelines.ledger.tables import offering
+from pipelines.ledger.offerings import STANDING, Offering, State
+from pipelines.ledger.quality import profiles, results
+from pipelines.ledger.tables import offering, quality_result
 from pipelines.site import Site
 
 batch_app = typer.Typer(
@@ -170,10 +171,26 @@ def offerings_of(site: Site, stem: str) -> list[Offering]:
 def _described(site: Site, each: Offering) -> dict[str, Any]:
     names = (
         "state", "code", "reason", "bytes", "digest", "records", "loaded", "rejected", "control_total",
-        "control_loaded", "control_rejected", "limit_waived", "taken_at", "judged_at", "acknowledged_at",
+        "control_loaded", "control_rejected", "format_version", "orphans", "limit_waived", "taken_at", "judged_at",
+        "acknowledged_at",
         "server_pruned_at", "archive_pruned_at",
     )  # fmt: skip
     described = {name: getattr(each, name) for name in names}
+    described["quality"] = _quality(site, each) if each.state in STANDING else None
     described["kept in"] = each.kept_in
     described["on the server"] = each.moved_to or ("gone" if each.acknowledged_at else f"outgoing/{each.feed}/")
     return described
+
+
+def _quality(site: Site, each: Offering) -> str | None:
+    """What was found of the batch's cycle as a whole, and the page that shows it."""
+    key = each.name.cycle_key
+    with site.ledger.reading() as connection:
+        judged = profiles(connection, [key]).get(key)
+        found = results(connection, *(quality_result.c[part] == value for part, value in vars(key).items()))
+    if judged is None:
+        return None
+    failed = [result.measure for result in found if not result.success]
+    verdict = f"failed: {', '.join(failed)}" if failed else "all met"
+    page = f"; {judged.page}" if judged.page and (site.home.root / judged.page).exists() else ""
+    return f"{len(found)} expectations of its cycle, {verdict}{page}"

@@ -12,7 +12,8 @@ from pipelines import publishing, steps
 from pipelines.cli.context import CycleOption, FeedOption, SourceOption, home_path, open_site, scope_of
 from pipelines.cli.fetch import fetch_step, say_errors, tell_alarms_of
 from pipelines.cli.output import Exit, complain, progress, say
-from pipelines.errors import UsageError
+from pipelines.errors import HeldError, UsageError
+from pipelines.quality.running import Judged
 from pipelines.site import Scope, Site
 from pipelines.steps import Loaded
 
@@ -42,7 +43,7 @@ def run(
     scope = scope_of(site, source, feed, cycle)
     status = max(fetch_step(site, scope), load_step(site, scope), key=_weight)
     build_step(site, day, bill_month)
-    publish_step(site, republish)
+    status = max(status, publish_step(site, republish), key=_weight)
     if site.config.receivers:
         complain("receivers are configured, but delivery is not part of this release; lists stand in publish/")
     status = max(status, _cycles(site, scope), key=_weight)
@@ -74,7 +75,7 @@ def publish(context: typer.Context, republish: RepublishOption = False) -> None:
 
     Example: tierline publish
     """
-    publish_step(open_site(home_path(context)), republish)
+    raise typer.Exit(publish_step(open_site(home_path(context)), republish))
 
 
 def _day(site: Site, as_of: str | None) -> date:
@@ -100,13 +101,24 @@ def load_step(site: Site, scope: Scope, speak: Callable[[str], None] = say) -> E
         speak(f"  rejected rows: tierline batch rejects {stem}")
     for stem in checked.refused:
         speak(f"  refused: {stem}; why: tierline batch show {stem}")
+    _say_quality(loaded.quality, speak)
     for message in checked.failed:
         complain(message)
     if checked.elsewhere:
         speak(f"  {len(checked.elsewhere)} batches were judged by another process meanwhile")
     tell_alarms_of(site)
     failed = say_errors(loaded.errors) or (Exit.FAILED if checked.failed or loaded.acknowledged.alarms else Exit.DONE)
-    return failed or (Exit.REFUSED if checked.partial or checked.refused else Exit.DONE)
+    is_refused = checked.partial or checked.refused or any(each.severity == "fail" for each in loaded.quality.failed)
+    return failed or (Exit.REFUSED if is_refused else Exit.DONE)
+
+
+def _say_quality(judged: Judged, speak: Callable[[str], None]) -> None:
+    if judged.cycles:
+        failures = sum(each.severity == "fail" for each in judged.failed)
+        warnings = len(judged.failed) - failures
+        speak(f"quality: {judged.cycles} cycles judged as a whole, {failures} failures, {warnings} warnings")
+    if judged.failed:
+        speak("  which: tierline quality --failed")
 
 
 def build_step(site: Site, day: date, bill_month: str | None) -> None:
@@ -116,12 +128,17 @@ def build_step(site: Site, day: date, bill_month: str | None) -> None:
     say(f"build: {len(result.models)} models as of {day}; last closed bill month: {months}")
 
 
-def publish_step(site: Site, republish: bool) -> None:
-    """Publish, and say what."""
-    published = publishing.publish(site, republish=republish)
+def publish_step(site: Site, republish: bool) -> Exit:
+    """Publish, and say what; or why that has to wait."""
+    try:
+        published = publishing.publish(site, republish=republish)
+    except HeldError as error:
+        complain(str(error))
+        return Exit.REFUSED
     lists = ", ".join(f"{each.stem} ({each.records})" for each in published.publication.lists)
     word = "published" if published.is_new else "nothing changed since"
     say(f"publish: {word} {published.publication.publication_id}; lists {lists}")
+    return Exit.DONE
 
 
 def _cycles(site: Site, scope: Scope) -> Exit:

@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from pipelines.contracts.column_differences import Difference, column_differences
+from pipelines.contracts.measures import QualityRule, Severity
 from pipelines.contracts.model import Contract, Contracts
+from pipelines.contracts.quality_rules import SEVERITY_WORDS
 
 _Setting = tuple[str, Callable[[Contract], object], str]
 
@@ -46,7 +48,12 @@ _OF_FEEDS: tuple[_Setting, ...] = (
     ("missingAfter", lambda each: _duration(each.schedule.missing_after_s), "then cycles are asked for again"),
     ("retention", lambda each: f"{each.retention_days} d", "copies older than that may be pruned"),
     ("snapshotDropShare", lambda each: each.snapshot_drop_share, "a snapshot that shrinks more is held: E505"),
+    ("eventTime", lambda each: each.event_time, "how fresh a cycle is, is told by {becomes}"),
 )
+_QUALITY_EFFECTS = {
+    Severity.WARN: "a cycle beyond these bounds is told as a warning; nothing is held back",
+    Severity.FAIL: "a cycle beyond these bounds holds publications back until it is mended or accepted",
+}
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
 
 
@@ -98,6 +105,7 @@ def _differences(was: Contract, becomes: Contract, newest: Contract) -> Iterator
     yield from _dates(was, becomes)
     yield from _file_differences(was, becomes, newest)
     yield from _settings(_OF_FEEDS, was, becomes)
+    yield from _quality(was, becomes)
 
 
 def _file_differences(was: Contract, becomes: Contract, newest: Contract) -> Iterator[Difference]:
@@ -145,6 +153,29 @@ def _settings(settings: tuple[_Setting, ...], was: Contract, becomes: Contract) 
         if before != after:
             words = {"was": before or "none", "becomes": after or "none", "table": f"core.{becomes.table}"}
             yield Difference(what, before, after, effect.format(**words))
+
+
+def _quality(was: Contract, becomes: Contract) -> Iterator[Difference]:
+    """What is expected of a cycle as a whole, measure by measure."""
+    before, after = ({rule.measure: rule for rule in each.quality} for each in (was, becomes))
+    for measure in dict.fromkeys([*before, *after]):
+        former, rule = before.get(measure), after.get(measure)
+        if former == rule:
+            continue
+        if rule is None:
+            effect = "where it is still measured, the policy's bounds hold, and beyond them it is a warning"
+        elif former is not None and replace(former, description=rule.description) == rule:
+            effect = "wording only; cycles are judged as before"
+        else:
+            effect = _QUALITY_EFFECTS[rule.severity]
+        yield Difference(f"quality {measure}", _expected(former), _expected(rule), effect)
+
+
+def _expected(rule: QualityRule | None) -> str | None:
+    if rule is None:
+        return None
+    bounds = [f"{end} {value:g}" for end, value in (("least", rule.least), ("most", rule.most)) if value is not None]
+    return f"{', '.join(bounds)}, {SEVERITY_WORDS[rule.severity]}: {rule.description}"
 
 
 def _shown(value: object) -> str | None:

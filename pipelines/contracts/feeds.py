@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 import polars as pl
 
@@ -15,6 +15,7 @@ from pipelines.contracts.columns import IDENTIFIER, column_fields, key_of, read_
 from pipelines.contracts.conditions import condition
 from pipelines.contracts.model import CodeList, Column, Contract, ForeignKey, Type
 from pipelines.contracts.odcs import by_property, check_standard, custom_properties
+from pipelines.contracts.quality_rules import read_quality
 from pipelines.contracts.settings import read_delimiter, read_drop, read_limits, read_modes, read_rejects, read_sla
 from pipelines.contracts.yaml_lines import Item
 
@@ -23,7 +24,8 @@ _Fields = dict[str, Item]
 _TOP = ["apiVersion", "kind", "id", "name", "version", "status", "domain", "description"]
 _LISTS = ["customProperties", "slaProperties", "schema"]
 _CUSTOM = ["titleZh", "table", "stateful", "modes", "delimiter", "rejects", "limits"]
-_CUSTOM_OPTIONAL = ["controlColumn", "deleteWhen", "deleteNeeds", "snapshotDropShare", "holdsFrom", "readUntil"]
+_CUSTOM_OPTIONAL = ["controlColumn", "eventTime", "deleteWhen", "deleteNeeds", "snapshotDropShare"]
+_DATES = ["holdsFrom", "readUntil"]
 _SLA = ["frequency", "expected", "lateAfter", "missingAfter", "retention"]
 _FILE = re.compile("([A-Z]{4})(?:@([1-9][0-9]{0,3}))?")
 
@@ -57,7 +59,7 @@ def read_contract(document: Item, name: str, code_lists: Mapping[str, CodeList])
     _check_top(top, named[1])
     if named[2]:
         top["version"].choice([named[2]])
-    custom = custom_properties(top["customProperties"], _CUSTOM, _CUSTOM_OPTIONAL)
+    custom = custom_properties(top["customProperties"], _CUSTOM, [*_CUSTOM_OPTIONAL, *_DATES])
     table = _read_table(top["schema"], custom["table"].text(IDENTIFIER))
     columns, frame = read_columns(table["properties"], code_lists)
     relationships = [
@@ -65,8 +67,11 @@ def read_contract(document: Item, name: str, code_lists: Mapping[str, CodeList])
         for item in (table["relationships"].items() if "relationships" in table else ())
     ]
     foreign_keys = tuple(_read_foreign_key(fields, custom["table"].text(), columns) for fields in relationships)
+    _check_once(fields["from"] for fields in relationships)
+    contract = _contract(top, custom, table, columns, frame, foreign_keys)
+    quality = read_quality(table["quality"], contract) if "quality" in table else ()
     return Draft(
-        contract=_contract(top, custom, table, columns, frame, foreign_keys),
+        contract=replace(contract, quality=quality),
         file=document.file,
         places=custom | _places(top, table),
         columns={fields["name"].text(): fields for fields in map(column_fields, table["properties"].items())},
@@ -117,6 +122,7 @@ def _contract(
         schedule=schedule,
         retention_days=retention_days,
         snapshot_drop_share=read_drop(custom, modes),
+        event_time=_read_event_time(custom, columns),
         holds_from=custom["holdsFrom"].day() if "holdsFrom" in custom else None,
         read_until=custom["readUntil"].day() if "readUntil" in custom else None,
     )
@@ -140,7 +146,7 @@ def _read_table(schema: Item, table: str) -> _Fields:
     if len(objects) != 1:
         raise schema.error("one object: the records of the feed", str(len(objects)))
     required = ["name", "businessName", "logicalType", "description", "properties"]
-    fields = objects[0].fields(required, ["relationships"])
+    fields = objects[0].fields(required, ["relationships", "quality"])
     fields["name"].choice([table])
     fields["logicalType"].choice(["object"])
     return fields
@@ -151,6 +157,15 @@ def _read_foreign_key(fields: _Fields, table: str, columns: tuple[Column, ...]) 
     column = fields["from"].choice([f"{table}.{column.name}" for column in columns]).removeprefix(f"{table}.")
     feed, to_column = fields["to"].text(r"[A-Z]{4}\.[a-z][a-z0-9_]*").split(".")
     return ForeignKey(column, feed, to_column)
+
+
+def _check_once(columns: Iterable[Item]) -> None:
+    """A column leads to one feed, so that an orphan is one of that feed."""
+    seen: set[str] = set()
+    for item in columns:
+        if item.text() in seen:
+            raise item.error("every column once", f"{item.text()} twice")
+        seen.add(item.text())
 
 
 def _read_stateful(item: Item, key: tuple[str, ...], columns: tuple[Column, ...]) -> bool:
@@ -170,6 +185,13 @@ def _read_control(custom: _Fields, columns: tuple[Column, ...]) -> str | None:
     return custom["controlColumn"].choice(
         [column.name for column in columns if column.type in (Type.INTEGER, Type.MONEY)]
     )
+
+
+def _read_event_time(custom: _Fields, columns: tuple[Column, ...]) -> str | None:
+    """The column that tells how fresh a cycle is."""
+    if "eventTime" not in custom:
+        return None
+    return custom["eventTime"].choice([column.name for column in columns if column.type is Type.TIMESTAMP])
 
 
 def _read_delete(

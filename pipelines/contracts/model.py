@@ -10,6 +10,9 @@ from datetime import date
 from enum import StrEnum
 from functools import cached_property
 
+from pipelines.contracts.measures import Measure, QualityRule, measures_of
+from pipelines.contracts.measures import Severity as Severity
+
 
 class Type(StrEnum):
     """The types of the file interface (section 4); `id` is text of letters and digits."""
@@ -148,7 +151,7 @@ class Contract:
     """Everything that is agreed for one feed in one format version; the newest one knows the versions before it.
 
     All versions agree in what the warehouse is built on: table, key, types and masks of columns (`contracts.versions`).
-    Schedule, retention and snapshot share are the newest's in all of them.
+    Schedule, retention, snapshot share, event time and quality are the newest's in all of them.
     """
 
     feed: str
@@ -171,6 +174,8 @@ class Contract:
     schedule: Schedule
     retention_days: int
     snapshot_drop_share: float | None  # E505: a full snapshot may shrink by this share
+    event_time: str | None = None  # the timestamp column that says when what a row tells happened
+    quality: tuple[QualityRule, ...] = ()  # what is expected of a cycle otherwise than the policy says
     holds_from: date | None = None  # first day on which a cycle in this version may begin; None: any day
     read_until: date | None = None  # last day on which a cycle in this version may begin; None: any day
     former: tuple[Contract, ...] = ()  # the versions before this one, oldest first; theirs are empty
@@ -207,6 +212,11 @@ class Contract:
                 is_over = version.read_until is not None and version.read_until < day
                 return version if is_begun and not is_over else None
         return None
+
+    @cached_property
+    def measures(self) -> tuple[Measure, ...]:
+        """What is measured of a cycle as a whole (`contracts.measures`); of the newest version."""
+        return measures_of(self)
 
     @property
     def entity_key(self) -> str:

@@ -55,7 +55,7 @@ def _join(drafts: list[Draft]) -> Draft:
 
 
 def _holding(newest: Draft, former: tuple[Draft, ...]) -> Draft:
-    """What is no matter of files is the newest's: when cycles are due, how long files are kept."""
+    """What is no matter of files is the newest's: when cycles are due, how long files are kept, how cycles look."""
     contract = newest.contract
     versions = tuple(
         replace(
@@ -63,6 +63,8 @@ def _holding(newest: Draft, former: tuple[Draft, ...]) -> Draft:
             schedule=contract.schedule,
             retention_days=contract.retention_days,
             snapshot_drop_share=contract.snapshot_drop_share,
+            event_time=contract.event_time,
+            quality=contract.quality,
         )
         for draft in former
     )

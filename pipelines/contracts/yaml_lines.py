@@ -62,6 +62,12 @@ class Item:
             raise self.error(f"a whole number from {least} on")
         return self.value
 
+    def number(self) -> float:
+        """A number from 0 on."""
+        if isinstance(self.value, bool) or not isinstance(self.value, int | float) or self.value < 0:
+            raise self.error("a number from 0 on")
+        return float(self.value)
+
     def share(self) -> float:
         """A number from 0 to 1."""
         if isinstance(self.value, bool) or not isinstance(self.value, int | float) or not 0 <= self.value <= 1:

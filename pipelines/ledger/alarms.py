@@ -22,6 +22,7 @@ class Kind(StrEnum):
     LEFT = "left"
     REFUSED = "refused"
     COPIES = "E206"
+    QUALITY = "quality"
 
 
 @dataclass(frozen=True)

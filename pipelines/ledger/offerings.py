@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -61,6 +61,8 @@ class Offering:
     control_rejected: int | None
     kept_in: str | None
     moved_to: str | None
+    format_version: str | None
+    orphans: int | None
     staged_count: int
     limit_waived: str | None
     taken_at: datetime
@@ -191,6 +193,13 @@ def note(connection: Connection, current: Offering, change: Change, **values: An
     if values:
         connection.execute(update(offering).where(offering.c.offering_id == current.offering_id).values(**values))
     _note_all(connection, [(current.offering_id, current.state, change)])
+
+
+def note_orphans(connection: Connection, found: Mapping[int, int]) -> None:
+    """Note how many foreign keys of batches, by id, core did not hold (E506)."""
+    rows = [{"id": number, "orphans": count} for number, count in found.items()]
+    if rows:
+        connection.execute(update(offering).where(offering.c.offering_id == bindparam("id")), rows)
 
 
 def acknowledge(connection: Connection, current: Offering, moved_to: str | None, at: datetime) -> bool:

@@ -8,14 +8,18 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from sqlalchemy import Column, Connection, Engine, Integer, Table, create_engine, event, insert, inspect, select
+from sqlalchemy import Column, Connection, Engine, Integer, Table, create_engine, event, insert, inspect, select, update
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from pipelines.errors import ConfigurationError, StoreError
 from pipelines.ledger.tables import metadata, offering
 
-VERSION = 2  # of the tables: raise it with every change of theirs after a release
+VERSION = 3  # of the tables: raise it with every change of theirs after a release
+# Columns that came with a version; tables that came with it are made beside. Older ledgers than these are not taken up.
+_GREW = {
+    3: ("alter table offering add column format_version varchar(4)", "alter table offering add column orphans bigint")
+}
 _PATIENCE_S = 30
 _CONNECT_S = 10
 _LOCK = int.from_bytes(b"tierline")  # any number, but the same in every process that uses a ledger
@@ -99,21 +103,32 @@ class LedgerStore:
         return f"{' '.join(str(error.orig).split())}; {_ADVICE[self._dialect]}"
 
     def _open(self) -> None:
-        """Make the tables where there are none; whoever finds some waits for no writer."""
+        """Make the tables where there are none, or what they lack; whoever finds all waits for no writer."""
         with self.reading() as connection:
             found = _version(connection)
-        if found is None:
+        if found is None or found + 1 in _GREW:
             with self.transaction() as connection:
-                found = _version(connection)  # another process may have been first
-                if found is None:
-                    metadata.create_all(connection)
-                    connection.execute(insert(ledger_version).values(version=VERSION))
-                    return
+                found = _grow(connection, _version(connection))  # another process may have been first
         if found != VERSION:
             raise StoreError(
                 f"{self._where}: expected tables of version {VERSION}, found version {found}; use the release of "
                 f"Tierline that made it, or set this ledger aside and begin with a new home"
             )
+
+
+def _grow(connection: Connection, version: int | None) -> int:
+    """Bring tables of a version, None where there are none, to what this release expects; returns their version."""
+    if version is None:
+        metadata.create_all(connection)
+        connection.execute(insert(ledger_version).values(version=VERSION))
+        return VERSION
+    while version + 1 in _GREW:
+        version += 1
+        for statement in _GREW[version]:
+            connection.exec_driver_sql(statement)
+        metadata.create_all(connection)
+        connection.execute(update(ledger_version).values(version=version))
+    return version
 
 
 def _version(connection: Connection) -> int | None:

@@ -6,9 +6,11 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     DateTime,
     Dialect,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -63,6 +65,8 @@ offering = Table(
     Column("control_rejected", WholeNumber),
     Column("kept_in", Text),  # directory of the bytes as received: below archive/ or quarantine/
     Column("moved_to", Text),  # where the data file stands on the server, once it left outgoing/
+    Column("format_version", String(4)),  # of the contract that read it, as its header says
+    Column("orphans", BigInteger),  # foreign keys of its rows that core did not hold when it was loaded (E506)
     Column("staged_count", Integer, nullable=False, server_default="0"),  # how often its rows were staged
     Column("limit_waived", Text),  # an operator's reason why E501 need not hold
     Column("taken_at", DateTime, nullable=False),
@@ -164,7 +168,7 @@ alarm = Table(
     "alarm",
     metadata,
     Column("alarm_id", _Id, primary_key=True, autoincrement=True),
-    Column("kind", String(12), nullable=False),  # late, missing, held, left, refused, E206
+    Column("kind", String(12), nullable=False),  # late, missing, held, left, refused, E206, quality
     Column("subject", String(500), nullable=False),  # a cycle, a stem, a path on a server
     Column("message", Text, nullable=False),
     Column("raised_at", DateTime, nullable=False),
@@ -178,6 +182,40 @@ Index(
     unique=True,
     sqlite_where=alarm.c.cleared_at.is_(None),
     postgresql_where=alarm.c.cleared_at.is_(None),
+)
+
+# Grain: one cycle whose rows were judged as a whole, as it stood then.
+cycle_profile = Table(
+    "cycle_profile",
+    metadata,
+    Column("feed", String(4), primary_key=True),
+    Column("source", String(3), primary_key=True),
+    Column("mode", String(1), primary_key=True),
+    Column("cycle", String(10), primary_key=True),
+    Column("revision", String(80), nullable=False),  # which batches stood, and how often each was staged
+    Column("profile", Text, nullable=False),  # JSON: counts, sums, shares; no values of rows but codes
+    Column("page", Text),  # the Data Docs page; none where nothing could be judged
+    Column("judged_at", DateTime, nullable=False),
+    Column("accepted", Text),  # an operator's reason why failures need not hold a publication back
+    Column("accepted_by", String(80)),
+    Column("accepted_at", DateTime),
+)
+
+# Grain: one expectation of a cycle that was judged.
+quality_result = Table(
+    "quality_result",
+    metadata,
+    Column("feed", String(4), primary_key=True),
+    Column("source", String(3), primary_key=True),
+    Column("mode", String(1), primary_key=True),
+    Column("cycle", String(10), primary_key=True),
+    Column("measure", String(80), primary_key=True),
+    Column("observed", Float, nullable=False),
+    Column("least", Float),
+    Column("most", Float),
+    Column("severity", String(4), nullable=False),  # warn, fail
+    Column("success", Boolean, nullable=False),
+    Column("description", Text, nullable=False),
 )
 
 # Grain: one published state with its lists.

@@ -9,11 +9,11 @@ import html
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from pipelines.contracts.model import Severity as Severity
 from pipelines.errors import StoreError
 from pipelines.quality.loading import load_great_expectations
 from pipelines.quality.pages import Run, render_page
@@ -34,13 +34,6 @@ RESULT_FORMAT: dict[str, Any] = {
     "return_unexpected_index_query": False,
     "partial_unexpected_count": 20,
 }
-
-
-class Severity(StrEnum):
-    """What a failed expectation means, as the contract says: a warning, or a failure."""
-
-    WARN = "warn"
-    FAIL = "fail"
 
 
 # Great Expectations' words for them.

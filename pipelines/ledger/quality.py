@@ -1,0 +1,139 @@
+"""What was found of cycles as a whole: their profiles, which later ones are compared with, and each expectation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, String, and_, cast, delete, func, insert, or_, select, tuple_, update
+
+from pipelines.ledger.offerings import STANDING, Change
+from pipelines.ledger.tables import cycle_profile, offering, quality_result
+from pipelines.names import CycleKey
+
+_KEY = ("feed", "source", "mode", "cycle")
+_KEYS_AT_ONCE = 1_000  # databases bound the parameters of a statement
+
+
+@dataclass(frozen=True)
+class Result:
+    """One expectation of one cycle, as it was judged last."""
+
+    key: CycleKey
+    measure: str
+    observed: float
+    least: float | None
+    most: float | None
+    severity: str
+    success: bool
+    description: str
+
+
+@dataclass(frozen=True)
+class Profiled:
+    """A cycle as it was judged last. `page`: the Data Docs page below the home, if there is one.
+
+    `accepted`: an operator's reason why its failures need not hold a publication back.
+    """
+
+    key: CycleKey
+    revision: str
+    profile: Mapping[str, Any]
+    page: str | None
+    judged_at: datetime
+    accepted: str | None
+
+
+_RESULT_COLUMNS = [quality_result.c[field.name] for field in fields(Result) if field.name != "key"]
+
+
+def revisions(connection: Connection, now: datetime, watch_days: int) -> dict[CycleKey, str]:
+    """The cycles that were not judged as they stand now, each with a short text that tells how it stands.
+
+    Which batches stand, and how often each was staged. Of the cycles of years, those that anything was taken of in the
+    last `watch_days` before `now`.
+    """
+    # Ids are never used again, so that no two sets of batches have the same count, sum and greatest by mere chance.
+    numbers = (func.count(), *(each(offering.c.offering_id) for each in (func.sum, func.max)))
+    count, total, greatest, staged = (cast(each, String) for each in (*numbers, func.sum(offering.c.staged_count)))
+    revision = count + "." + total + "." + greatest + "." + staged
+    key = [offering.c[name] for name in _KEY]
+    standing = select(*key, revision.label("revision")).where(offering.c.state.in_(STANDING)).group_by(*key)
+    recent = standing.having(func.max(offering.c.taken_at) >= now - timedelta(days=watch_days)).subquery()
+    same = [recent.c[name] == cycle_profile.c[name] for name in _KEY]
+    changed = (
+        select(recent)
+        .outerjoin_from(recent, cycle_profile, onclause=and_(*same))
+        .where(or_(cycle_profile.c.revision.is_(None), cycle_profile.c.revision != recent.c.revision))
+    )
+    return {CycleKey(*row[:4]): row[4] for row in connection.execute(changed)}
+
+
+def profiles(connection: Connection, keys: Iterable[CycleKey]) -> dict[CycleKey, Profiled]:
+    """Those of these cycles that were judged."""
+    wanted = [tuple(vars(key).values()) for key in keys]
+    found = {}
+    for start in range(0, len(wanted), _KEYS_AT_ONCE):
+        within = tuple_(*(cycle_profile.c[name] for name in _KEY)).in_(wanted[start : start + _KEYS_AT_ONCE])
+        for row in connection.execute(select(cycle_profile).where(within)):
+            key = CycleKey(row.feed, row.source, row.mode, row.cycle)
+            found[key] = Profiled(key, row.revision, json.loads(row.profile), row.page, row.judged_at, row.accepted)
+    return found
+
+
+def note_judged(connection: Connection, profiled: Profiled, found: Iterable[Result]) -> None:
+    """Keep what was found of a cycle in place of what was found before, with any acceptance of that."""
+    _forget(connection, profiled.key)
+    values = {"revision": profiled.revision, "page": profiled.page, "judged_at": profiled.judged_at}
+    connection.execute(
+        insert(cycle_profile).values(vars(profiled.key) | values | {"profile": json.dumps(profiled.profile)})
+    )
+    if rows := [vars(each.key) | {name.name: getattr(each, name.name) for name in _RESULT_COLUMNS} for each in found]:
+        connection.execute(insert(quality_result), rows)
+
+
+def results(connection: Connection, *conditions: Any) -> list[Result]:
+    """Expectations that meet SQLAlchemy conditions on the table, by cycle and in the order of their names."""
+    query = select(quality_result).where(*conditions).order_by(*(quality_result.c[name] for name in (*_KEY, "measure")))
+    return [
+        Result(
+            CycleKey(row.feed, row.source, row.mode, row.cycle), *(row._mapping[each.name] for each in _RESULT_COLUMNS)
+        )
+        for row in connection.execute(query)
+    ]
+
+
+def holding(connection: Connection) -> list[Result]:
+    """Failures, not mere warnings, that nobody accepted: while there are any, nothing is published."""
+    same = [quality_result.c[name] == cycle_profile.c[name] for name in _KEY]
+    is_open = select(cycle_profile.c.cycle).where(*same, cycle_profile.c.accepted.is_(None)).exists()
+    return results(connection, quality_result.c.severity == "fail", quality_result.c.success.is_(False), is_open)
+
+
+def accept(connection: Connection, key: CycleKey, change: Change) -> None:
+    """Let a cycle's failures hold nothing back as long as it stands as it was judged."""
+    values = {"accepted": change.cause, "accepted_by": change.actor, "accepted_at": change.at}
+    connection.execute(update(cycle_profile).where(*_same(cycle_profile, key)).values(**values))
+
+
+def forget_without(connection: Connection) -> list[CycleKey]:
+    """Drop what was found of cycles of which nothing stands any more; returns these."""
+    same = [offering.c[name] == cycle_profile.c[name] for name in _KEY]
+    stands = select(offering.c.offering_id).where(*same, offering.c.state.in_(STANDING)).exists()
+    query = select(*(cycle_profile.c[name] for name in _KEY)).where(~stands)
+    gone = [CycleKey(*row) for row in connection.execute(query).all()]
+    for key in gone:
+        _forget(connection, key)
+    return gone
+
+
+def _forget(connection: Connection, key: CycleKey) -> None:
+    for table in (cycle_profile, quality_result):
+        connection.execute(delete(table).where(*_same(table, key)))
+
+
+def _same(table: Any, key: CycleKey) -> list[Any]:
+    return [table.c[name] == value for name, value in vars(key).items()]

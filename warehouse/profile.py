@@ -1,0 +1,119 @@
+"""What the rows of a cycle say together: counts, sums and shares of staged rows, and orphans against core (E506)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from pipelines.contracts.model import Contract, ForeignKey, Type
+from pipelines.names import CycleKey
+from warehouse.staged import STAGED
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The aggregates of one cycle's loaded rows; no value of any row but codes. Amounts are fen.
+
+    `missing`, `distinct`, `codes` and `orphans` are by column; `distinct` is right to a few percent. An orphan is a
+    value of a foreign key that core held no record of when this was counted.
+    """
+
+    rows: int
+    total: int | None  # of the control column
+    missing: dict[str, int]
+    distinct: dict[str, int]
+    codes: dict[str, dict[str, int]]
+    newest_at: str | None  # the newest event time, ISO, Asia/Shanghai
+    orphans: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def newest(self) -> datetime | None:
+        return None if self.newest_at is None else datetime.fromisoformat(self.newest_at)
+
+
+@dataclass(frozen=True)
+class StagedCycle:
+    """A cycle and the staged files of the batches that stand for it, by stem."""
+
+    key: CycleKey
+    files: dict[str, Path]
+
+
+def profile(
+    connection: duckdb.DuckDBPyConnection, contract: Contract, targets: dict[str, Contract], cycles: list[StagedCycle]
+) -> tuple[dict[CycleKey, Profile], dict[str, int]]:
+    """Profiles of cycles of one feed, and the orphans of each of their batches by stem.
+
+    `targets` are the contracts of the feeds that foreign keys lead to.
+    """
+    paths = [str(path) for cycle in cycles for path in cycle.files.values()]
+    rows = [(stem, number) for number, cycle in enumerate(cycles) for stem in cycle.files]
+    connection.execute("create or replace temp table profiled (batch_stem varchar, number integer)")
+    connection.execute(
+        "insert into profiled select unnest($stems), unnest($numbers)",
+        {"stems": [stem for stem, _ in rows], "numbers": [number for _, number in rows]},
+    )
+    found = dict(_aggregates(connection, contract, cycles, paths))
+    by_stem = dict.fromkeys((stem for stem, _ in rows), 0)
+    for foreign_key in contract.foreign_keys:
+        for stem, number, count in _orphans(connection, foreign_key, targets[foreign_key.feed], paths):
+            by_stem[stem] += count
+            orphans = found[cycles[number].key].orphans
+            orphans[foreign_key.column] = orphans.get(foreign_key.column, 0) + count
+    return found, by_stem
+
+
+def _aggregates(
+    connection: duckdb.DuckDBPyConnection, contract: Contract, cycles: list[StagedCycle], paths: list[str]
+) -> Iterator[tuple[CycleKey, Profile]]:
+    optional = [column.name for column in contract.columns if not column.required]
+    coded = [column.name for column in contract.columns if column.type is Type.CODE]
+    counted = _counted(contract)
+    wanted = [
+        "number",
+        "count(*)",
+        f"sum({contract.control_column})" if contract.control_column else "null",
+        f"max({contract.event_time})" if contract.event_time else "null",
+        *(f"count(*) - count({name})" for name in optional),
+        *(f"approx_count_distinct({name})" for name in counted),
+        *(f"histogram({name})" for name in coded),
+    ]
+    query = f"select {', '.join(wanted)} from {STAGED} inner join profiled using (batch_stem) group by number"
+    for number, rows, total, newest, *rest in connection.execute(query, {"paths": paths}).fetchall():
+        values: Iterator[Any] = iter(rest)
+        yield cycles[number].key, Profile(
+            rows=rows,
+            total=None if total is None else int(total),
+            missing={name: next(values) for name in optional},
+            distinct={name: next(values) for name in counted},
+            codes={name: next(values) or {} for name in coded},
+            newest_at=None if newest is None else newest.isoformat(),
+        )
+
+
+def _counted(contract: Contract) -> list[str]:
+    names = [foreign_key.column for foreign_key in contract.foreign_keys]
+    return [*([contract.entity_key] if contract.stateful else []), *names]
+
+
+def _orphans(
+    connection: duckdb.DuckDBPyConnection, foreign_key: ForeignKey, target: Contract, paths: list[str]
+) -> list[tuple[str, int, int]]:
+    """Stem, number of the cycle, and how many rows name something that has no record."""
+    table = f"core.{target.table}_record" if target.stateful else f"core.{target.table}"
+    return connection.execute(
+        f"""
+        select batch_stem, number, count(*)
+        from {STAGED} as staged
+        inner join profiled using (batch_stem)
+        anti join {table} as known on staged.{foreign_key.column} = known.{foreign_key.to_column}
+        where staged.{foreign_key.column} is not null
+        group by batch_stem, number
+        """,
+        {"paths": paths},
+    ).fetchall()
