@@ -47,6 +47,8 @@ format: $(READY) ## put the code into the project's form
 bench: $(READY) $(SERVERS) ## rates and memory of transfers and checks, as ratios to named bounds
 	$(BIN)/python tests/bench/transfers.py
 	$(BIN)/python tests/bench/checks.py
+	$(BIN)/python tests/bench/checks.py --rows 20000000 --runs 1 --only clean bad
+	$(BIN)/python tests/bench/cycles.py
 
 lock: $(READY) ## pin every dependency anew
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \

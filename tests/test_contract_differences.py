@@ -73,6 +73,7 @@ EDITS: list[tuple[str, str, str, str | None, str | None, str]] = [
      "user_id to CUST.customer_id", "E506"),
     ("description: Account that was paid.", "description: The account.", "column account_id, description",
      "Account that was paid.", "The account.", "wording only"),
+    ("  - {property: eventTime, value: paid_at}\n", "", "eventTime", "paid_at", None, "measured by none"),
 ]  # fmt: skip
 
 
@@ -86,6 +87,36 @@ def test_an_edit_is_told_as_one_difference(
     assert [each for each in found if each != "version"] == [what]  # a new delimiter wants a new version too
     assert found[what][:2] == (was, becomes)
     assert effect in found[what][2]
+
+
+QUALITY = [
+    ("severity: error", "severity: warning", "warning: ", "is told as a warning; nothing is held back"),
+    ("least: 0.5, most: 2", "least: 0.1", "least 0.1, error: ", "holds publications back"),
+    ("description: Bills", "description: All bills", "least 0.5, most 2, error: All bills", "judged as before"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "becomes", "effect"), QUALITY, ids=lambda text: text)
+def test_expectations_are_told_by_measure(tmp_path: Path, old: str, new: str, becomes: str, effect: str) -> None:
+    schemas = copy_schemas(tmp_path)
+    edit(schemas / "feeds/BILL.yaml", old, new)
+    ((what, found),) = told(schemas, "BILL").items()
+    assert what == "quality row_count_ratio"
+    assert str(found[0]).startswith("least 0.5, most 2, error: Bills against the usual")
+    assert becomes in str(found[1])
+    assert effect in found[2]
+
+
+def test_an_expectation_more_and_one_less_are_told(tmp_path: Path) -> None:
+    schemas = copy_schemas(tmp_path)
+    edit(schemas / "feeds/BILL.yaml", "{expect: row_count_ratio, least: 0.5", "{expect: user_id_orphan_share, least: 0")
+    edit(schemas / "feeds/BILL.yaml", "least: 0, most: 2", "most: 0.01")
+    found = told(schemas, "BILL")
+    gone, come = found.pop("quality row_count_ratio"), found.pop("quality user_id_orphan_share")
+    assert found == {}
+    assert gone[1] is come[0] is None
+    assert "the policy's bounds hold" in gone[2]
+    assert str(come[1]).startswith("most 0.01, error: ")
 
 
 def test_a_column_that_changes_places_moves_and_those_behind_it_do_not(tmp_path: Path) -> None:

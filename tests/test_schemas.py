@@ -273,6 +273,20 @@ def test_rule_judges_as_agreed(case):
         assert verdict(feed, column, kind, "") is not False  # what is missing breaks no rule
 
 
+def test_events_have_times_where_freshness_means_something():
+    assert {contract.feed: contract.event_time for contract in CONTRACTS.feeds} == {
+        "CUST": "op_time", "USER": "op_time", "WORD": "op_time", "PAYM": "paid_at", "CHNG": "changed_at",
+        "USGE": "started_at", "CONT": "arrived_at", "BILL": None,
+    }  # fmt: skip
+
+
+def test_half_of_the_bills_do_not_pass_unseen():
+    rules = {contract.feed: contract.quality for contract in CONTRACTS.feeds if contract.quality}
+    found = [(rule.measure, rule.least, rule.most, rule.severity) for rule in rules.pop("BILL")]
+    assert found == [("row_count_ratio", 0.5, 2, "fail"), ("total_fen_sum_ratio", 0.5, 2, "fail")]
+    assert rules == {}
+
+
 def test_check_digit_schemes_follow_the_type_of_document():
     rules = CONTRACTS["CUST"].column("id_number").rules
     schemes = {rule.when: rule.expression for rule in rules if rule.kind is RuleKind.CHECK_DIGIT}

@@ -48,7 +48,7 @@ _OF_FEEDS: tuple[_Setting, ...] = (
     ("missingAfter", lambda each: _duration(each.schedule.missing_after_s), "then cycles are asked for again"),
     ("retention", lambda each: f"{each.retention_days} d", "copies older than that may be pruned"),
     ("snapshotDropShare", lambda each: each.snapshot_drop_share, "a snapshot that shrinks more is held: E505"),
-    ("eventTime", lambda each: each.event_time, "how fresh a cycle is, is told by {becomes}"),
+    ("eventTime", lambda each: each.event_time, "a cycle's age is measured by {becomes}"),
 )
 _QUALITY_EFFECTS = {
     Severity.WARN: "a cycle beyond these bounds is told as a warning; nothing is held back",
