@@ -156,6 +156,7 @@ COMMON: Mapping[str, Mapping[str, Any]] = {
     "quality": {
         "history_cycles": _count,
         "history_least": _count,
+        "rows_least": _count,
         "row_count_ratio": _RATIO,
         "sum_ratio": _RATIO,
         "distinct_ratio": _RATIO,

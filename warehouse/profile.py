@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,28 +11,8 @@ import duckdb
 
 from pipelines.contracts.model import Contract, ForeignKey, Type
 from pipelines.names import CycleKey
+from pipelines.quality.profile import Profile
 from warehouse.staged import STAGED
-
-
-@dataclass(frozen=True)
-class Profile:
-    """The aggregates of one cycle's loaded rows; no value of any row but codes. Amounts are fen.
-
-    `missing`, `distinct`, `codes` and `orphans` are by column; `distinct` is right to a few percent. An orphan is a
-    value of a foreign key that core held no record of when this was counted.
-    """
-
-    rows: int
-    total: int | None  # of the control column
-    missing: dict[str, int]
-    distinct: dict[str, int]
-    codes: dict[str, dict[str, int]]
-    newest_at: str | None  # the newest event time, ISO, Asia/Shanghai
-    orphans: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def newest(self) -> datetime | None:
-        return None if self.newest_at is None else datetime.fromisoformat(self.newest_at)
 
 
 @dataclass(frozen=True)
@@ -86,13 +65,16 @@ def _aggregates(
     query = f"select {', '.join(wanted)} from {STAGED} inner join profiled using (batch_stem) group by number"
     for number, rows, total, newest, *rest in connection.execute(query, {"paths": paths}).fetchall():
         values: Iterator[Any] = iter(rest)
-        yield cycles[number].key, Profile(
-            rows=rows,
-            total=None if total is None else int(total),
-            missing={name: next(values) for name in optional},
-            distinct={name: next(values) for name in counted},
-            codes={name: next(values) or {} for name in coded},
-            newest_at=None if newest is None else newest.isoformat(),
+        yield (
+            cycles[number].key,
+            Profile(
+                rows=rows,
+                total=None if total is None else int(total),
+                missing={name: next(values) for name in optional},
+                distinct={name: next(values) for name in counted},
+                codes={name: next(values) or {} for name in coded},
+                newest_at=None if newest is None else newest.isoformat(),
+            ),
         )
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+
+import numpy as np
 
 from pipelines.check_files import CheckFile
 from pipelines.checks.blocks import Refused, gunzip, is_gzip, whole_lines
@@ -14,6 +17,8 @@ from pipelines.checks.splitting import count_lines
 from pipelines.contracts.model import Contract
 from pipelines.cycles import Cycle
 from pipelines.names import BatchName
+
+_MOST_LINES = 1 << 17
 
 
 @dataclass(frozen=True)
@@ -72,12 +77,20 @@ class FramedBlocks:
         block = self._first
         line = 2
         for following in self._blocks:
-            if block:
-                yield line, block
-                line += count_lines(block)
+            for part in _of_few_lines(block):
+                yield line, part
+                line += count_lines(part)
             block = following
         cut = block.rfind(b"\n", 0, max(len(block) - 1, 0)) + 1
         line_of_trailer = line + block.count(b"\n", 0, cut)
         self._trailer = read_trailer(block[cut:], line_of_trailer, self.contract.delimiter)
-        if cut:
-            yield line, block[:cut]
+        for part in _of_few_lines(block[:cut]):
+            yield line, part
+            line += count_lines(part)
+
+
+def _of_few_lines(block: bytes) -> Iterator[bytes]:
+    """A block in parts of bounded lines: what is kept of a line while it is checked can be more than its bytes."""
+    ends = np.flatnonzero(np.frombuffer(block, np.uint8) == ord("\n"))[_MOST_LINES - 1 :: _MOST_LINES] + 1
+    borders = [0, *ends.tolist(), len(block)]
+    yield from (block[start:end] for start, end in pairwise(borders) if start < end)

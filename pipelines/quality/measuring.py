@@ -1,19 +1,20 @@
 """From the profile of a cycle, and of those it is compared with, to the measures that expectations are about.
 
 Compared is with cycles of the same weekday (and hour), of a monthly feed with the months before: customers of an
-operator behave by the week. Of a measure that has nothing to compare with there is no value.
+operator behave by the week. A measure that has too little to go by has no value.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from statistics import mean, median
 
 from pipelines.contracts.measures import Measure, MeasureKind
 from pipelines.contracts.model import Cadence
 from pipelines.cycles import Cycle, cycle_at
-from warehouse.profile import Profile
+from pipelines.quality.profile import Profile
 
 _DIGITS = 6
 
@@ -29,9 +30,27 @@ def usual_cycles(cycle: Cycle, count: int) -> list[str]:
     return found
 
 
-def measure(wanted: Measure, cycle: Cycle, now: Profile, usual: Sequence[Profile]) -> float | None:
-    """The value of one measure; `usual` are the profiles to compare with, none where there are too few."""
-    value = _MEASURES[wanted.kind](wanted.column or "", cycle, now, usual) if now.rows else None
+@dataclass(frozen=True)
+class Enough:
+    """Of how many rows a share says something, and with how many cycles one is compared at least."""
+
+    rows: int
+    cycles: int
+
+
+def measure(wanted: Measure, cycle: Cycle, now: Profile, usual: Sequence[Profile], enough: Enough) -> float | None:
+    """The value of one measure; None where too few rows, or too few of `usual`, would make it mere chance.
+
+    The number of rows is compared where there usually are enough; whatever else is said of rows, where they are.
+    """
+    if wanted.kind is MeasureKind.ROW_COUNT_RATIO:
+        usual = usual if usual and median(each.rows for each in usual) >= enough.rows else []
+    elif now.rows < enough.rows:
+        return None
+    else:
+        usual = [each for each in usual if each.rows >= enough.rows]
+    usual = usual if len(usual) >= enough.cycles else []
+    value = _MEASURES[wanted.kind](wanted.column or "", cycle, now, usual)
     return None if value is None else round(value, _DIGITS)
 
 

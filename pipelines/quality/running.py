@@ -24,11 +24,12 @@ from pipelines.ledger.quality import Profiled, Result, forget_without, note_judg
 from pipelines.ledger.tables import offering
 from pipelines.names import CycleKey
 from pipelines.quality.expectations import Expected, Finding, Severity, validate
-from pipelines.quality.measuring import measure, usual_cycles
+from pipelines.quality.measuring import Enough, measure, usual_cycles
 from pipelines.quality.pages import write_index, write_page
+from pipelines.quality.profile import Profile
 from pipelines.quality.suite import suite_of
 from pipelines.site import WRITER, Site, cycle_day
-from warehouse.profile import Profile, StagedCycle, profile
+from warehouse.profile import StagedCycle, profile
 from warehouse.store import open_warehouse
 
 _CYCLES_AT_ONCE = 300  # rows of one page
@@ -119,20 +120,20 @@ class _Group:
 
     def _measured(self, found: Mapping[CycleKey, Profile]) -> tuple[pl.DataFrame, list[Expected]]:
         """A row a cycle with the values of all measures; and the expectations for which any cycle has a value."""
-        past = self._past(found)
+        policy = self._site.policy.default
+        enough = Enough(int(policy["quality.rows_least"]), int(policy["quality.history_least"]))
+        past = self._past(found, int(policy["quality.history_cycles"]))
         columns: dict[str, list[float | None]] = {}
         for wanted in self._contract.measures:
-            values = [measure(wanted, self._cycles[key], now, past[key]) for key, now in found.items()]
+            values = [measure(wanted, self._cycles[key], now, past[key], enough) for key, now in found.items()]
             if any(value is not None for value in values):
                 columns[wanted.name] = values
         keys = {"source": [key.source for key in found], "cycle": [_shown(key) for key in found]}
         frame = pl.DataFrame(keys | columns, schema_overrides=dict.fromkeys(columns, pl.Float64))
         return frame, [each for each in suite_of(self._contract, self._site.policy) if each.measure in columns]
 
-    def _past(self, found: Mapping[CycleKey, Profile]) -> dict[CycleKey, list[Profile]]:
-        """For each cycle the profiles that it is compared with: none where there are fewer than the policy asks for."""
-        policy = self._site.policy.default
-        count, least = int(policy["quality.history_cycles"]), int(policy["quality.history_least"])
+    def _past(self, found: Mapping[CycleKey, Profile], count: int) -> dict[CycleKey, list[Profile]]:
+        """For each cycle the profiles of those cycles that it is compared with, as far as they are known."""
         usual = {
             key: [CycleKey(key.feed, key.source, key.mode, cycle) for cycle in usual_cycles(self._cycles[key], count)]
             for key in found
@@ -140,8 +141,7 @@ class _Group:
         with self._site.ledger.reading() as connection:
             known = profiles(connection, {key for keys in usual.values() for key in keys})
         kept = {key: Profile(**each.profile) for key, each in known.items()} | dict(found)
-        past = {key: [kept[each] for each in keys if each in kept and kept[each].rows] for key, keys in usual.items()}
-        return {key: each if len(each) >= least else [] for key, each in past.items()}
+        return {key: [kept[each] for each in keys if each in kept] for key, keys in usual.items()}
 
     def _note(
         self, found: Mapping[CycleKey, Profile], results: list[Result], page: str | None, orphans: Mapping[int, int]
