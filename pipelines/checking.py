@@ -81,9 +81,9 @@ def check_group(site: Site, group: Sequence[Offering], checked: Checked) -> None
         sync_directories({directory for each in judged for directory in each.place()})
         accepted, refused = ([each for each in judged if each.is_accepted is which] for which in (True, False))
         with site.ledger.transaction() as connection:
-            stale = accept_all(connection, [each.candidacy() for each in accepted])
-            for each in refused:
+            for each in refused:  # first: a newer version in the same group is the producer's answer to a refusal
                 each.note_refused(connection)
+            stale = accept_all(connection, [each.candidacy() for each in accepted])
         for each in judged:
             each.clear()
         checked.superseded += sorted(stale)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from offers import (
     GOOD,
+    MANY_BAD,
     NOW,
     STEM,
     change_schema,
@@ -179,6 +180,15 @@ def test_a_refused_one_that_is_sent_well_clears_its_alarm(home: Path, root: Path
     take(home, f"{DAY}11:10:00")
     assert alarms(home, STEM) == [("refused", False)]
     assert receipt(root, STEM)[1] == "ACCEPTED"
+
+
+def test_a_new_version_answers_a_refusal_in_the_same_run(home: Path, root: Path) -> None:
+    MANY_BAD.put(root)
+    answer = STEM.replace("_00", "_01")
+    payments(answer, "CARD", "CASH").put(root)
+    take(home)
+    assert states(home) == [("0001_00", "refused", "E501"), ("0001_01", "loaded", None)]
+    assert alarms(home, STEM) == [("refused", False)]
 
 
 @pytest.mark.parametrize("part", ["data", "check"])
