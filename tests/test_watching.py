@@ -184,7 +184,7 @@ def test_a_refused_one_that_is_sent_well_clears_its_alarm(home: Path, root: Path
 
 def test_a_new_version_answers_a_refusal_in_the_same_run(home: Path, root: Path) -> None:
     MANY_BAD.put(root)
-    answer = STEM.replace("_00", "_01")
+    answer = f"{STEM[:-2]}01"
     payments(answer, "CARD", "CASH").put(root)
     take(home)
     assert states(home) == [("0001_00", "refused", "E501"), ("0001_01", "loaded", None)]
