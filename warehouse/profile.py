@@ -28,7 +28,7 @@ def profile(
 ) -> tuple[dict[CycleKey, Profile], dict[str, int]]:
     """Profiles of cycles of one feed, and the orphans of each of their batches by stem.
 
-    `targets` are the contracts of the feeds that foreign keys lead to.
+    `targets` are the contracts of the feeds that foreign keys lead to. Of a column that no file has nothing is said.
     """
     paths = [str(path) for cycle in cycles for path in cycle.files.values()]
     rows = [(stem, number) for number, cycle in enumerate(cycles) for stem in cycle.files]
@@ -37,9 +37,13 @@ def profile(
         "insert into profiled select unnest($stems), unnest($numbers)",
         {"stems": [stem for stem, _ in rows], "numbers": [number for _, number in rows]},
     )
-    found = dict(_aggregates(connection, contract, cycles, paths))
+    # Files that were staged before the contract grew lack the new columns.
+    described = connection.execute(f"describe select * from {STAGED}", {"paths": paths}).fetchall()
+    present = {name for name, *_ in described}
+    found = {cycle.key: Profile(0, None, {}, {}, {}, None) for cycle in cycles}  # a file may hold no rows
+    found |= _aggregates(connection, contract, cycles, paths, present)
     by_stem = dict.fromkeys((stem for stem, _ in rows), 0)
-    for foreign_key in contract.foreign_keys:
+    for foreign_key in (each for each in contract.foreign_keys if each.column in present):
         for stem, number, count in _orphans(connection, foreign_key, targets[foreign_key.feed], paths):
             by_stem[stem] += count
             orphans = found[cycles[number].key].orphans
@@ -48,16 +52,21 @@ def profile(
 
 
 def _aggregates(
-    connection: duckdb.DuckDBPyConnection, contract: Contract, cycles: list[StagedCycle], paths: list[str]
+    connection: duckdb.DuckDBPyConnection,
+    contract: Contract,
+    cycles: list[StagedCycle],
+    paths: list[str],
+    present: set[str],
 ) -> Iterator[tuple[CycleKey, Profile]]:
-    optional = [column.name for column in contract.columns if not column.required]
-    coded = [column.name for column in contract.columns if column.type is Type.CODE]
-    counted = _counted(contract)
+    columns = [column for column in contract.columns if column.name in present]
+    optional = [column.name for column in columns if not column.required]
+    coded = [column.name for column in columns if column.type is Type.CODE]
+    counted = [name for name in _counted(contract) if name in present]
     wanted = [
         "number",
         "count(*)",
-        f"sum({contract.control_column})" if contract.control_column else "null",
-        f"max({contract.event_time})" if contract.event_time else "null",
+        f"sum({contract.control_column})" if contract.control_column in present else "null",
+        f"max({contract.event_time})" if contract.event_time in present else "null",
         *(f"count(*) - count({name})" for name in optional),
         *(f"approx_count_distinct({name})" for name in counted),
         *(f"histogram({name})" for name in coded),

@@ -68,13 +68,13 @@ def _sum_ratio(_: str, cycle: Cycle, now: Profile, usual: Sequence[Profile]) -> 
 
 
 def _distinct_ratio(column: str, cycle: Cycle, now: Profile, usual: Sequence[Profile]) -> float | None:
-    return _ratio(now.distinct[column] / now.rows, [each.distinct.get(column, 0) / each.rows for each in usual])
+    past = [each.distinct[column] / each.rows for each in usual if column in each.distinct]
+    return _ratio(now.distinct[column] / now.rows, past) if column in now.distinct else None
 
 
 def _null_share_drift(column: str, cycle: Cycle, now: Profile, usual: Sequence[Profile]) -> float | None:
-    if not usual:
-        return None
-    return abs(now.missing[column] / now.rows - median(each.missing.get(column, 0) / each.rows for each in usual))
+    past = [each.missing[column] / each.rows for each in usual if column in each.missing]
+    return abs(now.missing[column] / now.rows - median(past)) if past and column in now.missing else None
 
 
 def _distribution_drift(column: str, cycle: Cycle, now: Profile, usual: Sequence[Profile]) -> float | None:
