@@ -53,12 +53,13 @@ def ingest(contract: Contract) -> DAG:
         # A source that cannot be reached does not keep what came from the others out of core.
         @task(trigger_rule=TriggerRule.ALL_DONE, outlets=[core_asset(contract)])
         def load(polled: Sequence[dict[str, int]], judged: Sequence[dict[str, int]]) -> int:
-            """staged → core; skipped, and the asset left as it is, where nothing changed.
+            """staged → core, and closed cycles judged as a whole; skipped, and the asset left, where nothing changed.
 
             Another feed's load, or a try of this one that was killed, may have brought our batches into core; and an
             end file alone changes what is complete. So what this run took and judged counts too.
             """
             result = steps.load_staged(site())
+            judge_cycles(site())  # a failure holds publication back, and is an alarm
             if not (result.added or result.removed or brought_news([*polled, *judged])):
                 raise AirflowSkipException("nothing came")
             return len(result.added)
@@ -77,11 +78,6 @@ def ingest(contract: Contract) -> DAG:
                 raise AirflowFailException("; ".join(done.alarms))
             return len(done.stems)
 
-        @task(trigger_rule=TriggerRule.ALL_DONE)
-        def judge_quality() -> int:
-            """What the rows of closed cycles say as a whole; a failure holds publication back, and is an alarm."""
-            return judge_cycles(site()).cycles
-
         @task(trigger_rule=TriggerRule.ONE_FAILED, retries=0)
         def tell_of_failures() -> None:
             """Without this the run would be green although a source could not be polled."""
@@ -92,9 +88,8 @@ def ingest(contract: Contract) -> DAG:
         checked = check.expand(source=sources)
         loaded = load(fetched, checked)  # type: ignore[arg-type]  # TaskFlow passes what they return
         acknowledged = acknowledge.expand(source=sources)
-        judged = judge_quality()
-        fetched >> checked >> loaded >> judged >> acknowledged  # which tells the alarms
-        [fetched, checked, loaded, judged, acknowledged] >> tell_of_failures()
+        fetched >> checked >> loaded >> acknowledged
+        [fetched, checked, loaded, acknowledged] >> tell_of_failures()
 
     return flow()
 

@@ -221,7 +221,7 @@ def newer(directory: Path) -> Contracts:
 
 
 def two_hours(directory: Path) -> list[StagedCycle]:
-    rows = [{"amount_fen": 5, "user_id": "U00001", "kind": "1"}] * 2
+    rows: list[Row] = [{"amount_fen": 5, "user_id": "U00001", "kind": "1", "paid_at": NOON}] * 2
     return staged(directory, {f"{HOUR}_0001_00": rows, "PAYM_110_I_2026112211_0001_00": rows})
 
 
@@ -238,28 +238,45 @@ def test_a_file_of_an_older_contract_counts_its_new_column_as_missing(tmp_path: 
     }  # fmt: skip
 
 
-def test_a_new_column_that_no_file_has_counts_as_missing(tmp_path: Path) -> None:
+@pytest.mark.xfail(reason="a profile depends on which other cycles are judged with it, once one has a new column")
+def test_a_profile_does_not_depend_on_what_is_judged_with_it(tmp_path: Path) -> None:
+    """Else later cycles are compared with one where a column was wholly missing, or with none, by mere chance."""
     contracts = newer(tmp_path)
+    older, _ = two_hours(tmp_path)
+    stem = "PAYM_110_I_2026112212_0001_00"
+    path = stage(tmp_path, stem, [{"weight": 7}], contracts["PAYM"])
+    newest = StagedCycle(CycleKey("PAYM", "110", "I", "2026112212"), {stem: path})
     with warehouse(contracts) as connection:
-        found, _ = profiled(connection, two_hours(tmp_path), contracts)
-    assert [each.missing["weight"] for each in found.values()] == [2, 2]
+        alone, _ = profiled(connection, [older], contracts)
+        together, _ = profiled(connection, [older, newest], contracts)
+    assert together[HOUR] == alone[HOUR]
 
 
-@pytest.mark.parametrize("column", ["kind", "amount_fen", "paid_at", "user_id"])
-def test_a_column_of_any_use_that_no_file_has_counts_as_missing(
+@pytest.mark.parametrize("column", ["kind", "amount_fen", "paid_at", "user_id", "operator_id"])
+def test_of_a_column_that_no_file_has_nothing_is_said(
     core: duckdb.DuckDBPyConnection, tmp_path: Path, column: str
 ) -> None:
-    """As after a contract whose new column is a code, the control column, the event time or a foreign key."""
+    """As after a contract whose new column is a code, the control column, the event time, a foreign key, any other."""
     cycles = two_hours(tmp_path)
+    whole = profiled(core, cycles)[0][HOUR]
     for each in cycles:
         for path in each.files.values():
             without(path, column)
     found, orphans = profiled(core, cycles)
-    here = found[HOUR]
-    assert here.rows == 2
-    values = {"kind": here.codes["kind"], "amount_fen": here.total or None, "paid_at": here.newest_at,
-              "user_id": {"distinct": here.distinct["user_id"], "orphans": orphans[f"{HOUR}_0001_00"]}}  # fmt: skip
-    assert values[column] in ({}, None, {"distinct": 0, "orphans": 0})
+    left, here = _said(found[HOUR]), _said(whole)
+    assert here.pop(column) != []
+    assert left == here
+    assert orphans == dict.fromkeys(orphans, 0 if column == "user_id" else 2)
+
+
+def _said(found: Profile) -> dict[str, list[object]]:
+    """What a profile says of each column, the control column and the event time under their names in PAYM."""
+    said: dict[str, list[object]] = {}
+    for part in (found.missing, found.distinct, found.codes, found.orphans, {"amount_fen": found.total}):
+        for name, each in part.items():
+            said.setdefault(name, []).append(each)
+    said["paid_at"] = [found.newest_at]
+    return {name: values for name, values in said.items() if values != [None]}
 
 
 def test_a_cycle_of_files_without_a_row_has_a_profile(core: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
