@@ -15,7 +15,7 @@ import pytest
 
 from pipelines.errors import StoreError
 from pipelines.quality.expectations import Expected, Finding, Severity, Validation, validate
-from pipelines.quality.pages import Run, write_index, write_page
+from pipelines.quality.pages import Run, prune_pages, write_index, write_page
 
 AT = datetime(2026, 11, 22, 11, 2, 31)
 WARN, FAIL = Severity.WARN, Severity.FAIL
@@ -218,6 +218,16 @@ def test_a_run_again_replaces_its_page(tmp_path: Path) -> None:
         write_page(tmp_path, made.run, made.page)
     assert indexed(tmp_path) == ["20261122110231_PAYM_run-1"]
     assert "passed" in (tmp_path / "index.html").read_text()
+
+
+def test_pages_go_feed_by_feed_and_by_their_time(tmp_path: Path) -> None:
+    for feed in ("PAYM", "BILL"):
+        for hours in (0, 1, 2):
+            run = Run(feed, "", f"run-{hours}", AT + timedelta(hours=hours), 1, 0, 0)
+            write_page(tmp_path, run, "page")
+    prune_pages(tmp_path, "PAYM", AT + timedelta(hours=1))
+    left = sorted(path.name.split("_", 1)[1] for path in tmp_path.iterdir())
+    assert left == ["BILL_run-0.html", "BILL_run-1.html", "BILL_run-2.html", "PAYM_run-1.html", "PAYM_run-2.html"]
 
 
 def test_a_run_with_a_name_that_is_no_file_name_is_an_error(tmp_path: Path) -> None:

@@ -58,10 +58,17 @@ def write_page(folder: Path, run: Run, page: str) -> Path:
     return _write(folder / run.page_name, page)
 
 
+def prune_pages(folder: Path, feed: str, before: datetime) -> None:
+    """Delete the pages of a feed's runs before a moment (Asia/Shanghai); what was found stays in the ledger."""
+    for path in folder.glob(f"*_{feed}_*.html"):
+        if path.name < compact(before):
+            path.unlink(missing_ok=True)
+
+
 def write_index(folder: Path, newest: int = 500) -> Path:
     """Write `index.html`: the newest runs of which the folder holds pages, newest first.
 
-    Costs no more than its own page however many there are. Pages beyond `newest` stay, unlisted.
+    Costs no more than its own page however many there are. Pages beyond `newest` stay, unlisted, until `prune_pages`.
     """
     load_great_expectations()
     from great_expectations.render.components import (

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import duckdb
@@ -25,7 +26,7 @@ from pipelines.ledger.tables import offering
 from pipelines.names import CycleKey
 from pipelines.quality.expectations import Expected, Finding, Severity, validate
 from pipelines.quality.measuring import Enough, measure, usual_cycles
-from pipelines.quality.pages import write_index, write_page
+from pipelines.quality.pages import prune_pages, write_index, write_page
 from pipelines.quality.profile import Profile
 from pipelines.quality.suite import suite_of
 from pipelines.site import WRITER, Site, cycle_day
@@ -113,6 +114,8 @@ class _Group:
             title = f"{self._contract.title_en} ({self._contract.title_zh})"
             validation = validate(self._contract.feed, title, run_name, self._site.now, suite, rows)
             page = self._site.relative(write_page(quality_folder(self._site), validation.run, validation.page))
+            kept_from = self._site.now - timedelta(days=self._contract.retention_days)
+            prune_pages(quality_folder(self._site), self._contract.feed, kept_from)
             write_index(quality_folder(self._site))
             results = list(_results(self._contract.feed, validation.findings))
         self._note(found, results, page, {ids[stem]: count for stem, count in orphans.items()})

@@ -1,0 +1,234 @@
+"""When cycles are judged as a whole: once each as they stand, whatever ended a run; and that nobody is named by it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from offers import in_ledger, put_end
+from running import tierline_process
+from whole_cycles import BILLS, FIRST_RUN, MONTHS, NOW, Place, bills, contacts, id_number_of, number_of, people
+
+from pipelines.quality import running
+
+DAY = "20261121"
+DUE = "2026-11-22T02:00:00"
+LATE = "2026-11-22T05:00:00"  # two hours after 03:00
+STEM = f"CONT_110_I_{DAY}_0001_00"
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place.new(tmp_path, "CONT", since="2026-11-21")
+
+
+def noted(place: Place) -> list[dict[str, Any]]:
+    """The cycles that the ledger holds a verdict of, each with its profile."""
+    rows = in_ledger(place.home, "select cycle, profile, page from cycle_profile order by cycle")
+    return [{"cycle": cycle, "page": page} | json.loads(profile) for cycle, profile, page in rows]
+
+
+def pages(place: Place) -> list[Path]:
+    return sorted((place.home / "bi/quality").glob("*_*.html"))
+
+
+def test_a_cycle_is_judged_once(place: Place) -> None:
+    assert place.judged(place.take(contacts(DAY, 20), now=DUE)) == 1
+    before = noted(place), pages(place)
+    for now in (DUE, LATE, "2026-11-29T12:00:00"):
+        assert place.judged(place.take(now=now)) == 0
+    assert (noted(place), pages(place)) == before
+    assert [each["rows"] for each in noted(place)] == [20]
+
+
+def test_an_open_cycle_is_not_judged_and_an_overdue_one_is(place: Place) -> None:
+    contacts(DAY, 20).put(place.root)
+    for now in (DUE, "2026-11-22T04:59:59"):
+        assert place.judged(place.take(now=now)) == 0
+    assert noted(place) == []
+    assert place.judged(place.take(now=LATE)) == 1
+    put_end(place.root, contacts(DAY, 20))
+    assert place.judged(place.take(now="2026-11-22T06:00:00")) == 0, "nothing else stands for it"
+
+
+def test_a_file_that_comes_to_an_overdue_cycle_has_it_judged_anew(place: Place) -> None:
+    contacts(DAY, 20).put(place.root)
+    place.take(now=LATE)
+    assert place.judged(place.take(contacts(DAY, 20), contacts(DAY, 7, seq="0002"), now=LATE)) == 1
+    assert [each["rows"] for each in noted(place)] == [27]
+
+
+def test_a_cycle_waits_for_all_files_that_its_end_names(place: Place) -> None:
+    first, second = contacts(DAY, 20), contacts(DAY, 7, seq="0002")
+    place.offer(first, second)
+    data, check = ((place.root / "outgoing/CONT" / f"{second.stem}{ending}") for ending in (".DAT", ".CHK"))
+    data.unlink()
+    check.unlink()
+    assert place.judged(place.take(now=DUE)) == 0
+    second.put(place.root)
+    assert place.judged(place.take(now=DUE)) == 1
+    assert [each["rows"] for each in noted(place)] == [27]
+
+
+def test_a_resend_has_its_cycle_judged_anew_and_no_other(place: Place) -> None:
+    place.offer(contacts("20261114", 20))
+    assert place.judged(place.take(contacts(DAY, 20), now=DUE)) == 2
+    assert place.judged(place.take(contacts(DAY, 9, "01"), now=DUE)) == 1
+    assert [(each["cycle"], each["rows"]) for each in noted(place)] == [("20261114", 20), (DAY, 9)]
+    place.offer(contacts(DAY, 9, "01"))  # the same once more is a duplicate
+    assert place.judged(place.take(now=DUE)) == 0
+
+
+def test_a_replay_has_its_cycle_judged_anew(place: Place) -> None:
+    place.take(contacts(DAY, 20), now=DUE)
+    before = noted(place)
+    ran = place.run("replay", "--feed", "CONT", "--from", DAY, "--to", DAY, now=LATE)
+    assert ran.exit_status == 0, ran.err
+    assert place.judged(ran) + place.judged(place.run("load", now=LATE)) == 1
+    assert [each["rows"] for each in noted(place)] == [20]
+    assert noted(place)[0]["page"] != before[0]["page"]
+
+
+def test_each_source_and_mode_is_a_cycle_of_its_own(tmp_path: Path) -> None:
+    place = Place.new(tmp_path, "CUST", "USER")
+    snapshot, _ = people(20)
+    increment = replace(
+        snapshot, stem=snapshot.stem.replace("_F_", "_I_"),
+        lines=tuple(line.replace("|F|20261101|", "|I|20261101|") for line in snapshot.lines),
+    )  # fmt: skip
+    place.offer(snapshot)
+    assert place.judged(place.take(increment, now="2026-11-02T01:00:00")) == 2
+    found = place.results(now="2026-11-02T01:00:00")
+    assert {(each["mode"], each["cycle"]) for each in found} == {("F", "20261101"), ("I", "20261101")}
+    (page,) = pages(place)
+    assert f"{'20261101'} F" in page.read_text(encoding="utf-8")
+
+
+def test_more_cycles_than_a_page_holds_are_compared_across_pages(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "_CYCLES_AT_ONCE", 1)  # a number of rows, for which it would take 301 files
+    for day, count in (("20261031", 20), ("20261107", 20), ("20261114", 20), (DAY, 10)):
+        place.offer(contacts(day, count))
+    assert place.judged(place.take(now=DUE)) == 4
+    assert len(pages(place)) == 4
+    ratios = [each for each in place.results(now=DUE) if each["measure"] == "row_count_ratio"]
+    assert [(each["cycle"], each["observed"]) for each in ratios] == [(DAY, 0.5)]
+    assert [each["page"].endswith(page.name) for each, page in zip(noted(place), pages(place), strict=True)].count(
+        True
+    ) >= 1
+    assert len({each["page"] for each in noted(place)}) == 4
+
+
+@pytest.mark.parametrize("point", ["stage", "load", "commit", "receipt"])
+def test_a_run_that_was_killed_before_leaves_the_cycle_to_the_next(place: Place, point: str) -> None:
+    place.offer(contacts(DAY, 20))
+    place.run("fetch", now=DUE)
+    assert tierline_process(place.home, "load", now=DUE, fault=point).returncode == -9
+    assert noted(place) == []
+    assert place.judged(place.run("load", now=DUE)) == 1
+    assert place.judged(place.run("load", now=DUE)) == 0
+    assert [each["rows"] for each in noted(place)] == [20]
+
+
+def kill_between_page_and_ledger(place: Place) -> None:
+    """Hold the ledger once Great Expectations is at work: then the page is written, and its word cannot be."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pipelines.cli.app", "--home", str(place.home), "load"],
+        env=os.environ | {"TIERLINE_NOW": DUE}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        maps = Path(f"/proc/{process.pid}/maps")
+        wait_until(lambda: "/pandas/" in maps.read_text())
+        with closing(sqlite3.connect(place.home / "ledger.sqlite", isolation_level=None)) as connection:
+            connection.execute("begin immediate")
+            wait_until(lambda: (place.home / "bi/quality/index.html").exists())
+            process.kill()
+            process.wait()
+            connection.execute("rollback")
+    finally:
+        process.kill()
+        process.wait()
+
+
+def wait_until(is_so: Any, seconds: float = 60) -> None:
+    until = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < until, "it never came to that"
+        time.sleep(0.01)
+
+
+def test_a_run_that_was_killed_between_page_and_ledger_is_done_again(place: Place) -> None:
+    place.offer(contacts(DAY, 20))
+    place.run("fetch", now=DUE)
+    kill_between_page_and_ledger(place)
+    (page,) = pages(place)
+    assert noted(place) == []
+    assert place.judged(place.run("load", now=DUE)) == 1
+    assert pages(place) == [page]
+    assert place.judged(place.run("load", now=DUE)) == 0
+    assert noted(place)[0]["page"] == str(page.relative_to(place.home))
+
+
+def test_orphans_are_counted_for_batch_and_cycle_and_the_page_is_named(tmp_path: Path) -> None:
+    place = Place.new(tmp_path, "CUST", "USER", "CONT", since="2026-11-21")
+    for offer in people(10):
+        place.offer(offer)
+    known, unknown = contacts(DAY, 20, user="U00000003"), contacts(DAY, 5, seq="0002", user="U99999999")
+    place.take(known, unknown, now=DUE)
+    assert [place.shown(each.stem, DUE)["orphans"] for each in (known, unknown)] == [0, 5]
+    orphans = {each["measure"]: each for each in place.results("--feed", "CONT", now=DUE)}["user_id_orphan_share"]
+    assert (orphans["observed"], orphans["success"]) == (0.2, False)
+    for offer in (known, unknown):
+        said, _, page = place.shown(offer.stem, DUE)["quality"].rpartition("; ")
+        assert "failed: " in said
+        assert "user_id_orphan_share" in said
+        text = (place.home / page).read_text(encoding="utf-8")
+        assert (DAY in text, "user_id_orphan_share" in text) == (True, True)
+        assert Path(page).name in (place.home / "bi/quality/index.html").read_text(encoding="utf-8")
+    assert place.shown(people(10)[1].stem, DUE)["orphans"] == 0
+
+
+@pytest.mark.parametrize("word", ["USER", "BILL"])
+def test_nobody_is_named_in_pages_or_ledger(tmp_path: Path, word: str) -> None:
+    place = Place.new(tmp_path, "CUST", "USER", "BILL")
+    for offer in people(24):
+        place.offer(offer)
+    for month in MONTHS:
+        place.offer(bills(month, 24))
+    place.take(now=FIRST_RUN)
+    place.take(bills("202610", 8), now=NOW)
+    assert any(each["feed"] == word for each in place.results())
+    told = (place.home / "logs/alarms.jsonl").read_text(encoding="utf-8")
+    assert BILLS in told
+    texts = [
+        told,
+        *(path.read_text(encoding="utf-8") for path in (place.home / "bi/quality").rglob("*") if path.is_file()),
+    ]
+    for table in ("cycle_profile", "quality_result", "alarm"):
+        texts += [str(row) for row in in_ledger(place.home, f"select * from {table}")]
+    assert len(texts) > 10
+    for person in range(24):
+        for named in (number_of(person), id_number_of(person), f"C{person:08d}", f"U{person:08d}", f"欧阳{person:03d}",
+                      f"A{person:08d}", f"学府路{person}号", f"k{person}@"):  # fmt: skip
+            assert not any(named in text for text in texts), named[:1]
+
+
+@pytest.mark.xfail(reason="what stands again after a discard was taken long ago, so that it is not judged again")
+def test_an_old_version_that_comes_back_is_judged_however_long_ago_it_was_taken(tmp_path: Path) -> None:
+    place = Place.new(tmp_path, "BILL", extra="watch_days: 2\n")
+    for month in (*MONTHS, "202610"):
+        place.offer(bills(month, 24))
+    place.take(now=NOW)
+    place.take(bills("202610", 8, "01"), now="2026-11-09T08:00:00")
+    assert "row_count_ratio" in place.failures(now="2026-11-09T08:00:00")
+    ran = place.run("batch", "discard", f"{BILLS}_0001_01", "--why", "sent by mistake", now="2026-11-09T09:00:00")
+    assert ran.exit_status == 0
+    assert "row_count_ratio" not in place.failures(now="2026-11-09T09:00:00")
