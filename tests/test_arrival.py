@@ -38,7 +38,7 @@ def left(home: Path) -> dict[str, str]:
 
 
 def landed(home: Path) -> list[str]:
-    return sorted(files(home / "landing"))
+    return sorted(str(path) for path in (home / "landing").rglob("*") if path.is_file())  # they may go meanwhile
 
 
 @contextmanager

@@ -18,7 +18,7 @@ NOW = "2026-11-22T12:00:00"
 COMMANDS = [
     "demo", "doctor", "run", "fetch", "load", "build", "publish", "batches", "batch show", "batch rejects",
     "batch retry", "batch accept", "batch discard", "replay", "cycles", "cycles accept", "backups verify",
-    "backups restore", "backups prune", "feeds", "feeds show", "feeds diff", "query",
+    "quality", "quality accept", "backups restore", "backups prune", "feeds", "feeds show", "feeds diff", "query",
 ]  # fmt: skip
 
 
