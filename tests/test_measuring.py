@@ -9,6 +9,7 @@ from fractions import Fraction
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from measure_oracle import CODES, COLUMN, plain, tells
 
 from pipelines.contracts.measures import Measure, MeasureKind
 from pipelines.contracts.model import Cadence
@@ -16,8 +17,6 @@ from pipelines.cycles import Cycle, parse_cycle
 from pipelines.quality.measuring import Enough, measure, usual_cycles
 from pipelines.quality.profile import Profile
 
-COLUMN = "user_id"
-CODES = ["1", "2", "9", "中"]
 EXACT_TO = Fraction(1, 1_000_000)  # values are rounded to six digits
 SHARE_KINDS = [kind for kind in MeasureKind if kind is not MeasureKind.ROW_COUNT_RATIO]
 
@@ -61,7 +60,7 @@ def test_the_usual_cycles_of_any_moment(moment: datetime, count: int) -> None:
     assert all(each.weekday() == moment.weekday() for each in weeks)
     assert usual_cycles(cycle_of(Cadence.HOURLY, hour), count) == [f"{each:%Y%m%d%H}" for each in weeks]
     assert usual_cycles(cycle_of(Cadence.DAILY, day), count) == [f"{each:%Y%m%d}" for each in weeks]
-    month, months = f"{moment:%Y%m}", []
+    month, months = f"{moment:%Y%m}", list[str]()
     for _ in range(count):
         months.append(previous_month(months[-1] if months else month))
     assert usual_cycles(cycle_of(Cadence.MONTHLY, month), count) == months
@@ -72,115 +71,35 @@ def counts(most: int) -> st.SearchStrategy[int]:
 
 
 @st.composite
-def profiles(draw: st.DrawFn) -> Profile:
-    """What a cycle may come to: counts never exceed the rows; of what a contract had not yet, nothing is said."""
-    rows = draw(counts(12))
+def profiles(draw: st.DrawFn, whole: bool = False) -> Profile:
+    """What a cycle may come to: counts never exceed the rows; unless `whole`, nothing may be said of the column."""
+    rows = draw(st.integers(5 if whole else 0, 12))
     missing = draw(counts(rows))
-    has_column = draw(st.booleans())
     newest = draw(st.none() | st.datetimes(datetime(2026, 11, 1), datetime(2026, 11, 23)))
+    codes = draw(st.dictionaries(st.sampled_from(CODES), st.integers(1, 9), min_size=1))
+    says = [whole or draw(st.booleans()) for _ in range(3)]
     return Profile(
         rows=rows,
         total=draw(st.none() | st.integers(-(10**20), 10**20)),
-        missing={COLUMN: missing} if has_column else {},
-        distinct={COLUMN: draw(counts(rows))} if has_column else {},
-        codes=draw(st.sampled_from([{}, {COLUMN: draw(st.dictionaries(st.sampled_from(CODES), st.integers(1, 9)))}])),
+        missing={COLUMN: missing} if says[0] else {},
+        distinct={COLUMN: draw(counts(rows))} if says[1] else {},
+        codes={COLUMN: codes} if says[2] else draw(st.sampled_from([{}, {COLUMN: {}}])),
         newest_at=None if newest is None else newest.isoformat(),
         orphans={COLUMN: draw(counts(rows - missing))} if draw(st.booleans()) else {},
     )
 
 
-def middle(values: list[Fraction]) -> Fraction:
-    ordered, half = sorted(values), len(values) // 2
-    return ordered[half] if len(values) % 2 else (ordered[half - 1] + ordered[half]) / 2
-
-
-def share(part: int, of: int) -> Fraction:
-    return Fraction(part, of)
-
-
-def plain_ratio(now: Fraction, usual: list[Fraction]) -> Fraction | None:
-    return now / middle(usual) if usual and middle(usual) > 0 else None
-
-
-def plain_distinct(now: Profile, usual: list[Profile]) -> Fraction | None:
-    if COLUMN not in now.distinct:
-        return None
-    return plain_ratio(
-        share(now.distinct[COLUMN], now.rows), [share(each.distinct[COLUMN], each.rows) for each in usual]
-    )
-
-
-def plain_null_drift(now: Profile, usual: list[Profile]) -> Fraction | None:
-    if COLUMN not in now.missing or not usual:
-        return None
-    return abs(
-        share(now.missing[COLUMN], now.rows) - middle([share(each.missing[COLUMN], each.rows) for each in usual])
-    )
-
-
-def plain_distribution(now: Profile, usual: list[Profile]) -> Fraction | None:
-    present = now.codes.get(COLUMN)
-    if not present or not usual:
-        return None
-    distance = Fraction(0)
-    for code in CODES:
-        mine = share(present.get(code, 0), sum(present.values()))
-        theirs = sum((share(each.codes[COLUMN].get(code, 0), sum(each.codes[COLUMN].values())) for each in usual),
-                     Fraction(0)) / len(usual)  # fmt: skip
-        distance += max(mine - theirs, 0)
-    return distance
-
-
-def plain_orphans(now: Profile) -> Fraction | None:
-    values = now.rows - now.missing.get(COLUMN, 0)
-    return share(now.orphans.get(COLUMN, 0), values) if values else None
-
-
-def tells(kind: MeasureKind, profile: Profile) -> bool:
-    """Whether a cycle before says anything of the column, as far as the measure asks for it."""
-    told: dict[MeasureKind, dict[str, object]] = {
-        MeasureKind.DISTINCT_RATIO: {**profile.distinct},
-        MeasureKind.NULL_SHARE_DRIFT: {**profile.missing},
-        MeasureKind.DISTRIBUTION_DRIFT: {name: counts for name, counts in profile.codes.items() if counts},
-    }
-    return COLUMN in told.get(kind, {COLUMN: 1})
-
-
-def plain_age(cycle: Cycle, now: Profile) -> Fraction | None:
-    if now.newest_at is None:
-        return None
-    left = cycle.end - datetime.fromisoformat(now.newest_at)
-    return max(Fraction(left // timedelta(microseconds=1), 24 * 3600 * 10**6), Fraction(0))
-
-
-def plain(kind: MeasureKind, cycle: Cycle, now: Profile, usual: list[Profile], enough: Enough) -> Fraction | None:
-    """The measure as the manual words it, slowly and exactly."""
-    if kind is MeasureKind.ROW_COUNT_RATIO:
-        rows = [Fraction(each.rows) for each in usual]
-        is_enough = len(rows) >= enough.cycles and bool(rows) and middle(rows) >= enough.rows
-        return plain_ratio(Fraction(now.rows), rows) if is_enough else None
-    if now.rows < enough.rows:
-        return None
-    large = [each for each in usual if each.rows >= enough.rows and tells(kind, each)]
-    usual = large if len(large) >= enough.cycles else []
-    found: dict[MeasureKind, Fraction | None] = {
-        MeasureKind.SUM_RATIO: plain_ratio(Fraction(now.total or 0), [Fraction(each.total or 0) for each in usual]),
-        MeasureKind.DISTINCT_RATIO: plain_distinct(now, usual) if kind is MeasureKind.DISTINCT_RATIO else None,
-        MeasureKind.NULL_SHARE_DRIFT: plain_null_drift(now, usual) if kind is MeasureKind.NULL_SHARE_DRIFT else None,
-        MeasureKind.DISTRIBUTION_DRIFT: plain_distribution(now, usual)
-        if kind is MeasureKind.DISTRIBUTION_DRIFT
-        else None,
-        MeasureKind.ORPHAN_SHARE: plain_orphans(now),
-        MeasureKind.AGE_SHARE: plain_age(cycle, now),
-    }
-    return found[kind]
+def histories() -> st.SearchStrategy[list[Profile]]:
+    """A cycle, and those it is compared with."""
+    return st.lists(profiles(whole=True), min_size=4, max_size=7) | st.lists(profiles(), min_size=1, max_size=7)
 
 
 @pytest.mark.parametrize("kind", MeasureKind)
-@given(now=profiles(), usual=st.lists(profiles(), max_size=6), rows=st.integers(1, 6), cycles=st.integers(1, 4))
+@given(history=histories(), rows=st.integers(1, 6), cycles=st.integers(1, 4))
 def test_every_measure_as_a_slow_reader_finds_it(
-    kind: MeasureKind, now: Profile, usual: list[Profile], rows: int, cycles: int
+    kind: MeasureKind, history: list[Profile], rows: int, cycles: int
 ) -> None:
+    now, *usual = history
     enough, cycle = Enough(rows, cycles), cycle_of(Cadence.DAILY, "20261122")
     telling = sum(tells(kind, each) and each.rows >= rows for each in usual)
     assume(telling == 0 or telling >= cycles)  # what lies between has a test of its own
@@ -243,6 +162,20 @@ def test_few_rows_where_there_usually_are_enough_are_told() -> None:
 def test_the_orphans_and_the_age_want_no_history() -> None:
     assert value(MeasureKind.ORPHAN_SHARE, profile_of(100), [], Enough(50, 3)) == pytest.approx(1 / 90, abs=1e-6)
     assert value(MeasureKind.AGE_SHARE, profile_of(100), [], Enough(50, 3)) == pytest.approx(1 / 24, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("now", "usual", "expected"),
+    [({"1": 60}, [{"1": 9}] * 3, 0), ({"1": 60}, [{"2": 9}] * 3, 1), ({"1": 30, "2": 30}, [{"1": 9}] * 3, 0.5),
+     ({"1": 60}, [{"1": 9}, {"1": 9}, {"2": 1}, {"2": 1}], 0.5), ({"1": 45, "9": 15}, [{"1": 3, "2": 1}] * 3, 0.25),
+     ({}, [{"1": 9}] * 3, None)],
+)  # fmt: skip
+def test_the_distance_of_codes_is_the_share_that_would_have_to_be_others(
+    now: dict[str, int], usual: list[dict[str, int]], expected: float | None
+) -> None:
+    past = [profile_of(60, codes={COLUMN: each}) for each in usual]
+    kind = MeasureKind.DISTRIBUTION_DRIFT
+    assert value(kind, profile_of(60, codes={COLUMN: now}), past, Enough(50, 3)) == expected
 
 
 def test_an_event_after_the_end_is_no_age_below_zero() -> None:
