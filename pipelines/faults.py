@@ -17,6 +17,7 @@ FAULT_POINTS = (
     "commit",
     "backup",
     "receipt",
+    "judge",
     "build",
     "publish",
     "release",

@@ -26,6 +26,7 @@ from pipelines.ledger import offerings
 from pipelines.ledger.offerings import Move, Offering, State
 from pipelines.ledger.standing import standing_stems
 from pipelines.ledger.tables import offering
+from pipelines.quality.loading import load_ahead
 from pipelines.quality.running import Judged, judge_cycles
 from pipelines.resends import GAP, request_resend, to_request
 from pipelines.site import WRITER, Scope, Site, cycle_day, require_free_space
@@ -39,6 +40,7 @@ from warehouse.ops import refresh_ops
 from warehouse.store import open_warehouse
 
 EVERYTHING = Scope()
+_LARGE_BYTES = 64 << 20
 _IDS_AT_ONCE = 10_000  # databases bound the parameters of a statement
 T = TypeVar("T")
 
@@ -77,9 +79,12 @@ def load_staged(site: Site) -> LoadResult:
             standing = standing_stems(connection)
             kept = frozenset((each.stem, each.revision) for each in standing) & present
             fresh = [each.offering_id for each in standing if (each.stem, each.revision) not in kept]
-            batches = [standing_batch(site, each) for each in _found(connection, fresh)]
+            found = list(_found(connection, fresh))
             # In one transaction: a snapshot must not count as complete while a file of it is not among these.
             full = cycle_statuses(connection, site.config, site.contracts, site.now, Within(full_only=True))
+        if sum(each.bytes or 0 for each in found) > _LARGE_BYTES:
+            load_ahead()  # the cycle will be judged as a whole; a large load hides what that needs to begin with
+        batches = [standing_batch(site, each) for each in found]
         result = load_core(warehouse, site.contracts, batches, _snapshots(site, full), kept)
         fault_point("commit")
         _note_loaded(site, {(each.offering_id, each.staged_count) for each in standing if each.state is State.STAGED})

@@ -162,6 +162,10 @@ def test_pages_need_nothing_from_elsewhere(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == [page.name, "index.html"]
 
 
+def test_a_page_names_what_it_is_of() -> None:
+    assert "110 2026112210, 120 2026112210" in judged([ROWS], profile(rows_ratio=[1.0, None])).page
+
+
 def test_what_failed_stands_first_on_the_page() -> None:
     suite = [Expected(name, 0, 1, FAIL, "") for name in ("a_share", "b_share", "c_share")]
     made = judged(suite, profile(a_share=[1.0], b_share=[2.0], c_share=[3.0]))

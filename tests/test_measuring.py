@@ -143,7 +143,6 @@ def test_usual_cycles_of_few_rows_say_nothing_of_rows(kind: MeasureKind) -> None
         assert (value(kind, profile_of(60), usual, Enough(50, 3)) is None) == is_none
 
 
-@pytest.mark.xfail(reason="history_least is asked of the cycles, not of those that say anything of the column")
 @pytest.mark.parametrize("kind", [kind for kind in NEEDS_HISTORY if kind.endswith(("drift", "distinct_ratio"))])
 def test_cycles_that_say_nothing_of_a_column_do_not_count_as_history(kind: MeasureKind) -> None:
     """As after a contract whose new column came once, or an optional one that was filled once."""

@@ -127,6 +127,7 @@ def test_accepted_with_a_reason_it_holds_no_longer(held: Place) -> None:
     ran = accept(held)
     assert ran.exit_status == 0, ran.err
     assert ran.out.startswith(f"{BILLS}: accepted (row_count_ratio, total_fen_sum_ratio)")
+    assert in_ledger(held.home, "select count(*) from alarm where kind = 'quality' and cleared_at is null") == [(0,)]
     ((accepted, actor, at),) = in_ledger(
         held.home, "select accepted, accepted_by, accepted_at from cycle_profile where accepted is not null"
     )

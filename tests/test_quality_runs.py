@@ -221,7 +221,6 @@ def test_nobody_is_named_in_pages_or_ledger(tmp_path: Path) -> None:
             assert not any(named in text for text in texts), named[:1]
 
 
-@pytest.mark.xfail(reason="what stands again after a discard was taken long ago, so that it is not judged again")
 def test_an_old_version_that_comes_back_is_judged_however_long_ago_it_was_taken(tmp_path: Path) -> None:
     place = Place.new(tmp_path, "BILL", extra="watch_days: 2\n")
     for month in (*MONTHS, "202610"):

@@ -30,25 +30,44 @@ def profile(
 
     `targets` are the contracts of the feeds that foreign keys lead to. Of a column that no file has nothing is said.
     """
+    found = {cycle.key: Profile(0, None, {}, {}, {}, None) for cycle in cycles}  # a file may hold no rows
+    orphans = dict.fromkeys((stem for cycle in cycles for stem in cycle.files), 0)
+    for present, alike in _by_columns(connection, cycles):
+        paths = [str(path) for cycle in alike for path in cycle.files.values()]
+        _note(connection, alike)
+        found |= _aggregates(connection, contract, alike, paths, present)
+        for foreign_key in (each for each in contract.foreign_keys if each.column in present):
+            for stem, number, count in _orphans(connection, foreign_key, targets[foreign_key.feed], paths):
+                orphans[stem] += count
+                of_cycle = found[alike[number].key].orphans
+                of_cycle[foreign_key.column] = of_cycle.get(foreign_key.column, 0) + count
+    return found, orphans
+
+
+def _by_columns(
+    connection: duckdb.DuckDBPyConnection, cycles: list[StagedCycle]
+) -> Iterator[tuple[frozenset[str], list[StagedCycle]]]:
+    """Cycles by the columns that their files hold: those staged before a contract grew lack the new ones."""
     paths = [str(path) for cycle in cycles for path in cycle.files.values()]
+    schemas = connection.execute(
+        "select file_name, list(name) from parquet_schema($paths) group by all", {"paths": paths}
+    )
+    columns = {path: frozenset(names) for path, names in schemas.fetchall()}
+    groups: dict[frozenset[str], list[StagedCycle]] = {}
+    for cycle in cycles:
+        present = frozenset[str]().union(*(columns[str(path)] for path in cycle.files.values()))
+        groups.setdefault(present, []).append(cycle)
+    yield from groups.items()
+
+
+def _note(connection: duckdb.DuckDBPyConnection, cycles: list[StagedCycle]) -> None:
+    """Temp table `profiled`: of which cycle, by its number, each batch is."""
     rows = [(stem, number) for number, cycle in enumerate(cycles) for stem in cycle.files]
     connection.execute("create or replace temp table profiled (batch_stem varchar, number integer)")
     connection.execute(
         "insert into profiled select unnest($stems), unnest($numbers)",
         {"stems": [stem for stem, _ in rows], "numbers": [number for _, number in rows]},
     )
-    # Files that were staged before the contract grew lack the new columns.
-    described = connection.execute(f"describe select * from {STAGED}", {"paths": paths}).fetchall()
-    present = {name for name, *_ in described}
-    found = {cycle.key: Profile(0, None, {}, {}, {}, None) for cycle in cycles}  # a file may hold no rows
-    found |= _aggregates(connection, contract, cycles, paths, present)
-    by_stem = dict.fromkeys((stem for stem, _ in rows), 0)
-    for foreign_key in (each for each in contract.foreign_keys if each.column in present):
-        for stem, number, count in _orphans(connection, foreign_key, targets[foreign_key.feed], paths):
-            by_stem[stem] += count
-            orphans = found[cycles[number].key].orphans
-            orphans[foreign_key.column] = orphans.get(foreign_key.column, 0) + count
-    return found, by_stem
 
 
 def _aggregates(
@@ -56,7 +75,7 @@ def _aggregates(
     contract: Contract,
     cycles: list[StagedCycle],
     paths: list[str],
-    present: set[str],
+    present: frozenset[str],
 ) -> Iterator[tuple[CycleKey, Profile]]:
     columns = [column for column in contract.columns if column.name in present]
     optional = [column.name for column in columns if not column.required]

@@ -18,6 +18,7 @@ from pipelines.cli.context import (
 )
 from pipelines.cli.output import PLAIN, Exit, complain, say, show_rows
 from pipelines.errors import UsageError
+from pipelines.ledger.alarms import Kind, clear_alarm
 from pipelines.ledger.quality import Result, accept, holding, results
 from pipelines.ledger.tables import quality_result
 
@@ -66,6 +67,7 @@ def quality_accept(context: typer.Context, feed: str, source: str, cycle: str, w
         held = [each for each in holding(connection) if (each.key.feed, each.key.source, each.key.cycle) == asked]
         for key in {each.key for each in held}:
             accept(connection, key, site.change(why))
+            clear_alarm(connection, Kind.QUALITY, str(key), site.now)
     if not held:
         raise UsageError(f"cycle {feed} {source} {cycle}: expected one that failed; see 'tierline quality --failed'")
     say(f"{held[0].key}: accepted ({', '.join(each.measure for each in held)}); publication waits for it no longer")

@@ -53,21 +53,22 @@ _RESULT_COLUMNS = [quality_result.c[field.name] for field in fields(Result) if f
 def revisions(connection: Connection, now: datetime, watch_days: int) -> dict[CycleKey, str]:
     """The cycles that were not judged as they stand now, each with a short text that tells how it stands.
 
-    Which batches stand, and how often each was staged. Of the cycles of years, those that anything was taken of in the
-    last `watch_days` before `now`.
+    Which batches stand, and how often each was staged. Of those that were never judged, only the ones that anything was
+    taken of in the last `watch_days` before `now`: a ledger may be older than judging.
     """
     # Ids are never used again, so that no two sets of batches have the same count, sum and greatest by mere chance.
     numbers = (func.count(), *(each(offering.c.offering_id) for each in (func.sum, func.max)))
     count, total, greatest, staged = (cast(each, String) for each in (*numbers, func.sum(offering.c.staged_count)))
     revision = count + "." + total + "." + greatest + "." + staged
     key = [offering.c[name] for name in _KEY]
-    standing = select(*key, revision.label("revision")).where(offering.c.state.in_(STANDING)).group_by(*key)
-    recent = standing.having(func.max(offering.c.taken_at) >= now - timedelta(days=watch_days)).subquery()
-    same = [recent.c[name] == cycle_profile.c[name] for name in _KEY]
+    columns = (*key, revision.label("revision"), func.max(offering.c.taken_at).label("taken_at"))
+    standing = select(*columns).where(offering.c.state.in_(STANDING)).group_by(*key).subquery()
+    same = [standing.c[name] == cycle_profile.c[name] for name in _KEY]
+    is_new = cycle_profile.c.revision.is_(None) & (standing.c.taken_at >= now - timedelta(days=watch_days))
     changed = (
-        select(recent)
-        .outerjoin_from(recent, cycle_profile, onclause=and_(*same))
-        .where(or_(cycle_profile.c.revision.is_(None), cycle_profile.c.revision != recent.c.revision))
+        select(standing)
+        .outerjoin_from(standing, cycle_profile, onclause=and_(*same))
+        .where(or_(is_new, cycle_profile.c.revision != standing.c.revision))
     )
     return {CycleKey(*row[:4]): row[4] for row in connection.execute(changed)}
 

@@ -105,7 +105,8 @@ def validate(
     findings = tuple(_findings(suite, judged, failures))
     failed = [suite[place].severity for place, rows in failures.items() if rows]
     run = Run(feed, title, run_name, run_at, len(suite), failed.count(Severity.WARN), failed.count(Severity.FAIL))
-    return Validation(run, findings, render_page(run, result))
+    cycles = ", ".join(f"{source} {cycle}" for source, cycle in judged.select(KEY).iter_rows())
+    return Validation(run, findings, render_page(run, result, cycles))
 
 
 def _check_shape(feed: str, suite: Sequence[Expected], profile: pl.DataFrame) -> None:

@@ -9,10 +9,13 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from threading import Lock, Thread
 from types import ModuleType
 
 # Only the Kullback-Leibler and Kolmogorov-Smirnov expectations need these; together they are half of the import.
 NEVER_USED = ("altair", "scipy.stats")
+
+_LOADING = Lock()
 
 
 class _Later(importlib.abc.MetaPathFinder):
@@ -35,14 +38,20 @@ def load_great_expectations() -> None:
 
     Call it before any other import of `great_expectations`: its switch for reporting home is read while it loads.
     """
-    if "great_expectations" in sys.modules:
-        return
-    os.environ["GX_ANALYTICS_ENABLED"] = "false"
-    finder = _Later()
-    sys.meta_path.insert(0, finder)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # it imports sre_constants
-            import great_expectations  # noqa: F401
-    finally:
-        sys.meta_path.remove(finder)
+    with _LOADING:
+        if "great_expectations" in sys.modules:
+            return
+        os.environ["GX_ANALYTICS_ENABLED"] = "false"
+        finder = _Later()
+        sys.meta_path.insert(0, finder)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # it imports sre_constants
+                import great_expectations  # noqa: F401
+        finally:
+            sys.meta_path.remove(finder)
+
+
+def load_ahead() -> None:
+    """Begin to import it beside other work that leaves Python alone; whoever needs it then waits for the rest."""
+    Thread(target=load_great_expectations).start()

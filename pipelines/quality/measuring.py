@@ -48,10 +48,20 @@ def measure(wanted: Measure, cycle: Cycle, now: Profile, usual: Sequence[Profile
     elif now.rows < enough.rows:
         return None
     else:
-        usual = [each for each in usual if each.rows >= enough.rows]
+        usual = [each for each in usual if each.rows >= enough.rows and _tells(wanted, each)]
     usual = usual if len(usual) >= enough.cycles else []
     value = _MEASURES[wanted.kind](wanted.column or "", cycle, now, usual)
     return None if value is None else round(value, _DIGITS)
+
+
+def _tells(wanted: Measure, past: Profile) -> bool:
+    """Whether a cycle says anything of a column: contracts grow, and codes are not always given."""
+    told = {
+        MeasureKind.NULL_SHARE_DRIFT: past.missing,
+        MeasureKind.DISTINCT_RATIO: past.distinct,
+        MeasureKind.DISTRIBUTION_DRIFT: {column for column, counts in past.codes.items() if counts},
+    }
+    return wanted.column in told.get(wanted.kind, {wanted.column})
 
 
 def _ratio(now: float, usual: list[float]) -> float | None:
@@ -68,18 +78,20 @@ def _sum_ratio(_: str, cycle: Cycle, now: Profile, usual: Sequence[Profile]) -> 
 
 
 def _distinct_ratio(column: str, cycle: Cycle, now: Profile, usual: Sequence[Profile]) -> float | None:
-    past = [each.distinct[column] / each.rows for each in usual if column in each.distinct]
-    return _ratio(now.distinct[column] / now.rows, past) if column in now.distinct else None
+    if column not in now.distinct:
+        return None
+    return _ratio(now.distinct[column] / now.rows, [each.distinct[column] / each.rows for each in usual])
 
 
 def _null_share_drift(column: str, cycle: Cycle, now: Profile, usual: Sequence[Profile]) -> float | None:
-    past = [each.missing[column] / each.rows for each in usual if column in each.missing]
-    return abs(now.missing[column] / now.rows - median(past)) if past and column in now.missing else None
+    if not usual or column not in now.missing:
+        return None
+    return abs(now.missing[column] / now.rows - median(each.missing[column] / each.rows for each in usual))
 
 
 def _distribution_drift(column: str, cycle: Cycle, now: Profile, usual: Sequence[Profile]) -> float | None:
     """Half the sum of what the shares of codes differ by: 0 the same, 1 no code in common."""
-    present, past = _shares(now, column), [shares for each in usual if (shares := _shares(each, column))]
+    present, past = _shares(now, column), [_shares(each, column) for each in usual]
     if not present or not past:
         return None
     codes = {code for shares in (present, *past) for code in shares}

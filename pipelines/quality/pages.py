@@ -93,15 +93,15 @@ def write_index(folder: Path, newest: int = 500) -> Path:
     return _write(folder / INDEX, _view().render(document, template="run_page.j2", heading=title))
 
 
-def render_page(run: Run, result: ExpectationSuiteValidationResult) -> str:
-    """The page of one result, failed expectations first."""
+def render_page(run: Run, result: ExpectationSuiteValidationResult, judged: str) -> str:
+    """The page of one result, failed expectations first; `judged` says of which sources and cycles it is."""
     from great_expectations import RunIdentifier
     from great_expectations.render.renderer.page_renderer import ValidationResultsPageRenderer
 
     result.meta = {
         "great_expectations_version": result.meta["great_expectations_version"],
         "run_id": RunIdentifier(run.run_name, run.run_at.replace(tzinfo=SHANGHAI).astimezone(UTC)),
-        "batch_spec": {"data_asset_name": run.title},
+        "batch_spec": {"data_asset_name": run.title, "judged": judged},
     }
     document = ValidationResultsPageRenderer(run_info_at_end=True).render(result)
     _point_home(document)

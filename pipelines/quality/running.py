@@ -18,6 +18,7 @@ import polars as pl
 from pipelines.completeness import closed_cycles
 from pipelines.contracts.model import Contract
 from pipelines.cycles import Cycle, parse_cycle
+from pipelines.faults import fault_point
 from pipelines.ledger import offerings
 from pipelines.ledger.alarms import Kind, clear_alarm, settle_alarms
 from pipelines.ledger.offerings import STANDING, Offering
@@ -149,6 +150,7 @@ class _Group:
     def _note(
         self, found: Mapping[CycleKey, Profile], results: list[Result], page: str | None, orphans: Mapping[int, int]
     ) -> None:
+        fault_point("judge")
         with self._site.ledger.transaction() as connection:
             for key, now in found.items():
                 judged = Profiled(key, self._revisions[key], asdict(now), page, self._site.now, None)
