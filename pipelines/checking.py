@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import zip_longest
-from pathlib import Path
-from typing import Any
 
-from sqlalchemy import Connection
-
-from pipelines.archive import keep, keep_all, write_reason
-from pipelines.check_files import CheckFile, parse_check_file
-from pipelines.checks.judging import Judgement, judge
-from pipelines.checks.places import StagedPaths
-from pipelines.checks.reading import ArchivedBatch
-from pipelines.checks.staging import RejectLines
+from pipelines.batch_check import BatchCheck
+from pipelines.checks.judging import Judgement
 from pipelines.checks.together import judge_together
-from pipelines.cycles import parse_cycle
 from pipelines.durable import sync_all, sync_directories
 from pipelines.errors import StoreError
 from pipelines.faults import fault_point
 from pipelines.ledger import offerings
-from pipelines.ledger.offerings import Change, Offering, State
-from pipelines.ledger.standing import Candidacy, accept_all, bring_back
+from pipelines.ledger.offerings import Offering, State
+from pipelines.ledger.standing import accept_all
 from pipelines.ledger.tables import offering
-from pipelines.site import Scope, Site, quarantine_place
+from pipelines.site import Scope, Site
 
 # One sync and one transaction serve a group; what a crash makes do again stays small.
 _GROUP_BATCHES = 200
@@ -92,13 +81,13 @@ def check_group(site: Site, group: Sequence[Offering], checked: Checked) -> None
         checked.refused += [each.stem for each in refused]
 
 
-def _judged(site: Site, found: list[Offering], checked: Checked) -> list[_Check]:
+def _judged(site: Site, found: list[Offering], checked: Checked) -> list[BatchCheck]:
     """Small batches of one feed and encoding together, the others alone."""
     (site.home.staged / ".work").mkdir(mode=0o750, exist_ok=True)
-    ready: list[_Check] = []
+    ready: list[BatchCheck] = []
     for current in found:
         with _telling(current, checked):
-            ready.append(_Check(site, current))
+            ready.append(BatchCheck(site, current))
     judgements: dict[str, Judgement] = {}
     for feed, encoding in {(each.feed, each.batch.encoding) for each in ready}:
         alike = [
@@ -123,159 +112,3 @@ def _telling(current: Offering, checked: Checked) -> Iterator[None]:
         yield
     except (StoreError, FileNotFoundError) as error:
         checked.failed.append(f"{current.stem}: {error}")
-
-
-def judge_again(site: Site, current: Offering, change: Change) -> Judgement:
-    """Judge a batch that stands once more from the archive, and stage its rows anew where it is accepted again.
-
-    What stands is not touched where it would be refused now: that is for the caller to tell. The next load takes the
-    new rows in. Raises StoreError where the archive does not hold its bytes.
-    """
-    (site.home.staged / ".work").mkdir(mode=0o750, exist_ok=True)
-    return _Check(site, current).again(change)
-
-
-def read_archived(site: Site, current: Offering) -> ArchivedBatch:
-    """A batch as its bytes stand in the archive (or the quarantine); raises StoreError where they are gone."""
-    assert current.kept_in is not None, "a verified batch is kept somewhere"
-    directory = site.home.root / current.kept_in
-    cycle = parse_cycle(site.contracts[current.feed].schedule.cadence, current.cycle)
-    assert cycle is not None, "a verified batch has a sound cycle"
-    try:
-        content = (directory / f"{current.stem}.CHK").read_bytes()
-    except FileNotFoundError as error:
-        raise StoreError(f"{current.stem}: expected its check file in {current.kept_in}, found none") from error
-    if not (directory / current.file_name).is_file():
-        raise StoreError(f"{current.stem}: expected its data file in {current.kept_in}, found none; 'backups restore'")
-    check: CheckFile = parse_check_file(content, current.stem)
-    if current.source not in site.config.sources:
-        raise StoreError(f"source {current.source} is no longer in tierline.yaml; put it back, its batches still wait")
-    encoding = site.source(current.source).encoding
-    return ArchivedBatch(directory / current.file_name, current.name, cycle, check, encoding)
-
-
-class _Check:
-    """One batch before the judge. The files get their places first, then the ledger has its word: doing it twice
-    leaves the same.
-    """
-
-    judgement: Judgement
-
-    def __init__(self, site: Site, current: Offering) -> None:
-        self._site = site
-        self.current = current
-        self.stem = current.stem
-        self.feed = current.feed
-        self.waives_limit = current.limit_waived is not None
-        work = site.home.staged / ".work" / f"{current.offering_id:06d}"
-        self.paths = StagedPaths(work.with_suffix(".rows"), work.with_suffix(".rejects"))
-        self._quarantine = quarantine_place(site, current)
-        self._undo_refusal()
-        self.batch = read_archived(site, current)
-
-    def _undo_refusal(self) -> None:
-        """Where a crash came between quarantine and the ledger's word, take the bytes back and judge anew."""
-        assert self.current.kept_in is not None
-        if self._quarantine.exists():
-            for path in self._quarantine.glob(f"{self.stem}.[DC]*"):
-                keep(path, self._site.home.root / self.current.kept_in)
-
-    def judge_alone(self) -> Judgement:
-        """Read its bytes and make its staged rows and rejects, which have no place yet."""
-        return judge(self.batch, self._site.contracts[self.feed], self.paths, waive_limit=self.waives_limit)
-
-    @property
-    def is_accepted(self) -> bool:
-        return self.judgement.code is None
-
-    @property
-    def made(self) -> Iterator[Path]:
-        """The files that were made of it."""
-        return (path for path in (self.paths.rejects, self.paths.rows) if path.exists())
-
-    def place(self) -> list[Path]:
-        """Give what was made, and synced, its place; returns the directories to sync."""
-        if self.is_accepted:
-            return [self._place_staged()]
-        self._place_refused()
-        return []
-
-    def candidacy(self) -> Candidacy:
-        """What the ledger is to say of it once it was accepted."""
-        cause = self.judgement.reason or "all rows sound"
-        return Candidacy(self.current, self._site.change(cause), self._counts() | {"reason": self.judgement.reason})
-
-    def note_refused(self, connection: Connection) -> None:
-        """The ledger's word of one that was refused."""
-        judgement = self.judgement
-        offerings.move(
-            connection, self.current.offering_id, State.REFUSED, self._site.change(judgement.reason),
-            code=judgement.code, reason=judgement.reason, kept_in=self._site.relative(self._quarantine),
-            **self._counts(),
-        )  # fmt: skip
-        bring_back(connection, self.current, self._site.change(f"{self.stem} was refused"))
-
-    def clear(self) -> None:
-        """Take away what no longer says anything: of a refusal before, and what was made in vain."""
-        for path in self.made:
-            path.unlink()
-        if self.is_accepted and self._quarantine.exists():
-            for leftover in self._quarantine.glob(f"{self.stem}.*"):
-                leftover.unlink()
-            with suppress(OSError):  # damaged copies that were put aside stay
-                self._quarantine.rmdir()
-
-    def again(self, change: Change) -> Judgement:
-        self.judgement = judgement = self.judge_alone()
-        fault_point("check")
-        if judgement.code is None:
-            has_other_rejects = self._has_other_rejects()
-            sync_all(self.made)
-            sync_directories([self._place_staged()])
-            values = self._counts() | {"staged_count": self.current.staged_count + 1, "reason": judgement.reason}
-            if has_other_rejects or judgement.loaded != self.current.loaded:
-                values["acknowledged_at"] = None  # the producer's receipt says otherwise
-            with self._site.ledger.transaction() as connection:
-                offerings.note(connection, self.current, change, **values)
-        for path in self.made:
-            path.unlink()
-        return judgement
-
-    def _has_other_rejects(self) -> bool:
-        former = self._site.staged_paths(self.current.name, self.batch.cycle.day)
-        if not former.rejects.exists():
-            return True
-        return not all(a == b for a, b in zip_longest(RejectLines(former), RejectLines(self.paths)))
-
-    def _place_staged(self) -> Path:
-        place = self._site.staged_paths(self.current.name, self.batch.cycle.day)
-        place.rows.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-        os.replace(self.paths.rejects, place.rejects)
-        os.replace(self.paths.rows, place.rows)
-        fault_point("stage")
-        return place.rows.parent
-
-    def _place_refused(self) -> None:
-        """Into quarantine with its reason; the rejects of one that E501 refused go with it."""
-        quarantine, judgement, stem = self._quarantine, self.judgement, self.stem
-        reason = {"stem": stem, "code": judgement.code, "reason": judgement.reason, "at": self._site.now}
-        write_reason(quarantine, stem, reason)
-        rejects = quarantine / f"{stem}.rejects.parquet"
-        if judgement.rejected:
-            os.replace(self.paths.rejects, rejects)
-        else:
-            rejects.unlink(missing_ok=True)  # of a verdict before a retry
-        names = (self.current.file_name, f"{stem}.CHK")
-        keep_all((self.batch.path.with_name(name), quarantine) for name in names)
-
-    def _counts(self) -> dict[str, Any]:
-        judgement = self.judgement
-        return {
-            "judged_at": self._site.now,
-            "format_version": judgement.format_version,
-            "loaded": judgement.loaded if judgement.code is None else 0,
-            "rejected": judgement.rejected,
-            "control_total": judgement.control_total,
-            "control_loaded": judgement.control_loaded,
-            "control_rejected": judgement.control_rejected,
-        }

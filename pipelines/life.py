@@ -8,7 +8,8 @@ from typing import Any
 
 from pipelines.archive import keep_all
 from pipelines.aside import make_way, pair_names, put_aside_discarded
-from pipelines.checking import Checked, check_group, judge_again
+from pipelines.batch_check import judge_again
+from pipelines.checking import Checked, check_group
 from pipelines.errors import StoreError, UsageError
 from pipelines.ledger import offerings
 from pipelines.ledger.offerings import ON_ITS_WAY, STANDING, Change, Offering, State

@@ -25,7 +25,7 @@ from pipelines.ledger.offerings import STANDING, Offering
 from pipelines.ledger.quality import Profiled, Result, forget_without, note_judged, profiles, revisions
 from pipelines.ledger.tables import offering
 from pipelines.names import CycleKey
-from pipelines.quality.expectations import Expected, Finding, Severity, validate
+from pipelines.quality.expectations import Expected, Finding, Severity, Validation, validate
 from pipelines.quality.measuring import Enough, measure, usual_cycles
 from pipelines.quality.pages import prune_pages, write_index, write_page
 from pipelines.quality.profile import Profile
@@ -43,11 +43,6 @@ class Judged:
 
     cycles: int
     failed: tuple[Result, ...]
-
-
-def quality_folder(site: Site) -> Path:
-    """Where the Data Docs stand."""
-    return site.home.bi / "quality"
 
 
 def judge_cycles(site: Site) -> Judged:
@@ -114,13 +109,18 @@ class _Group:
             run_name = hashlib.sha256(repr([(key, self._revisions[key]) for key in found]).encode()).hexdigest()[:12]
             title = f"{self._contract.title_en} ({self._contract.title_zh})"
             validation = validate(self._contract.feed, title, run_name, self._site.now, suite, rows)
-            page = self._site.relative(write_page(quality_folder(self._site), validation.run, validation.page))
-            kept_from = self._site.now - timedelta(days=self._contract.retention_days)
-            prune_pages(quality_folder(self._site), self._contract.feed, kept_from)
-            write_index(quality_folder(self._site))
+            page = self._write_page(validation)
             results = list(_results(self._contract.feed, validation.findings))
         self._note(found, results, page, {ids[stem]: count for stem, count in orphans.items()})
         return [each for each in results if not each.success]
+
+    def _write_page(self, validation: Validation) -> str:
+        """Returns where the page stands, below the home; older ones go after the feed's retention."""
+        folder = self._site.home.bi / "quality"
+        page = write_page(folder, validation.run, validation.page)
+        prune_pages(folder, self._contract.feed, self._site.now - timedelta(days=self._contract.retention_days))
+        write_index(folder)
+        return self._site.relative(page)
 
     def _measured(self, found: Mapping[CycleKey, Profile]) -> tuple[pl.DataFrame, list[Expected]]:
         """A row a cycle with the values of all measures; and the expectations for which any cycle has a value."""
