@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from pipelines.transfer.base import Endpoint
 from sftp_fixtures.proftpd import proftpd_server
@@ -72,3 +73,8 @@ def site(server: Site, request: pytest.FixtureRequest) -> Site:
     (server.directory / name).mkdir()
     root = f"{server.endpoint.root.rstrip('/')}/{name}"
     return Site(replace(server.endpoint, root=root), server.directory / name, server.log)
+
+
+# How long an example takes says something of the machine only, and of what else runs on it.
+settings.register_profile("tierline", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tierline")
