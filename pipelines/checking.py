@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from pipelines.batch_check import BatchCheck
 from pipelines.checks.judging import Judgement
@@ -66,14 +67,13 @@ def check_group(site: Site, group: Sequence[Offering], checked: Checked) -> None
             found = offerings.find(connection, offering.c.offering_id.in_([each.offering_id for each in group]))
         checked.elsewhere += [each.stem for each in found if each.state is not State.VERIFIED]
         judged = _judged(site, [each for each in found if each.state is State.VERIFIED], checked)
-        sync_all(path for each in judged for path in each.made)
-        sync_directories({directory for each in judged for directory in each.place()})
-        accepted, refused = ([each for each in judged if each.is_accepted is which] for which in (True, False))
+        placed = _placed(judged, checked)
+        accepted, refused = ([each for each in placed if each.is_accepted is which] for which in (True, False))
         with site.ledger.transaction() as connection:
             for each in refused:  # first: a newer version in the same group is the producer's answer to a refusal
                 each.note_refused(connection)
             stale = accept_all(connection, [each.candidacy() for each in accepted])
-        for each in judged:
+        for each in placed:
             each.clear()
         checked.superseded += sorted(stale)
         checked.staged += [each.stem for each in accepted if each.stem not in stale]
@@ -103,6 +103,19 @@ def _judged(site: Site, found: list[Offering], checked: Checked) -> list[BatchCh
             fault_point("check")
             judged.append(each)
     return judged
+
+
+def _placed(judged: list[BatchCheck], checked: Checked) -> list[BatchCheck]:
+    """What was made of each is on disk before it has its place, and has that before the ledger says so."""
+    sync_all(path for each in judged for path in each.made)
+    placed: list[BatchCheck] = []
+    directories: set[Path] = set()
+    for each in judged:
+        with _telling(each.current, checked):
+            directories.update(each.place())
+            placed.append(each)
+    sync_directories(directories)
+    return placed
 
 
 @contextmanager

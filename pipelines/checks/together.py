@@ -59,7 +59,7 @@ def judge_together(
         stem = each.batch.name.stem
         mine = sound_of.get(stem, sound.clear()), rejects_of.get(stem, rejects.clear())
         tally = RowTally.of(*mine)
-        if stem not in repeating and tally.control_total == each.control_total:
+        if stem not in repeating and (tally.records, tally.control_total) == (each.record_count, each.control_total):
             _write(places[stem], agreed, *mine)
             judgements[stem] = judgement_of(tally, agreed)
     return judgements
