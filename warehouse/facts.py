@@ -9,31 +9,68 @@ import duckdb
 from pipelines.contracts.model import Contract
 from warehouse.staged import STAGED, staged_columns
 
+PATCH_FEED = "CHNG"
+
 
 def replace_facts(connection: duckdb.DuckDBPyConnection, contract: Contract, incoming: list[Path]) -> None:
     """Take the rows of temp table `removing` out of a fact table and put those of staged files in.
 
     Rows that were displaced as current by what goes come back; the current row of a key is that with the greatest
-    (cycle, source, seq, line). Subscribers whose patches may differ now go into temp table `patched_entity`.
+    (cycle, source, seq, line). Subscribers whose patches may differ now go into temp table `patched_entity`. What is
+    looked at are keys that more than one row has, or had: a batch of new keys costs its insertion.
     """
-    table, key = f"core.{contract.table}", ", ".join(contract.key)
+    table = f"core.{contract.table}"
     leaving = f"from {table} where batch_stem in (select stem from removing where feed = '{contract.feed}')"
-    connection.execute(f"create or replace temp table touched as select distinct {key} {leaving}")
+    _make_contested(connection, contract)
+    if _any(connection, f"from removing where feed = '{contract.feed}'"):
+        _contest_displaced(connection, contract, leaving)
+        _note_patched(connection, contract, leaving)
+        connection.execute(f"delete {leaving}")
     if incoming:
-        _touch(connection, contract, incoming)
-    _note_patched(connection, contract)  # before rows go: of those that leave
-    connection.execute(f"delete {leaving}")
-    if incoming:
+        _contest_incoming(connection, contract, incoming)
         _insert(connection, contract, incoming)
-    _note_patched(connection, contract)
     _mark_current(connection, contract)
 
 
-PATCH_FEED = "CHNG"
+def _any(connection: duckdb.DuckDBPyConnection, rows: str) -> bool:
+    return bool(connection.execute(f"select 1 {rows} limit 1").fetchall())
+
+
+def _make_contested(connection: duckdb.DuckDBPyConnection, contract: Contract) -> None:
+    """Temp table `contested`: the keys of which some other row may be the current one now."""
+    key = ", ".join(contract.key)
+    connection.execute(f"create or replace temp table contested as select {key} from core.{contract.table} limit 0")
+
+
+def _contest_displaced(connection: duckdb.DuckDBPyConnection, contract: Contract, leaving: str) -> None:
+    """Keys of rows that go and that displaced others: only where a row is not current can one come back."""
+    key = ", ".join(contract.key)
+    connection.execute(
+        f"""
+        insert into contested
+        select {key} from core.{contract.table} where not is_current
+        intersect
+        select {key} {leaving}
+        """
+    )
+
+
+def _contest_incoming(connection: duckdb.DuckDBPyConnection, contract: Contract, incoming: list[Path]) -> None:
+    """Keys that come in and are there, and those that several files bring: one file has each of its keys once."""
+    key, paths = ", ".join(contract.key), {"paths": [str(path) for path in incoming]}
+    connection.execute(
+        f"insert into contested select {key} from core.{contract.table} semi join read_parquet($paths) using ({key})",
+        paths,
+    )
+    if len(incoming) > 1:
+        connection.execute(
+            f"insert into contested select {key} from read_parquet($paths) group by {key} having count(*) > 1", paths
+        )
 
 
 def _insert(connection: duckdb.DuckDBPyConnection, contract: Contract, incoming: list[Path]) -> None:
     columns = staged_columns(connection, contract, incoming)
+    paths = {"paths": [str(path) for path in incoming]}
     connection.execute(
         f"""
         insert into core.{contract.table} by name
@@ -41,47 +78,43 @@ def _insert(connection: duckdb.DuckDBPyConnection, contract: Contract, incoming:
         from (select {columns} from {STAGED}) as staged
         inner join adding on staged.batch_stem = adding.stem
         """,
-        {"paths": [str(path) for path in incoming]},
+        paths,
     )
+    _note_patched(connection, contract, "from read_parquet($paths)", paths)
 
 
-def _touch(connection: duckdb.DuckDBPyConnection, contract: Contract, incoming: list[Path]) -> None:
-    """Keys that come in, beside those that leave."""
-    key = ", ".join(contract.key)
-    paths = [str(path) for path in incoming]
-    connection.execute(f"insert into touched select {key} from read_parquet($paths)", {"paths": paths})
-
-
-def _note_patched(connection: duckdb.DuckDBPyConnection, contract: Contract) -> None:
+def _note_patched(
+    connection: duckdb.DuckDBPyConnection, contract: Contract, rows: str, parameters: dict[str, list[str]] | None = None
+) -> None:
     if contract.feed == PATCH_FEED:
-        key = ", ".join(contract.key)
-        rows = f"core.{contract.table} semi join touched using ({key})"
-        connection.execute(f"insert into patched_entity select distinct user_id from {rows}")
+        connection.execute(f"insert into patched_entity select distinct user_id {rows}", parameters)
 
 
 def _mark_current(connection: duckdb.DuckDBPyConnection, contract: Contract) -> None:
+    if not _any(connection, "from contested"):
+        return
     table, key = f"core.{contract.table}", ", ".join(contract.key)
     connection.execute(
         f"""
-        create or replace temp table ranked as
-        with contested as (
-            select {key} from {table} semi join touched using ({key}) group by {key} having count(*) > 1
-            union
-            select {key} from {table} semi join touched using ({key}) where not is_current
-        )
+        create or replace temp table displaced as
         select
-            batch_stem, line,
+            *,
             row_number() over (
                 partition by {key} order by cycle desc, source desc, seq desc, line desc
             ) = 1 as is_newest
-        from {table} semi join contested using ({key})
+        from (
+            select {key}, {'user_id, ' if contract.feed == PATCH_FEED else ''}
+                batch_stem, line, cycle, source, seq, is_current
+            from {table} semi join contested using ({key})
+        )
+        qualify is_current <> is_newest
         """
     )
+    _note_patched(connection, contract, "from displaced")
     connection.execute(
         f"""
-        update {table} set is_current = ranked.is_newest
-        from ranked
-        where {table}.batch_stem = ranked.batch_stem and {table}.line = ranked.line
-            and {table}.is_current <> ranked.is_newest
+        update {table} set is_current = displaced.is_newest
+        from displaced
+        where {table}.batch_stem = displaced.batch_stem and {table}.line = displaced.line
         """
     )
