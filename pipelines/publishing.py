@@ -23,7 +23,9 @@ from pipelines.names import BatchName, parse_stem
 from pipelines.site import WRITER, Site
 from pipelines.steps import build_in
 from warehouse.build import last_built
-from warehouse.publish import show_state, state_opens, write_state
+from warehouse.changes import forget_changes
+from warehouse.publish import write_state
+from warehouse.states import show_state, state_opens
 from warehouse.store import open_warehouse
 
 LISTS = ("TIER",)
@@ -102,17 +104,19 @@ def _prepare(
     at = site.now
     publication_id = f"{as_of:%Y%m%d}-{len(known) + 1:06d}"
     warehouse.execute(
-        "insert into ops.publication select $id, $as_of, $at, (select count(*) from ops.loaded_batch) "
+        "insert into ops.publication by name select $id as publication_id, $as_of as as_of_date, $at as published_at, "
+        "(select count(*) from ops.loaded_batch) as batch_count, load_no from ops.load_state "
         "where not exists (from ops.publication where publication_id = $id)",
         {"id": publication_id, "as_of": as_of, "at": at},
     )
+    forget_changes(warehouse)
     lists: list[ListRecord] = []
     for name in LISTS:
         rows = _rows(warehouse, name)
         for source in _sources_known(site, warehouse):
             lists.append(_prepare_list(site, name, source, as_of, rows, known))
         warehouse.execute(f"create or replace table list.{name.lower()}_previous as from list.{name.lower()}")
-    write_state(warehouse, site.contracts, site.home.bi / "states" / publication_id)
+    write_state(warehouse, site.contracts, site.home.bi, publication_id)
     fault_point("publish")
     made = Publication(publication_id, as_of.isoformat(), "prepared", fingerprint, tuple(lists), at, None)
     with site.ledger.transaction() as connection:
@@ -152,7 +156,7 @@ def _prepare_list(
 
 
 def _release(site: Site, made: Publication) -> None:
-    show_state(site.home.bi, site.home.bi / "states" / made.publication_id)
+    show_state(site.home.bi, made.publication_id)
     fault_point("release")
     for each in made.lists:
         name = parse_stem(each.stem)

@@ -18,7 +18,10 @@ from pipelines.transfer.base import Endpoint
 
 FEEDS = "[CUST, USER, PAYM, CHNG, BILL, USGE, CONT, WORD]"
 # What tells of the processing itself lies outside rule 1: times and ids of runs, batches that do not stand.
-_PROCESSING = {"ops.publication": "where false", "ops.built": "where false", "ops.batch": "where state = 'loaded'"}
+_PROCESSING = {
+    **dict.fromkeys(("ops.publication", "ops.built", "ops.load_state", "ops.state_part"), "where false"),
+    "ops.batch": "where state = 'loaded'",
+}
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ def test_personal_data_is_masked_in_the_published_state_and_only_there(home: Pat
 
 def test_no_full_number_in_anything_that_bi_may_open(home: Path) -> None:
     state = (home / "bi" / "current").resolve()
-    files = [path for path in state.iterdir() if path.name != "private.duckdb"]
+    files = [path for path in state.rglob("*.*") if path.name != "private.duckdb"]
     assert len(files) > 5
     for path in files:
         if path.suffix == ".parquet":

@@ -206,8 +206,8 @@ def test_readers_meet_one_shape_and_old_values_masked(tmp_path: Path, new: Contr
     for name in ("grown", "anew"):
         with warehouse(tmp_path / name, new) as connection:
             load(connection, new, [*before, *new_batches(staged, new)], [])
-            write_state(connection, new, tmp_path / f"state_{name}")
-        with duckdb.connect(str(tmp_path / f"state_{name}" / "current.duckdb"), read_only=True) as state:
+            written = write_state(connection, new, tmp_path / f"bi_{name}", "new")
+        with duckdb.connect(str(written / "current.duckdb"), read_only=True) as state:
             shapes.append([state.execute(f"describe core.{table}").fetchall() for table in ("payment", "customer")])
             emails = state.execute("select email from core.customer where email is not null").fetchall()
             assert emails == [("l***@example.cn",)]

@@ -7,6 +7,7 @@ from pathlib import Path
 import duckdb
 
 from pipelines.contracts.model import Contract
+from warehouse.changes import note_touched
 from warehouse.staged import STAGED, staged_columns
 from warehouse.store import state_columns
 
@@ -30,6 +31,7 @@ def replace_records(connection: duckdb.DuckDBPyConnection, contract: Contract, i
     connection.execute("create or replace temp table touched as select distinct entity_id from touched")
     if connection.execute("select count(*) from touched").fetchall() != [(0,)]:
         _rework_periods(connection, contract)
+        note_touched(connection, contract.table)
 
 
 def _insert(connection: duckdb.DuckDBPyConnection, contract: Contract, incoming: list[Path]) -> None:

@@ -17,6 +17,7 @@ import polars as pl
 
 from pipelines.contracts.model import Contracts
 from pipelines.faults import fault_point
+from warehouse.changes import count_load
 from warehouse.facts import replace_facts
 from warehouse.history import replace_records
 
@@ -82,6 +83,7 @@ def load(
         return LoadResult((), ())
     connection.execute("begin")
     try:
+        count_load(connection)
         _note_batches(connection, adding, removing)
         _note_snapshots(connection, snapshots)
         _replace(connection, contracts, adding)

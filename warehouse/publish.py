@@ -1,25 +1,25 @@
-"""core, mart → published: a state of the warehouse that readers open while the next one is being loaded.
+"""core, mart → published: bringing the databases of a state to what the warehouse holds, by what changed since.
 
-A state is a directory of its own below `bi/states/`; the link `bi/current` names the one at hand, so a new state
-appears at once and whole, and whoever has the old one open reads on undisturbed.
+A state knows of itself after which load it was made and which batches it holds. Rows of facts come and go by batch,
+periods by entity, other tables by parts of which the fingerprint differs. What does not belong to a state that this
+warehouse made is filled from nothing, by the same steps.
 """
 
 from __future__ import annotations
 
-import os
+import logging
 import shutil
 from pathlib import Path
 
 import duckdb
 
 from pipelines.contracts.model import Contracts
-from pipelines.durable import sync_directory
-from warehouse.store import attach, feed_tables
+from pipelines.errors import StoreError
+from warehouse.filling import fill
+from warehouse.state_tables import make_tables, tables_of
+from warehouse.states import DATABASES, MASKED, begin_state, finish_state
+from warehouse.store import attach
 
-CURRENT = "current"
-DATABASES = ("current.duckdb", "private.duckdb")
-SCHEMAS = ("core", "mart", "ops", "policy")
-_KEPT_STATES = 2  # the one at hand, and the one that a reader may just be opening
 # How a value of personal data is shown to whoever may not see it; NULL stays NULL.
 _MASKS = {
     "phone": "case when length({0}) >= 8 then left({0}, 3) || '****' || right({0}, 4) else left({0}, 1) || '****' end",
@@ -28,69 +28,66 @@ _MASKS = {
     "email": "left({0}, 1) || '***' || substr({0}, strpos({0}, '@'))",
     "hidden": "null",
 }
+_log = logging.getLogger(__name__)
 
 
-def write_state(connection: duckdb.DuckDBPyConnection, contracts: Contracts, directory: Path) -> None:
-    """Write the databases and the Parquet files of a state; the directory is new or a leftover of a broken run."""
-    shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir(mode=0o750, parents=True)
-    for name in DATABASES:
-        _write_database(connection, contracts, directory / name, is_masked=name == CURRENT + ".duckdb")
-    (directory / "private.duckdb").chmod(0o600)
-
-
-def show_state(bi: Path, directory: Path) -> None:
-    """Let readers meet this state from now on; older ones but the last are cleared away."""
-    _point(bi / CURRENT, Path("states") / directory.name)
-    for name in DATABASES:
-        _point(bi / name, Path(CURRENT) / name)
-    sync_directory(bi)
-    states = sorted((bi / "states").iterdir(), key=lambda state: state.stat().st_mtime)
-    for state in states[:-_KEPT_STATES]:
-        if state.name != directory.name:
-            shutil.rmtree(state)
-
-
-def state_opens(bi: Path) -> bool:
-    """Whether the databases of the state at hand can be opened; one that was damaged is published anew."""
-    for name in DATABASES:
+def write_state(connection: duckdb.DuckDBPyConnection, contracts: Contracts, bi: Path, name: str) -> Path:
+    """Make the databases and Parquet files of the next state; it stands in `bi/states/NAME`, not yet shown."""
+    making = begin_state(bi)
+    for database in DATABASES:
+        path, masks = making / database, _masks(contracts) if database == MASKED else {}
         try:
-            duckdb.connect(str(bi / name), read_only=True).close()
-        except duckdb.Error:
-            return False
-    return True
+            _bring_on(connection, contracts, path, masks)
+        except (duckdb.Error, StoreError) as error:
+            _log.warning("%s: is written anew, for it cannot be brought on: %s", path, str(error).splitlines()[0])
+            _remove(path)
+            _write_anew(connection, contracts, path, masks)
+    finish_state(making, name)
+    return bi / "states" / name
 
 
-def _point(link: Path, target: Path) -> None:
-    if link.is_symlink() and Path(os.readlink(link)) == target:
-        return
-    fresh = link.with_name(f".{link.name}.new")
-    fresh.unlink(missing_ok=True)
-    fresh.symlink_to(target)
-    os.replace(fresh, link)
-
-
-def _write_database(
-    connection: duckdb.DuckDBPyConnection, contracts: Contracts, path: Path, *, is_masked: bool
-) -> None:
-    masks = _masks(contracts) if is_masked else {}
-    orders = {table: list(columns) for each in contracts.feeds for table, columns in feed_tables(each).items()}
-    attach(connection, path, "state")
+def _write_anew(connection: duckdb.DuckDBPyConnection, contracts: Contracts, path: Path, masks: dict[str, str]) -> None:
     try:
-        for schema in SCHEMAS:
-            connection.execute(f"create schema state.{schema}")
-            for table in _tables(connection, schema):
-                # A table that grew has its columns in another order than a new one; readers meet that of the contracts.
-                order = orders.get(table) if schema == "core" else None
-                columns = order or _columns(connection, schema, table)
-                shown = ", ".join(f'{masks[name]} as "{name}"' if name in masks else f'"{name}"' for name in columns)
-                connection.execute(f"create table state.{schema}.{table} as select {shown} from {schema}.{table}")
-                if is_masked and schema == "mart":
-                    _export(connection, table, path.with_name(f"mart_{table}.parquet"))
+        _bring_on(connection, contracts, path, masks)
+    except duckdb.Error as error:
+        shutil.rmtree(path.parent, ignore_errors=True)  # the disk may be full; what was published before stands
+        raise StoreError(f"{path}: the next state cannot be written: {str(error).splitlines()[0]}") from error
+
+
+def _remove(database: Path) -> None:
+    database.unlink(missing_ok=True)
+    database.with_name(f"{database.name}.wal").unlink(missing_ok=True)
+
+
+def _bring_on(connection: duckdb.DuckDBPyConnection, contracts: Contracts, path: Path, masks: dict[str, str]) -> None:
+    tables = tables_of(connection, contracts, masks)
+    _attach(connection, path)
+    try:
+        empty = make_tables(connection, tables)
+        fill(connection, tables, empty, parquet=path.parent if path.name == MASKED else None)
         _copy_comments(connection)
         connection.execute("checkpoint state")
     finally:
         connection.execute("detach state")
+
+
+def _attach(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """The database as `state`; emptied where it is not of this warehouse."""
+    attach(connection, path, "state")
+    has_note = connection.execute(
+        "from duckdb_tables() where database_name = 'state' and table_name = 'load_state'"
+    ).fetchall()
+    is_ours = (
+        has_note
+        and connection.execute(
+            "from state.ops.load_state as theirs semi join ops.load_state as ours "
+            "on theirs.warehouse_id = ours.warehouse_id and theirs.load_no <= ours.load_no"
+        ).fetchall()
+    )
+    if not is_ours:
+        connection.execute("detach state")
+        _remove(path)
+        attach(connection, path, "state")
 
 
 def _masks(contracts: Contracts) -> dict[str, str]:
@@ -103,45 +100,25 @@ def _masks(contracts: Contracts) -> dict[str, str]:
     }
 
 
-def _export(connection: duckdb.DuckDBPyConnection, table: str, path: Path) -> None:
-    target = str(path).replace("'", "''")
-    connection.execute(f"copy state.mart.{table} to '{target}' (format parquet)")
-
-
-def _columns(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> list[str]:
-    rows = connection.execute(
-        "select column_name from duckdb_columns() "
-        "where database_name = 'warehouse' and schema_name = $schema and table_name = $table order by column_index",
-        {"schema": schema, "table": table},
-    ).fetchall()
-    return [name for (name,) in rows]
-
-
-def _tables(connection: duckdb.DuckDBPyConnection, schema: str) -> list[str]:
-    """The tables of the warehouse that readers get; records of stateful feeds are for the history alone."""
-    rows = connection.execute(
-        """
-        select table_name from duckdb_tables()
-        where database_name = 'warehouse' and schema_name = $schema and not ends_with(table_name, '_record')
-        order by table_name
-        """,
-        {"schema": schema},
-    ).fetchall()
-    return [name for (name,) in rows]
-
-
 def _copy_comments(connection: duckdb.DuckDBPyConnection) -> None:
     """What contracts and models say of tables and columns, for readers too."""
-    commented = connection.execute(
+    ours, theirs = (_comments(connection, database) for database in ("warehouse", "state"))
+    for (kind, schema, name), comment in ours.items():
+        is_shown = (kind, schema, name) in theirs
+        if is_shown and theirs[kind, schema, name] != comment:
+            text = "null" if comment is None else "'" + comment.replace("'", "''") + "'"
+            connection.execute(f"comment on {kind} state.{schema}.{name} is {text}")
+
+
+def _comments(connection: duckdb.DuckDBPyConnection, database: str) -> dict[tuple[str, str, str], str | None]:
+    rows = connection.execute(
         """
-        select 'table', schema_name, table_name, comment from duckdb_tables()
-        where database_name = 'warehouse' and comment is not null
+        select 'table', schema_name, table_name, comment from duckdb_tables() where database_name = $database
         union all
-        select 'column', schema_name, table_name || '.' || column_name, comment from duckdb_columns()
-        where database_name = 'warehouse' and comment is not null
-        """
+        select 'column', schema_name, table_name || '.' || column_name, comment from duckdb_columns() as each
+        semi join duckdb_tables() as kept using (database_name, schema_name, table_name)
+        where database_name = $database
+        """,
+        {"database": database},
     ).fetchall()
-    for kind, schema, name, comment in commented:
-        if schema in SCHEMAS:
-            text = comment.replace("'", "''")
-            connection.execute(f"comment on {kind} state.{schema}.{name} is '{text}'")
+    return {(kind, schema, name): comment for kind, schema, name, comment in rows}

@@ -29,3 +29,15 @@ create table if not exists ops.cycle (feed varchar, source varchar, mode varchar
 create table if not exists ops.publication (
     publication_id varchar, as_of_date date, published_at timestamp, batch_count bigint
 );
+alter table ops.publication add column if not exists load_no bigint;
+
+-- Grain: one row. Which warehouse this is, and how many loads have changed it; a published state has both from the load
+-- that it was made after, and is brought on from there.
+create table if not exists ops.load_state (warehouse_id varchar, load_no bigint);
+insert into ops.load_state select uuid(), 0 where not exists (from ops.load_state);
+
+-- Grain: one entity of a history and a load that worked its periods out anew; key table_name, entity_id, load_no.
+create table if not exists ops.history_change (table_name varchar, entity_id varchar, load_no bigint);
+
+-- Grain: one thing to know of a history, or of all (*): that ops.history_change has not all changes up to load complete_from.
+create table if not exists ops.history_log (table_name varchar, complete_from bigint);

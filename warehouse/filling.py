@@ -1,0 +1,162 @@
+"""warehouse → state: bringing the rows of a state's tables on, each by what decides for it.
+
+The warehouse is `warehouse`, the database of the state `state`; both are attached.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import duckdb
+
+from warehouse.changes import changed_since
+from warehouse.state_tables import PRINTS, Table
+
+_WHOLE = ""  # the one part of a table that has no parts
+_log = logging.getLogger(__name__)
+
+
+def fill(connection: duckdb.DuckDBPyConnection, tables: list[Table], empty: set[str], *, parquet: Path | None) -> None:
+    """Bring all tables on; those named in `empty` from nothing; marts into Parquet files too."""
+    _note_batches(connection)
+    load_no = _load_no(connection)
+    kept: set[Path] = set()
+    for table in tables:
+        if table.by == "part":
+            kept |= _by_parts(connection, table, parquet if table.name.startswith("mart.") else None)
+            continue
+        if table.name in empty or not _by_change(connection, table, load_no):
+            _refill(connection, table)
+        if _differs(connection, table):
+            _log.warning("%s: what was brought on differs from the warehouse and is filled anew", table.name)
+            _refill(connection, table)
+    for path in parquet.rglob("*.parquet") if parquet else ():
+        if path not in kept:
+            path.unlink()
+
+
+def _note_batches(connection: duckdb.DuckDBPyConnection) -> None:
+    """Temp tables `gone` and `come`: batches that the state has and should not, and the reverse."""
+    for name, ours, theirs in (("gone", "state", "warehouse"), ("come", "warehouse", "state")):
+        connection.execute(
+            f"create or replace temp table {name} as select stem, digest, feed from {ours}.ops.loaded_batch "
+            f"except select stem, digest, feed from {theirs}.ops.loaded_batch"
+        )
+
+
+def _load_no(connection: duckdb.DuckDBPyConnection) -> int:
+    rows = connection.execute("select load_no from state.ops.load_state").fetchall()
+    return int(rows[0][0]) if rows else -1
+
+
+def _by_change(connection: duckdb.DuckDBPyConnection, table: Table, load_no: int) -> bool:
+    """False: what changed is not known any more."""
+    if table.by == "batch":
+        _by_batches(connection, table)
+        return True
+    if not changed_since(connection, table.name.removeprefix("core."), load_no):
+        return False
+    _exchange(connection, table, f"{table.column} in (select entity_id from changed)")
+    return True
+
+
+def _by_batches(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
+    connection.execute(f"delete from state.{table.name} where {table.column} in (select stem from gone)")
+    connection.execute(_insert(table, f"{table.column} in (select stem from come)"))
+    if "is_current" in table.columns:
+        _mark_current(connection, table)
+
+
+def _mark_current(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
+    """Rows that stayed and are displaced now, or no more: few are not current, and a scan for them is cheap."""
+    displaced = f"select batch_stem, line from {{}}.{table.name} where not is_current"
+    connection.execute(
+        f"""
+        create or replace temp table turned as
+        select batch_stem, line, count(*) filter (where is_ours) = 0 as is_current
+        from (
+            select *, true as is_ours from ({displaced.format("warehouse")})
+            union all
+            select *, false from ({displaced.format("state")})
+        )
+        group by all
+        having count(*) = 1
+        """
+    )
+    connection.execute(
+        f"update state.{table.name} as row set is_current = turned.is_current from turned "
+        "where row.batch_stem = turned.batch_stem and row.line = turned.line"
+    )
+
+
+def _by_parts(connection: duckdb.DuckDBPyConnection, table: Table, parquet: Path | None) -> set[Path]:
+    """Exchange the parts that differ; returns the Parquet files that hold the table now."""
+    ours, theirs = _prints(connection, table), _noted_prints(connection, table)
+    paths = {part: _parquet_path(parquet, table, part) for part in ours} if parquet else {}
+    for part in sorted(theirs.keys() | ours.keys()):
+        if ours.get(part) != theirs.get(part):
+            _exchange(connection, table, _within(table, part))
+            if part in paths:
+                paths[part].unlink(missing_ok=True)  # not written over: the file may be the state's at hand too
+        if part in paths and not paths[part].exists():
+            _export(connection, table, part, paths[part])
+    if ours != theirs:
+        connection.execute(f"delete from state.{PRINTS} where table_name = $name", {"name": table.name})
+        rows = [[table.name, part, *fingerprint] for part, fingerprint in ours.items()]
+        connection.executemany(f"insert into state.{PRINTS} values (?, ?, ?, ?)", rows)
+    return set(paths.values())
+
+
+def _prints(connection: duckdb.DuckDBPyConnection, table: Table) -> dict[str, tuple[int, str]]:
+    """Rows and fingerprint of each part as the warehouse has it; the whole has one even where it is empty."""
+    listed = ", ".join(f'"{column}"' for column in table.columns)
+    part = f"coalesce({table.column}, '')" if table.column else f"'{_WHOLE}'"
+    rows = connection.execute(
+        f"select {part}, count(*), cast(sum(hash({listed})) as varchar) from {table.name} group by 1"
+    ).fetchall()
+    return {part: (count, fingerprint) for part, count, fingerprint in rows} or {_WHOLE: (0, "")}
+
+
+def _noted_prints(connection: duckdb.DuckDBPyConnection, table: Table) -> dict[str, tuple[int, str]]:
+    rows = connection.execute(
+        f"select part, row_count, print from state.{PRINTS} where table_name = $name", {"name": table.name}
+    ).fetchall()
+    return {part: (count, fingerprint) for part, count, fingerprint in rows}
+
+
+def _within(table: Table, part: str) -> str:
+    return f"coalesce({table.column}, '') = '{part}'" if table.column else "true"
+
+
+def _parquet_path(directory: Path, table: Table, part: str) -> Path:
+    """`mart_TABLE.parquet`, or a file a part in a directory of that name."""
+    stem = table.name.replace(".", "_")
+    return directory / stem / f"{part}.parquet" if table.column else directory / f"{stem}.parquet"
+
+
+def _export(connection: duckdb.DuckDBPyConnection, table: Table, part: str, path: Path) -> None:
+    path.parent.mkdir(mode=0o750, exist_ok=True)
+    target = str(path).replace("'", "''")
+    connection.execute(f"copy (from state.{table.name} where {_within(table, part)}) to '{target}' (format parquet)")
+
+
+def _exchange(connection: duckdb.DuckDBPyConnection, table: Table, which: str) -> None:
+    connection.execute(f"delete from state.{table.name} where {which}")
+    connection.execute(_insert(table, which))
+
+
+def _refill(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
+    _exchange(connection, table, "true")
+
+
+def _insert(table: Table, which: str) -> str:
+    return f"insert into state.{table.name} select {table.shown} from warehouse.{table.name} where {which}"
+
+
+def _differs(connection: duckdb.DuckDBPyConnection, table: Table) -> bool:
+    """Whether a state has other numbers of rows than the warehouse: what is brought on must not drift unseen."""
+    current = ", count(*) filter (where is_current)" if "is_current" in table.columns else ""
+    count = f"select count(*){current} from {{}}.{table.name}"
+    ours, theirs = (connection.execute(count.format(name)).fetchall() for name in ("warehouse", "state"))
+    return ours != theirs

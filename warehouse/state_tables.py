@@ -1,0 +1,89 @@
+"""The tables that a published state has: which, with which columns, and by what each is brought on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import duckdb
+
+from pipelines.contracts.model import Contracts
+from warehouse.store import feed_tables
+
+SCHEMAS = ("core", "mart", "ops", "policy")
+# What a state notes of its tables that are brought on by parts: the fingerprint of each part in the warehouse.
+PRINTS = "ops.state_part"
+_PRINT_COLUMNS = {"table_name": "VARCHAR", "part": "VARCHAR", "row_count": "BIGINT", "print": "VARCHAR"}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of a state: `by` says how it is brought on, and the column that decides.
+
+    `batch`: rows come and go with their batch. `entity`: periods are replaced with their entity. `part`: parts of which
+    the fingerprint differs are replaced, where `column` is null all at once.
+    """
+
+    name: str  # schema.table
+    columns: dict[str, str]  # with SQL types, in the order that readers meet
+    by: str
+    column: str | None
+    masks: dict[str, str]
+
+    @property
+    def shown(self) -> str:
+        return ", ".join(
+            f'{self.masks[name]} as "{name}"' if name in self.masks else f'"{name}"' for name in self.columns
+        )
+
+
+def tables_of(connection: duckdb.DuckDBPyConnection, contracts: Contracts, masks: dict[str, str]) -> list[Table]:
+    """The tables that readers get. Records of stateful feeds are for the history alone, and so is what a load notes."""
+    orders = {f"core.{table}": columns for each in contracts.feeds for table, columns in feed_tables(each).items()}
+    ways = {f"core.{each.table}": ("entity", each.entity_key) if each.stateful else ("batch", "batch_stem")
+            for each in contracts.feeds}  # fmt: skip
+    ways["ops.reject"] = ("batch", "stem")
+    found: dict[str, dict[str, str]] = {}
+    for schema, table, column, sql_type in connection.execute(
+        """
+        select schema_name, table_name, column_name, data_type from duckdb_columns()
+        where
+            database_name = 'warehouse' and not ends_with(table_name, '_record')
+            and not starts_with(table_name, 'history_')
+        order by schema_name, table_name, column_index
+        """
+    ).fetchall():
+        if schema in SCHEMAS:
+            found.setdefault(f"{schema}.{table}", {})[column] = sql_type
+    tables = []
+    for name, columns in found.items():
+        # A table that grew has its columns in another order than a new one; readers meet that of the contracts.
+        ordered = orders.get(name, columns)
+        by, column = ways.get(name, ("part", "month" if {"user_id", "month"} <= columns.keys() else None))
+        masked = {each: masks[each] for each in ordered if each in masks}
+        tables.append(Table(name, ordered, by, column, masked))
+    return tables
+
+
+def make_tables(connection: duckdb.DuckDBPyConnection, tables: list[Table]) -> set[str]:
+    """Give the state the tables that it lacks or has otherwise, empty; returns their names. Others of its go."""
+    present: dict[str, dict[str, str]] = {}
+    for schema, table, column, sql_type in connection.execute(
+        """
+        select schema_name, table_name, column_name, data_type from duckdb_columns()
+        where database_name = 'state' and (schema_name, table_name) in (
+            select (schema_name, table_name) from duckdb_tables() where database_name = 'state'
+        )
+        order by schema_name, table_name, column_index
+        """
+    ).fetchall():
+        present.setdefault(f"{schema}.{table}", {})[column] = sql_type
+    wanted = {table.name: table.columns for table in tables} | {PRINTS: _PRINT_COLUMNS}
+    for schema in SCHEMAS:
+        connection.execute(f"create schema if not exists state.{schema}")
+    for name in present.keys() - wanted.keys():
+        connection.execute(f"drop table state.{name}")
+    made = {name for name, columns in wanted.items() if list(columns.items()) != list(present.get(name, {}).items())}
+    for name in made:
+        listed = ", ".join(f'"{column}" {sql_type}' for column, sql_type in wanted[name].items())
+        connection.execute(f"create or replace table state.{name} ({listed})")
+    return made

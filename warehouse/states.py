@@ -1,0 +1,150 @@
+"""The published states as directories: `bi/current` names the one at hand, so a new one appears at once and whole.
+
+Whoever has an old one open reads on undisturbed. A new state is not written from nothing: a retired one that nobody has
+open is taken and brought on, else the one at hand is copied (by reference where the file system can) and the copy is.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+
+from pipelines.durable import sync_all, sync_directory
+
+CURRENT = "current"
+MASKED, PRIVATE = "current.duckdb", "private.duckdb"
+DATABASES = (MASKED, PRIVATE)
+_MAKING = ".making"  # a state at work; nobody is led there
+_COPIED_AT_ONCE = 1 << 30
+# What kernels say where a file system knows no leases: it cannot be told whether a file is open elsewhere.
+_NO_LEASES = (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOLCK, errno.ENOSYS, errno.EACCES, errno.EPERM)
+
+
+def begin_state(bi: Path) -> Path:
+    """A directory to make the next state in: with a former state's files where there are any, whatever they hold."""
+    states = bi / "states"
+    states.mkdir(mode=0o750, parents=True, exist_ok=True)
+    making = states / _MAKING
+    shutil.rmtree(making, ignore_errors=True)  # of a run that did not come to its end
+    if not _take_retired(bi, making):
+        making.mkdir(mode=0o700)
+        if (bi / CURRENT).exists():
+            _copy((bi / CURRENT).resolve(), making)
+    making.chmod(0o700)  # until the private database has its own mode
+    return making
+
+
+def finish_state(making: Path, name: str) -> None:
+    """Bring a state to disk and give it its name, under which nobody looks for it yet."""
+    (making / PRIVATE).chmod(0o600)
+    sync_all(_files(making))
+    for directory in (*(path for path in making.rglob("*") if path.is_dir()), making):
+        sync_directory(directory)
+    making.chmod(0o750)
+    os.utime(making)  # states are ordered by age
+    finished = making.with_name(name)
+    shutil.rmtree(finished, ignore_errors=True)  # of a run that ended before the ledger knew of it
+    making.rename(finished)
+    sync_directory(finished.parent)
+
+
+def show_state(bi: Path, name: str) -> None:
+    """Let readers meet this state from now on; those before the last are cleared away once nobody has them open."""
+    _point(bi / CURRENT, Path("states") / name)
+    for database in DATABASES:
+        _point(bi / database, Path(CURRENT) / database)
+    sync_directory(bi)
+    for state in _retired(bi)[1:]:  # the last one stays: somebody may just be opening it, and the next is made from it
+        if not any(_is_open(path) for path in _files(state)):
+            shutil.rmtree(state)
+
+
+def state_opens(bi: Path) -> bool:
+    """Whether the databases of the state at hand can be opened; one that was damaged is published anew."""
+    for name in DATABASES:
+        try:
+            duckdb.connect(str(bi / name), read_only=True).close()
+        except duckdb.Error:
+            return False
+    return True
+
+
+def _retired(bi: Path) -> list[Path]:
+    """Finished states but the one at hand, newest first."""
+    at_hand = (bi / CURRENT).resolve()
+    states = [path for path in (bi / "states").iterdir() if path != at_hand and path.name != _MAKING]
+    return sorted(states, key=lambda state: state.stat().st_mtime, reverse=True)
+
+
+def _take_retired(bi: Path, making: Path) -> bool:
+    for state in _retired(bi):
+        if _is_free(state):
+            state.rename(making)
+            if _is_free(making):  # once more, now that no name leads there
+                return True
+            making.rename(state)
+    return False
+
+
+def _is_free(state: Path) -> bool:
+    return all(_is_open(path) is False for path in _files(state))
+
+
+def _is_open(path: Path) -> bool | None:
+    """Whether any process has a file open, by the kernel's word; None where the file system cannot tell.
+
+    A write lease is granted only while nobody else has the file open, whatever for: a DuckDB client as well as a copy.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        # Somebody who opens it within these microseconds makes the kernel signal us: not by one that ends us.
+        fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    except OSError as error:
+        if error.errno == errno.EAGAIN:
+            return True
+        if error.errno in _NO_LEASES:
+            return None
+        raise
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _copy(state: Path, making: Path) -> None:
+    """The databases byte for byte; files that are never written again are linked."""
+    for path in _files(state):
+        target = making / path.relative_to(state)
+        target.parent.mkdir(mode=0o750, exist_ok=True)
+        if path.name in DATABASES:
+            _copy_bytes(path, target)
+        else:
+            os.link(path, target)
+
+
+def _copy_bytes(path: Path, target: Path) -> None:
+    """Within the kernel, which only refers to the same blocks where the file system can (XFS, Btrfs)."""
+    with path.open("rb") as source, target.open("xb") as copy:
+        while os.copy_file_range(source.fileno(), copy.fileno(), _COPIED_AT_ONCE):
+            pass
+
+
+def _files(state: Path) -> Iterator[Path]:
+    return (path for path in sorted(state.rglob("*")) if path.is_file())
+
+
+def _point(link: Path, target: Path) -> None:
+    if link.is_symlink() and Path(os.readlink(link)) == target:
+        return
+    fresh = link.with_name(f".{link.name}.new")
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(target)
+    os.replace(fresh, link)
