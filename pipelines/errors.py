@@ -36,6 +36,10 @@ class StoreError(TierlineError):
     """The ledger, the archive or the warehouse cannot be used as it stands."""
 
 
+class HeldOpenError(StoreError):
+    """Another process has the warehouse open; the message names it."""
+
+
 class HeldError(TierlineError):
     """A publication waits for a producer's new version or an operator's word; what was published before stays."""
 

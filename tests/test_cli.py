@@ -18,7 +18,8 @@ NOW = "2026-11-22T12:00:00"
 COMMANDS = [
     "demo", "doctor", "run", "fetch", "load", "build", "publish", "batches", "batch show", "batch rejects",
     "batch retry", "batch accept", "batch discard", "replay", "cycles", "cycles accept", "backups verify",
-    "quality", "quality accept", "backups restore", "backups prune", "feeds", "feeds show", "feeds diff", "query",
+    "quality", "quality accept", "backups restore", "backups prune", "feeds", "feeds show", "feeds diff",
+    "rebuild", "query",
 ]  # fmt: skip
 
 

@@ -13,7 +13,10 @@ MODULES = [
     path for folder in ("pipelines", "warehouse", "dags", "sftp_fixtures") for path in (ROOT / folder).rglob("*.py")
 ]
 # What may import the warehouse: the steps, what publishes or judges it, and the command. The rest is below it.
-ABOVE_WAREHOUSE = ("pipelines/steps.py", "pipelines/publishing.py", "pipelines/quality/running.py", "pipelines/cli/")
+ABOVE_WAREHOUSE = (
+    "pipelines/steps.py", "pipelines/publishing.py", "pipelines/quality/running.py", "pipelines/cli/",
+    "pipelines/rebuilding.py", "pipelines/present_copy.py",
+)  # fmt: skip
 
 
 def _imports(path: Path) -> set[str]:
@@ -51,7 +54,10 @@ def test_no_feed_is_named_where_contracts_speak() -> None:
         assert not feeds & set(re.findall(r"[\"']([A-Z]{4})[\"']", code)), path
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "warehouse").glob("*/*.sql")), ids=lambda path: path.stem)
+MODELS = [path for path in sorted((ROOT / "warehouse").glob("*/*.sql")) if path.parent.name != "migrations"]
+
+
+@pytest.mark.parametrize("path", MODELS, ids=lambda path: path.stem)
 def test_models_are_one_select_with_a_header(path: Path) -> None:
     text = path.read_text()
     header = "\n".join(line for line in text.splitlines() if line.startswith("--"))

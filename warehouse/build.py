@@ -15,6 +15,7 @@ import duckdb
 from pipelines.errors import StoreError, UsageError
 from pipelines.faults import fault_point
 from pipelines.policy import Policy
+from warehouse.comments import comment_given, comment_on
 from warehouse.models import Model, load_models
 from warehouse.policy_tables import write_policy
 
@@ -73,9 +74,11 @@ def build(
             connection.execute(f"create schema if not exists {schema}")
         connection.execute(_TIER_PREVIOUS)
         write_policy(connection, policy, _sources(connection))
+        comment_given(connection)  # of the policy, before the models: they carry some of its columns along
         models = tuple(_make_all(connection, parameters))
         bill_months = dict(connection.execute("select source, bill_month from mart.bill_month order by 1").fetchall())
         _note_built(connection, as_of, bill_month)
+        comment_given(connection)
         fault_point("build")
         connection.execute("commit")
     except BaseException:
@@ -148,8 +151,7 @@ def _make(connection: duckdb.DuckDBPyConnection, model: Model, parameters: Param
     except duckdb.Error as error:
         raise StoreError(f"model {model.name}: {error}") from error
     if is_first and not model.is_step:
-        comment = f"{model.what} Grain: {model.grain}.".replace("'", "''")
-        connection.execute(f"comment on table {model.name} is '{comment}'")
+        comment_on(connection, model)
     return BuiltModel(model.name, rows, time.perf_counter() - start)
 
 

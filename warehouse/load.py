@@ -20,6 +20,7 @@ from pipelines.faults import fault_point
 from warehouse.changes import count_load
 from warehouse.facts import replace_facts
 from warehouse.history import replace_records
+from warehouse.reference import refresh_reference
 
 
 @dataclass(frozen=True)
@@ -71,10 +72,22 @@ def load(
     snapshots: list[Snapshot],
     kept: frozenset[tuple[str, str]] = frozenset(),
 ) -> LoadResult:
-    """Make core hold the rows of `standing` and no others, in one transaction.
+    """Make core hold the rows of `standing` and no others, in one transaction; then the tables that follow from core.
 
     `kept` are batches (stem, digest) that stand too and whose rows the caller knows to be there.
     """
+    result = _reconcile(connection, contracts, standing, snapshots, kept)
+    refresh_reference(connection, contracts)  # whatever was loaded: a run may have been killed between the two
+    return result
+
+
+def _reconcile(
+    connection: duckdb.DuckDBPyConnection,
+    contracts: Contracts,
+    standing: list[StandingBatch],
+    snapshots: list[Snapshot],
+    kept: frozenset[tuple[str, str]],
+) -> LoadResult:
     present = loaded_batches(connection)
     wanted = {(batch.stem, batch.digest) for batch in standing} | kept
     adding = [batch for batch in standing if (batch.stem, batch.digest) not in present]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -14,7 +14,8 @@ FOLDER = Path(__file__).parent
 LAYERS = ("step", "mart", "list")  # what is built here; other schemas that models read are there before
 _GIVEN = ("list.tier_previous",)  # in a layer of ours, but filled by the publication
 _LABELS = ("grain", "key", "by", "reads", "rule")
-_LABEL = re.compile(rf"({'|'.join(_LABELS)}): (.*)")
+_LABEL = re.compile(rf"({'|'.join(_LABELS)}|title|column|columns of [a-z]+\.[a-z_]+): (.*)")
+_TITLE = re.compile(r".+ / .*[\u4e00-\u9fff].*")
 _TABLE = re.compile(r"[a-z]+\.[a-z_]+|step_[a-z_]+")
 _PARAMETER = re.compile(r"\$([a-z_]+)")
 
@@ -24,15 +25,19 @@ class Model:
     """A table as a model makes it, and the tables that must be there before.
 
     `name` is schema and table, or `step_…` for a temporary table. Models that are `by_part` are run once for each part
-    of the subscribers: a step is made anew, a table of a schema gets the rows of every part.
+    of the subscribers: a step is made anew, a table of a schema gets the rows of every part. `title` and `columns` are
+    `English / 中文`; `carried` names the table from which a column is carried along with all that is said of it there.
     """
 
     name: str
+    title: str
     what: str
     grain: str
     key: str
     reads: tuple[str, ...]
     rule: str
+    columns: Mapping[str, str]
+    carried: Mapping[str, str]
     by_part: bool
     sql: str
     parameters: frozenset[str]
@@ -48,7 +53,7 @@ def load_models(folder: Path = FOLDER) -> tuple[Model, ...]:
     Raises StoreError for a file without a complete header, for a table that is read and that no model makes, and for
     models that read each other in a circle.
     """
-    models = {model.name: model for model in _read_all(folder)}
+    models = {model.name: model for layer in LAYERS for model in _read_layer(folder, layer)}
     sorter: TopologicalSorter[str] = TopologicalSorter()
     for name, model in sorted(models.items()):
         made_here = [table for table in model.reads if _layer(table) in LAYERS and table not in _GIVEN]
@@ -79,48 +84,83 @@ def _in_phases(ordered: list[Model]) -> tuple[Model, ...]:
     return (*phases[0], *phases[1], *phases[2])
 
 
-def _read_all(folder: Path) -> Iterator[Model]:
-    for layer in LAYERS:
-        for path in sorted((folder / layer).glob("*.sql")):
-            yield _read(path, f"step_{path.stem}" if layer == "step" else f"{layer}.{path.stem}")
+def load_views(folder: Path = FOLDER) -> tuple[Model, ...]:
+    """The views for BI tools, by name. Raises StoreError for a file without a complete header."""
+    return tuple(_read_layer(folder, "bi"))
+
+
+def load_reference(name: str, folder: Path = FOLDER) -> Model:
+    """The model of a reference table such as `core.plan`. Raises StoreError for a file without a complete header."""
+    return _read(folder / _path(name), name)
+
+
+def _read_layer(folder: Path, layer: str) -> Iterator[Model]:
+    for path in sorted((folder / layer).glob("*.sql")):
+        yield _read(path, f"step_{path.stem}" if layer == "step" else f"{layer}.{path.stem}")
 
 
 def _read(path: Path, name: str) -> Model:
     text = path.read_text(encoding="utf-8")
-    header = _header(text, name)
+    entries = list(_entries(text, name))
+    header = dict(entries)
     is_step = name.startswith("step_")
     header.setdefault("by", "part" if is_step else "all")
     for label in ("what", *_LABELS):
         if not header.get(label):
             raise StoreError(f"{_path(name)}: expected `{label}` in the header, found none")
+    columns, carried = _columns(entries, name)
     return Model(
         name=name,
+        title=header.get("title", ""),
         what=header["what"],
         grain=header["grain"],
         key=header["key"],
         reads=tuple(_TABLE.findall(header["reads"])),
         rule=header["rule"],
+        columns=columns,
+        carried=carried,
         by_part=header["by"] == "part",
         sql=text,
         parameters=frozenset(_PARAMETER.findall(re.sub(r"--[^\n]*", "", text))),
     )
 
 
-def _header(text: str, name: str) -> dict[str, str]:
+def _entries(text: str, name: str) -> Iterator[tuple[str, str]]:
     """The labelled parts of the comment that a file begins with; the first line is `-- <name>: <what>`."""
-    parts: dict[str, str] = {}
-    label = "what"
-    for line in text.splitlines():
+    label, content = "what", ""
+    for number, line in enumerate(text.splitlines()):
         if not line.startswith("--"):
             break
-        content = line.removeprefix("--").strip()
-        if not parts and not content.startswith(f"{name}: "):
+        part = line.removeprefix("--").strip()
+        if number == 0 and not part.startswith(f"{name}: "):
             raise StoreError(f"{_path(name)}: expected the header to begin with `-- {name}: `, found `{line}`")
-        labelled = _LABEL.match(content)
+        labelled = _LABEL.match(part)
         if labelled:
-            label, content = labelled.groups()
-        parts[label] = f"{parts.get(label, '')} {content.removeprefix(f'{name}: ')}".strip()
-    return parts
+            yield label, content
+            label, content = labelled[1], labelled[2]
+        else:
+            content = f"{content} {part.removeprefix(f'{name}: ')}".strip()
+    yield label, content
+
+
+def _columns(entries: Iterable[tuple[str, str]], name: str) -> tuple[dict[str, str], dict[str, str]]:
+    """What a header says of columns: the titles of its own, and from which table the others are carried along."""
+    columns: dict[str, str] = {}
+    carried: dict[str, str] = {}
+    for label, content in entries:
+        if label == "column":
+            column, _, title = content.partition(": ")
+            if not _TITLE.fullmatch(title):
+                raise StoreError(f"{_path(name)}: column {column}: expected `English / 中文`, found `{title}`")
+            named, into = {column: title}, columns
+        elif label.startswith("columns of "):
+            named, into = dict.fromkeys(content.split(", "), label.removeprefix("columns of ")), carried
+        else:
+            continue
+        for column in sorted(named.keys() & (columns.keys() | carried.keys())):
+            raise StoreError(f"{_path(name)}: column {column}: expected it once in the header, found it twice")
+        into.update(named)
+    return columns, carried
 
 
 def _layer(table: str) -> str:

@@ -19,6 +19,7 @@ from warehouse.filling import fill
 from warehouse.state_tables import make_tables, tables_of
 from warehouse.states import DATABASES, MASKED, begin_state, finish_state
 from warehouse.store import attach
+from warehouse.views import make_views
 
 # How a value of personal data is shown to whoever may not see it; NULL stays NULL.
 _MASKS = {
@@ -66,6 +67,7 @@ def _bring_on(connection: duckdb.DuckDBPyConnection, contracts: Contracts, path:
         empty = make_tables(connection, tables)
         fill(connection, tables, empty, parquet=path.parent if path.name == MASKED else None)
         _copy_comments(connection)
+        make_views(connection, "state")
         connection.execute("checkpoint state")
     finally:
         connection.execute("detach state")

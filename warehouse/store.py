@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import logging
+import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -10,7 +13,9 @@ from pathlib import Path
 import duckdb
 
 from pipelines.contracts.model import CodeList, Column, Contract, Contracts, Type
-from pipelines.errors import StoreError
+from pipelines.errors import HeldOpenError, StoreError
+from warehouse.comments import code_list_comments, feed_comments
+from warehouse.versions import bring_to_version
 
 FILE_NAME = "warehouse.duckdb"
 # Readers' drivers are older than we are: a file in this format opens in DuckDB from 1.2 on.
@@ -26,6 +31,10 @@ SQL_TYPES = {
     Type.TIMESTAMP: "TIMESTAMP",
 }
 _ORIGIN = {"source": "VARCHAR", "batch_stem": "VARCHAR", "line": "BIGINT"}
+_PATIENCE_S = 60.0  # how long a stray process is waited for
+_GLANCE_S = 0.2
+_HELD = re.compile(r"Conflicting lock is held in (.+? \(PID \d+\)(?: by user \S+)?)")
+_log = logging.getLogger(__name__)
 _OPS = (Path(__file__).parent / "tables.sql").read_text
 
 
@@ -33,25 +42,52 @@ _OPS = (Path(__file__).parent / "tables.sql").read_text
 def open_warehouse(directory: Path, contracts: Contracts) -> Iterator[duckdb.DuckDBPyConnection]:
     """The warehouse of a home, for its one writer; its tables are made where they are not there yet.
 
-    Raises StoreError naming the process where another has the file open.
+    One that an older release made is brought along first. A stray process that has the file open is waited for a while.
+    Raises StoreError naming it where it does not let go, and for a warehouse of a version that cannot be brought to this release's.
     """
     connection = duckdb.connect()
     try:
-        attach(connection, directory / FILE_NAME, "warehouse")
+        _attach_patiently(connection, directory / FILE_NAME)
         connection.execute("use warehouse")
         connection.execute("set memory_limit = '3GB'")
         connection.execute(f"set temp_directory = '{_quoted(directory / 'spill')}'")
+        bring_to_version(connection, directory / FILE_NAME)
         make_tables(connection, contracts)
         yield connection
     finally:
         connection.close()
 
 
+def _attach_patiently(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Attach the warehouse once nobody else has it open; our own writers wait for each other by a lock before."""
+    deadline = time.monotonic() + _PATIENCE_S
+    is_told = False
+    while True:
+        try:
+            attach(connection, path, "warehouse")
+            return
+        except HeldOpenError as error:
+            if time.monotonic() >= deadline:
+                raise
+            if not is_told:
+                _log.warning("%s; waiting up to %g s for it", error, _PATIENCE_S)
+                is_told = True
+            time.sleep(_GLANCE_S)
+
+
 def attach(connection: duckdb.DuckDBPyConnection, path: Path, name: str) -> None:
-    """Attach a DuckDB file for writing in the format that old readers understand."""
+    """Attach a DuckDB file for writing in the format that old readers understand.
+
+    Raises HeldOpenError, with the process, where another has it open, StoreError where it does not open.
+    """
     try:
         connection.execute(f"attach '{_quoted(path)}' as {name} (storage_version '{STORAGE_VERSION}')")
     except duckdb.IOException as error:
+        if held := _HELD.search(str(error)):
+            raise HeldOpenError(
+                f"{path}: expected no other process with the warehouse open, found {held[1]}; close it there: readers "
+                "open bi/current.duckdb"
+            ) from error
         raise StoreError(f"{path}: the warehouse cannot be opened for writing: {str(error).splitlines()[0]}") from error
 
 
@@ -147,11 +183,7 @@ def _misfit(contract: Contract, place: str, expected: str | None, found: str) ->
 
 
 def _comment(connection: duckdb.DuckDBPyConnection, contract: Contract) -> None:
-    connection.execute(f"comment on table core.{contract.table} is '{_text(contract.title_en, contract.title_zh)}'")
-    for column in contract.stored_columns:
-        if not (contract.stateful and column.name == "op"):
-            comment = _text(f"{column.title_en}. {column.description}", column.title_zh)
-            connection.execute(f"comment on column core.{contract.table}.{column.name} is '{comment}'")
+    connection.execute(feed_comments(contract, feed_tables(contract)))
 
 
 def _fill_code_list(connection: duckdb.DuckDBPyConnection, code_list: CodeList) -> None:
@@ -163,16 +195,12 @@ def _fill_code_list(connection: duckdb.DuckDBPyConnection, code_list: CodeList) 
     ]
     connection.execute(f"create or replace table core.{code_list.name} ({listed})")
     connection.executemany(f"insert into core.{code_list.name} values ({', '.join('?' * (3 + len(extra)))})", rows)
-    connection.execute(f"comment on table core.{code_list.name} is '{_text(code_list.title_en, code_list.title_zh)}'")
+    connection.execute(code_list_comments(code_list, ["code", "title_en", "title_zh", *extra]))
 
 
 def state_columns(contract: Contract) -> list[Column]:
     """The attributes whose change opens a period: all columns but the entity's key, op and op_time."""
     return [column for column in contract.stored_columns if column.name not in ("op", "op_time", contract.entity_key)]
-
-
-def _text(english: str, chinese: str) -> str:
-    return f"{english} / {chinese}".replace("'", "''")
 
 
 def _quoted(path: Path) -> str:

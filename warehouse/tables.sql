@@ -27,9 +27,8 @@ create table if not exists ops.cycle (feed varchar, source varchar, mode varchar
 
 -- Grain: one published state; the newest is the one at hand.
 create table if not exists ops.publication (
-    publication_id varchar, as_of_date date, published_at timestamp, batch_count bigint
+    publication_id varchar, as_of_date date, published_at timestamp, batch_count bigint, load_no bigint
 );
-alter table ops.publication add column if not exists load_no bigint;
 
 -- Grain: one row. Which warehouse this is, and how many loads have changed it; a published state has both from the load
 -- that it was made after, and is brought on from there.

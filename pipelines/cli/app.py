@@ -33,7 +33,9 @@ COMMANDS = {
     "cycles": "cycles:cycles_app",
     "quality": "quality:quality_app",
     "backups": "backups:backups_app",
+    "rebuild": "rebuild:rebuild",
     "feeds": "feeds:feeds_app",
+    "dictionary": "dictionary:dictionary",
     "query": "show:query",
 }
 _STORES = ("duckdb", "_duckdb")  # whose errors are those of a store that cannot be used

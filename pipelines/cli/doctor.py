@@ -19,6 +19,7 @@ from pipelines.errors import TierlineError
 from pipelines.site import DIRECTORIES, Site
 from pipelines.transfer.connect import connect
 from warehouse.store import FILE_NAME, open_warehouse
+from warehouse.versions import found_version
 
 _LOW_DISK_BYTES = 2 << 30
 
@@ -108,7 +109,8 @@ def _warehouse(site: Site) -> str:
         return "none yet; the first load makes it"
     with open_warehouse(site.home.warehouse, site.contracts) as warehouse:
         (count,) = warehouse.execute("select count(*) from ops.loaded_batch").fetchall()[0]
-    return f"opens; {count} batches loaded"
+        version = found_version(warehouse)
+    return f"opens; version {version}; {count} batches loaded"
 
 
 def _published(site: Site) -> str:

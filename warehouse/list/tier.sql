@@ -5,6 +5,12 @@
 -- rule: of two open subscribers with one number the one with the later open_date, then the greater user_id, is
 --   listed. op is I in a full list; valid_from is the as-of date at which all else in the row first held: that of the
 --   list before where nothing differs.
+-- title: TIER list / 客户层次名单
+-- columns of core.subscriber: user_id, service_number, source
+-- columns of mart.tier: tier, reason, flag
+-- columns of policy.service_level: priority, ivr_entry, skill_group, overflow_group, overflow_after_s
+-- column: op: Operation, I in a full list / 操作类型（全量为 I）
+-- column: valid_from: As-of date at which all else in the row first held / 生效日期
 
 with ranked as (
     select

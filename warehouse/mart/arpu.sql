@@ -4,6 +4,12 @@
 -- reads: core.bill, mart.bill_month, mart.horizon, mart.subscriber_state, policy.arpu_month, policy.held_month
 -- rule: ARPU3 of m is the mean of total_fen over those of m, m-1, m-2 that have a bill: total_fen / bill_count,
 --   compared as such; arpu3_fen is rounded half up to whole fen
+-- title: ARPU of three months / 近三月平均出账收入
+-- columns of core.subscriber: user_id
+-- column: month_offset: Months before the source's last closed month / 距最近已出账月的月数
+-- column: total_fen: Sum of the bills that count, fen / 计入账单应收合计（分）
+-- column: bill_count: Bills that count / 计入账单数
+-- column: arpu3_fen: ARPU3, mean of those bills, rounded half up, fen / 近三月平均出账金额（分）
 
 with counting as (
     select s.user_id, m.month_index as last_month_index, b.month_index, b.total_fen

@@ -5,6 +5,10 @@
 -- reads: ops.cycle, policy.source
 -- rule: the latest month before the month of $as_of whose BILL cycle is complete in the ledger; $bill_month sets it
 --   instead
+-- title: Last closed month / 最近已出账月
+-- columns of policy.source: source
+-- column: bill_month: Last closed month, YYYYMM / 最近已出账月（YYYYMM）
+-- column: month_index: The same in months since year 0 / 最近已出账月序号
 
 with complete as (
     select source, max(cycle) as bill_month

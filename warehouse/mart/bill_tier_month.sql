@@ -4,6 +4,13 @@
 -- by: part
 -- reads: mart.month, policy.tier, step_bill, step_tier_month
 -- rule: a bill counts for its subscriber's source and tier of the month; before the opening only for its file's source
+-- title: Bills by month, source and tier / 按月、省份、客户层次汇总的账单
+-- columns of mart.month: month
+-- column: source: Source by which the bill counts / 归属省份
+-- column: tier: Tier of the month; null before the opening / 当月客户层次
+-- column: total_fen: Total, fen / 应收合计（分）
+-- column: outstanding_fen: Outstanding, fen / 欠费金额（分）
+-- column: bill_count: Bills / 账单数
 
 with counted as (
     select

@@ -3,6 +3,11 @@
 -- key: customer_id, from_month_index
 -- reads: core.customer, mart.horizon, policy.code
 -- rule: for a month stands the last period that begins before its end; before the first period nothing is known
+-- title: Customers' types and blacklisting by month / 客户类型与黑名单（按月）
+-- columns of core.customer: customer_id, customer_type
+-- column: is_blacklisted: Whether the customer is blacklisted / 是否黑名单客户
+-- column: from_month_index: First month, in months since year 0 / 起始月序号
+-- column: to_month_index: Last month, in months since year 0 / 截止月序号
 
 with group_type as (
     select distinct code

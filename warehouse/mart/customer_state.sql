@@ -3,6 +3,10 @@
 -- key: customer_id
 -- reads: core.customer, mart.horizon
 -- rule: the state at D is the period that begins before E and does not end before it
+-- title: Customers at the as-of date / 统计日客户资料
+-- columns of core.customer: customer_id, source, op_time, customer_type, customer_name, id_type, id_number, gender,
+--   birth_date, contact_phone, email, address, postcode, industry, manager_id, credit_class, blacklisted,
+--   marketing_consent, created_date, valid_from, batch_stem, line
 
 select
     c.customer_id, c.source, c.op_time, c.customer_type, c.customer_name, c.id_type, c.id_number, c.gender,

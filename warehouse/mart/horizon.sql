@@ -5,6 +5,13 @@
 -- rule: E is the midnight after $as_of, Asia/Shanghai; KPIs reach kpi_months back from the last closed month. A month's
 --   index counts months from year 0, so that months can be subtracted. Bills of a month that is not over do not count;
 --   the first month takes those of some months before it (bill_reach: its ARPU3, and that of months whose tier holds).
+-- title: Horizon of the models / 统计范围
+-- column: as_of: As-of date / 统计日
+-- column: end_at: Its end, exclusive / 统计日截止时间
+-- column: first_month_index: First month, in months since year 0 / 首个统计月序号
+-- column: last_month_index: Last month, in months since year 0 / 最后统计月序号
+-- column: last_bill_month_index: Last month whose bills count, in months since year 0 / 最后计账月序号
+-- column: bill_reach: Months before the first one whose bills count too / 追溯账单月数
 
 with today as (
     select

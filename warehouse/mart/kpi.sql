@@ -4,6 +4,16 @@
 -- reads: mart.kpi_bill, mart.kpi_subscriber, policy.kpi_target
 -- rule: value is numerator / denominator, a fraction where the KPI is a rate; no row where the denominator is 0; target
 --   is null where the policy has none
+-- title: KPIs / 关键绩效指标
+-- columns of mart.month: month
+-- column: source: Source, or ALL / 省份（ALL 为全部）
+-- column: tier: Tier, or ALL / 客户层次（ALL 为全部）
+-- column: feed: Feed, for KPIs of feeds / 接口代码（仅接口指标）
+-- column: kpi: KPI / 指标代码
+-- column: numerator: Numerator / 分子
+-- column: denominator: Denominator / 分母
+-- column: value: Value, numerator / denominator; a rate lies between 0 and 1 / 指标值
+-- column: target: Target of the policy; null: none / 目标值
 
 with measured as (
     select month, source, tier, cast(null as varchar) as feed, kpi, numerator, denominator from mart.kpi_subscriber

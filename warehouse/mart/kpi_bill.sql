@@ -4,6 +4,11 @@
 -- reads: core.bill, mart.bill_month, mart.bill_tier_month, mart.kpi_cell, mart.subscriber
 -- rule: arpu is the sum of the month's totals (fen) by bill, arrears_rate what is outstanding of them. A bill whose
 --   subscriber is not known or had no tier by then counts only under tier ALL of its file's source.
+-- title: KPIs that count bills / 账单类指标
+-- columns of mart.kpi_cell: month, source, tier
+-- column: kpi: KPI / 指标代码
+-- column: numerator: Numerator, fen / 分子（分）
+-- column: denominator: Denominator, bills or fen / 分母（账单数或分）
 
 with counted as (
     select month, source, tier, total_fen, outstanding_fen, bill_count

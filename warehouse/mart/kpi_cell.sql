@@ -4,6 +4,10 @@
 -- reads: mart.bill_month, mart.month, policy.history, policy.tier
 -- rule: from kpi_months before the last closed month to that month, by source; for source ALL, the last month that any
 --   source has closed. A source takes part in ALL for the months up to its own last closed month.
+-- title: Cells of KPIs / 指标统计维度
+-- columns of mart.month: month
+-- column: source: Source, or ALL / 省份（ALL 为全部）
+-- column: tier: Tier, or ALL / 客户层次（ALL 为全部）
 
 with closed as (
     select source, month_index from mart.bill_month

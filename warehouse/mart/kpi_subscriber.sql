@@ -4,6 +4,11 @@
 -- reads: mart.bill_month, mart.kpi_cell, mart.subscriber_month, mart.subscriber_opening
 -- rule: customer_base and gross_adds are counts (denominator 1, so 0 shows too); churn_rate is who closed in the month
 --   against who was open at its start
+-- title: KPIs that count subscribers / 用户类指标
+-- columns of mart.kpi_cell: month, source, tier
+-- column: kpi: KPI / 指标代码
+-- column: numerator: Numerator, subscribers / 分子（用户数）
+-- column: denominator: Denominator, subscribers or 1 / 分母（用户数或 1）
 
 with counted as (
     select

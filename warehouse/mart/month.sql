@@ -3,6 +3,11 @@
 -- key: month
 -- reads: mart.horizon
 -- rule: months are text YYYYMM; dates are days in Asia/Shanghai
+-- title: Months / 统计月
+-- column: month: Month, YYYYMM / 月份（YYYYMM）
+-- column: month_index: The same in months since year 0 / 月份序号
+-- column: first_date: First day / 当月首日
+-- column: next_date: First day of the next month / 次月首日
 
 with numbered as (
     select n.month_index, n.month_index // 12 as year_number, n.month_index % 12 + 1 as month_number

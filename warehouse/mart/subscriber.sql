@@ -4,6 +4,9 @@
 -- reads: core.subscriber, mart.horizon
 -- rule: subscriber_no is for joins within one build only (whole numbers join several times faster than ids) and no name
 --   of the subscriber: it changes when others come
+-- title: Known subscribers / 已知用户
+-- columns of core.subscriber: user_id
+-- column: subscriber_no: Number of the subscriber in this build / 用户顺序号（仅本次构建有效）
 
 with known as (
     select distinct s.user_id

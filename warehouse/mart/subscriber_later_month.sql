@@ -4,6 +4,11 @@
 -- by: part
 -- reads: mart.month, policy.tier, step_subscriber, step_tier_month
 -- rule: facts that come after a closing count for the last tier, and for the source that stands for the month
+-- title: Months after a closing / 离网后月份
+-- columns of core.subscriber: user_id
+-- columns of mart.month: month
+-- column: source: Source that stands for the month / 当月归属省份
+-- column: tier: Last tier before the closing / 离网前客户层次
 
 select n.user_id, m.month, t.source, r.tier
 from step_tier_month as t

@@ -7,6 +7,31 @@
 -- rule: money in fen, null without a bill; arpu3_fen rounded half up; counts are 0 without a fact; minutes are
 --   seconds / 60 and MB kilobytes / 1024, rounded to two places; customer, product and open_date are those that stand
 --   for the month, source and tier those by which KPIs count it
+-- title: Subscriber months / 用户月
+-- columns of core.subscriber: user_id, customer_id, product, open_date
+-- columns of mart.month: month, month_index
+-- columns of core.bill: total_fen, rental_fen, voice_fen, long_distance_fen, roaming_fen, message_fen, data_fen,
+--   value_added_fen, other_fen, discount_fen, paid_fen, outstanding_fen
+-- column: source: Source that stands for the month / 当月归属省份
+-- column: tier: Tier of the month / 当月客户层次
+-- column: tenure_months: Tenure at the end of the month, whole months / 月末在网时长（月）
+-- column: is_open_at_start: Whether open at the start of the month / 月初是否在网
+-- column: is_open_at_end: Whether open at the end of the month / 月末是否在网
+-- column: closing_count: Closings in the month / 当月离网次数
+-- column: active_days: Days in status 1, active / 正常在用天数
+-- column: suspended_days: Days in status 2, suspended at request / 申请停机天数
+-- column: barred_outgoing_days: Days in status 3, barred outgoing for arrears / 欠费单停天数
+-- column: barred_days: Days in status 4, barred both ways for arrears / 欠费双停天数
+-- column: closed_days: Days in status 9, closed / 销户天数
+-- column: arpu3_fen: ARPU3, mean of the bills of three months, rounded half up, fen / 近三月平均出账金额（分）
+-- column: usage_day_count: Days with usage / 使用天数
+-- column: voice_minutes: Voice, minutes / 通话时长（分钟）
+-- column: message_count: Messages / 短信条数
+-- column: data_mb: Data, MB / 流量（MB）
+-- column: payment_count: Payments, without refunds and reversals / 缴费次数
+-- column: payment_fen: Payments, net of refunds and reversals, fen / 缴费净额（分）
+-- column: contact_count: Service contacts / 服务接触次数
+-- column: complaint_count: Complaints among them / 投诉次数
 
 with tier_name as (
     select distinct rank, tier

@@ -5,6 +5,11 @@
 -- reads: mart.month, policy.tier, step_attribute, step_subscriber, step_tier_month
 -- rule: a subscriber counts as new in the month of its open_date, by the last period that begins before the month's
 --   end; source and tier are those of the month by which KPIs count it
+-- title: Openings / 入网记录
+-- columns of core.subscriber: user_id, open_date
+-- columns of mart.month: month
+-- column: source: Source that stands for the month / 当月归属省份
+-- column: tier: Tier of the month / 当月客户层次
 
 select n.user_id, m.month, a.open_date, a.source, r.tier
 from step_attribute as a

@@ -3,6 +3,10 @@
 -- key: user_id
 -- reads: core.subscriber, mart.horizon
 -- rule: the state at D is the period that begins before E and does not end before it
+-- title: Subscribers at the as-of date / 统计日用户资料
+-- columns of core.subscriber: user_id, source, op_time, customer_id, account_id, service_number, product, plan_code,
+--   pay_mode, status, status_time, open_date, close_date, area_code, dealer_id, credit_limit_fen, balance_fen,
+--   balance_expiry, contract_end, member_level, valid_from, batch_stem, line
 
 select
     s.user_id, s.source, s.op_time, s.customer_id, s.account_id, s.service_number, s.product, s.plan_code, s.pay_mode,

@@ -5,6 +5,13 @@
 -- rule: the best tier that any way gives; the lowest, with flag B (else null), where the customer is blacklisted.
 --   reason is the first of the ways that give it. arpu3_fen (null without a bill) and tenure_months are those of the
 --   source's last closed month.
+-- title: Service tiers / 客户服务层次
+-- columns of core.subscriber: user_id, source
+-- column: tier: Service tier / 客户层次
+-- column: reason: What gives the tier / 定级依据
+-- column: flag: B for a blacklisted customer / 标志（B 为黑名单）
+-- column: arpu3_fen: ARPU3 of the last closed month, rounded half up, fen / 近三月平均出账金额（分）
+-- column: tenure_months: Tenure at the end of the last closed month, whole months / 在网时长（月）
 
 with lowest as (
     select source, max(rank) as rank

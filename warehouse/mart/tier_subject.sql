@@ -3,6 +3,9 @@
 -- key: user_id
 -- reads: mart.bill_month, mart.subscriber_state, policy.code
 -- rule: tenure is in whole months at the end of the source's last closed month; null where it has closed none
+-- title: Subscribers that have a tier / 参与分层的用户
+-- columns of core.subscriber: user_id, source, customer_id, member_level, service_number, open_date
+-- column: tenure_months: Tenure at the end of the last closed month, whole months / 在网时长（月）
 
 select
     s.user_id, s.source, s.customer_id, s.member_level, s.service_number, s.open_date,

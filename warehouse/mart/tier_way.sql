@@ -4,6 +4,10 @@
 -- reads: mart.arpu, mart.customer_state, mart.tier_subject, policy.code, policy.tier, policy.tier_rule, policy.tiering
 -- rule: SPEND and TENURE by the ARPU3 of the last closed month, alone or with tenure at its end; HELD by either in the
 --   months before it that still hold; MANUAL by member_level; GROUP by the customer's type
+-- title: Ways to a tier / 定级途径
+-- columns of core.subscriber: user_id
+-- column: way: Way that gives the tier / 定级途径
+-- column: rank: Rank of the tier, 1 the best / 层次排序（1 为最高）
 
 select
     s.user_id,

@@ -1,0 +1,16 @@
+-- bi.dim_customer: customers as they are now.
+-- grain: one row per customer that is not deleted
+-- key: customer_id
+-- reads: core.customer
+-- rule: facts of a customer that was deleted, or never came, find no row; former states are in bi.customer_period
+-- title: Customers / 客户维度
+-- columns of core.customer: customer_id, source, op_time, customer_type, customer_name, id_type, id_number, gender,
+--   birth_date, contact_phone, email, address, postcode, industry, manager_id, credit_class, blacklisted,
+--   marketing_consent, created_date, valid_from, batch_stem, line
+
+select
+    customer_id, source, op_time, customer_type, customer_name, id_type, id_number, gender, birth_date, contact_phone,
+    email, address, postcode, industry, manager_id, credit_class, blacklisted, marketing_consent, created_date,
+    valid_from, batch_stem, line
+from core.customer
+where is_current

@@ -1,0 +1,94 @@
+-- What is said of the tables of ops, and of the list before: a build says it of those that are there.
+
+comment on table ops.batch is 'Batches. As the ledger had them at the last build. Grain: one row per batch. Key: stem. / 批次台账';
+comment on column ops.batch.stem is 'Batch. Name of the file before its first dot / 批次文件名';
+comment on column ops.batch.feed is 'Feed / 接口代码';
+comment on column ops.batch.source is 'Source / 来源省份';
+comment on column ops.batch.mode is 'Mode. I increment, F full snapshot / 文件模式（I 增量，F 全量）';
+comment on column ops.batch.cycle is 'Cycle / 文件周期';
+comment on column ops.batch.seq is 'Number of the file within its cycle / 文件序号';
+comment on column ops.batch.version is 'Version, 00 the first sending / 文件版本';
+comment on column ops.batch.state is 'State / 批次状态';
+comment on column ops.batch.code is 'Code of the check that it failed; null: none / 校验代码';
+comment on column ops.batch.records is 'Records declared / 申报记录数';
+comment on column ops.batch.loaded is 'Records loaded / 入库记录数';
+comment on column ops.batch.rejected is 'Records rejected / 拒绝记录数';
+
+comment on table ops.cycle is 'Cycles. As the ledger had them at the last build. Grain: one row per cycle of a feed, source and mode. Key: feed, source, mode, cycle. / 周期状态';
+comment on column ops.cycle.feed is 'Feed / 接口代码';
+comment on column ops.cycle.source is 'Source / 来源省份';
+comment on column ops.cycle.mode is 'Mode. I increment, F full snapshot / 文件模式（I 增量，F 全量）';
+comment on column ops.cycle.cycle is 'Cycle / 文件周期';
+comment on column ops.cycle.state is 'State: open, complete, late, missing or held / 周期状态';
+
+comment on table ops.built is 'Last build. What the marts were made for. Grain: one row. Key: none. / 最近一次构建';
+comment on column ops.built.as_of is 'As-of date / 统计日';
+comment on column ops.built.bill_month is 'Last closed month that was set by hand, YYYYMM; null: none was / 指定的已出账月';
+comment on column ops.built.core is 'Fingerprint of what core held / 核心层指纹';
+
+comment on table ops.format is 'Layout. Which version of the warehouse''s layout this is. Grain: one row. Key: none. / 库结构版本';
+comment on column ops.format.version is 'Version of the layout / 库结构版本号';
+
+comment on table ops.made_for is 'Contracts. For which contracts the tables were made. Grain: one row. Key: none. / 建表所依接口规范';
+comment on column ops.made_for.fingerprint is 'Fingerprint of contracts and code lists / 接口规范指纹';
+
+comment on table ops.load_state is 'Loads. Which warehouse this is, and how many loads have changed it. Grain: one row. Key: none. / 入库进度';
+comment on column ops.load_state.warehouse_id is 'Warehouse / 数据仓库标识';
+comment on column ops.load_state.load_no is 'Number of loads so far / 入库序号';
+
+comment on table ops.history_change is 'Changed histories. Whose periods a load worked out anew. Grain: one row per entity and load. Key: table_name, entity_id, load_no. / 历史变更记录';
+comment on column ops.history_change.table_name is 'Table of core / 核心层表名';
+comment on column ops.history_change.entity_id is 'Customer, subscriber or work order / 实体编号';
+comment on column ops.history_change.load_no is 'Number of the load / 入库序号';
+
+comment on table ops.history_log is 'Reach of the changed histories. Tables, or * for all, of which not all changes are known. Grain: one row per table. Key: table_name. / 历史变更记录范围';
+comment on column ops.history_log.table_name is 'Table of core, or * / 核心层表名';
+comment on column ops.history_log.complete_from is 'Load from which on they are / 完整起始入库序号';
+
+comment on table ops.loaded_batch is 'Loaded batches. Those whose rows are in core. Grain: one row per batch. Key: stem. / 已入库批次';
+comment on column ops.loaded_batch.stem is 'Batch. Name of the file before its first dot / 批次文件名';
+comment on column ops.loaded_batch.digest is 'Digest of the file, and how often it was staged / 文件摘要';
+comment on column ops.loaded_batch.feed is 'Feed / 接口代码';
+comment on column ops.loaded_batch.source is 'Source / 来源省份';
+comment on column ops.loaded_batch.mode is 'Mode. I increment, F full snapshot / 文件模式（I 增量，F 全量）';
+comment on column ops.loaded_batch.cycle is 'Cycle / 文件周期';
+comment on column ops.loaded_batch.seq is 'Number of the file within its cycle / 文件序号';
+comment on column ops.loaded_batch.cycle_end is 'End of the cycle, which is no part of it / 周期结束时间';
+
+comment on table ops.reject is 'Rejected rows. Those of loaded batches, never the records themselves. Grain: one row per rejected row. Key: stem, line. / 拒绝记录';
+comment on column ops.reject.stem is 'Batch. Name of the file before its first dot / 批次文件名';
+comment on column ops.reject.line is 'Line of the file; the header is line 1 / 文件行号';
+comment on column ops.reject.codes is 'Codes of the checks that it failed, joined by + / 校验代码';
+comment on column ops.reject.columns is 'Their columns, in the same order, joined by + / 校验字段';
+
+comment on table ops.snapshot is 'Full snapshots. Complete ones, whose absences end periods. Grain: one row per snapshot. Key: feed, source, cycle. / 全量快照';
+comment on column ops.snapshot.feed is 'Feed / 接口代码';
+comment on column ops.snapshot.source is 'Source / 来源省份';
+comment on column ops.snapshot.cycle is 'Cycle / 文件周期';
+comment on column ops.snapshot.ends_at is 'When the periods of whom it does not name end / 缺失实体的终止时间';
+
+comment on table ops.snapshot_reject is 'Rejected rows of full snapshots. Whom they name. Grain: one row per rejected row. Key: none. / 全量快照拒绝记录';
+comment on column ops.snapshot_reject.stem is 'Batch. Name of the file before its first dot / 批次文件名';
+comment on column ops.snapshot_reject.entity_key is 'Whom the row names; null where that cannot be trusted / 实体编号';
+
+comment on table ops.publication is 'Published states. The newest is the one at hand. Grain: one row per state. Key: publication_id. / 发布记录';
+comment on column ops.publication.publication_id is 'State / 发布编号';
+comment on column ops.publication.as_of_date is 'As-of date of its marts / 统计日';
+comment on column ops.publication.published_at is 'When it was published / 发布时间';
+comment on column ops.publication.batch_count is 'Batches in core / 已入库批次数';
+comment on column ops.publication.load_no is 'Number of the load that it was made after / 入库序号';
+
+comment on table list.tier_previous is 'TIER list before. What the last published list said. Grain: one row per service number. Key: service_number. / 上一期客户层次名单';
+comment on column list.tier_previous.op is 'Operation / 操作类型';
+comment on column list.tier_previous.service_number is 'Service number / 业务号码';
+comment on column list.tier_previous.user_id is 'Subscriber ID / 用户编号';
+comment on column list.tier_previous.tier is 'Service tier / 客户层次';
+comment on column list.tier_previous.reason is 'What gives the tier / 定级依据';
+comment on column list.tier_previous.priority is 'Priority in the queue, 1 the first / 排队优先级';
+comment on column list.tier_previous.ivr_entry is 'Entry of the IVR / IVR 入口';
+comment on column list.tier_previous.skill_group is 'Skill group that takes the call / 技能组';
+comment on column list.tier_previous.overflow_group is 'Skill group that takes it when the first is busy / 溢出技能组';
+comment on column list.tier_previous.overflow_after_s is 'Seconds after which it does / 溢出等待时长（秒）';
+comment on column list.tier_previous.flag is 'B for a blacklisted customer / 标志（B 为黑名单）';
+comment on column list.tier_previous.valid_from is 'As-of date at which all else in the row first held / 生效日期';
+comment on column list.tier_previous.source is 'Source / 来源省份';
