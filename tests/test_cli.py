@@ -19,7 +19,7 @@ COMMANDS = [
     "demo", "doctor", "run", "fetch", "load", "build", "publish", "batches", "batch show", "batch rejects",
     "batch retry", "batch accept", "batch discard", "replay", "cycles", "cycles accept", "backups verify",
     "quality", "quality accept", "backups restore", "backups prune", "feeds", "feeds show", "feeds diff",
-    "rebuild", "query",
+    "dictionary", "rebuild", "query",
 ]  # fmt: skip
 
 

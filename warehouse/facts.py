@@ -103,7 +103,7 @@ def _mark_current(connection: duckdb.DuckDBPyConnection, contract: Contract) -> 
                 partition by {key} order by cycle desc, source desc, seq desc, line desc
             ) = 1 as is_newest
         from (
-            select {key}, {'user_id, ' if contract.feed == PATCH_FEED else ''}
+            select {key}, {"user_id, " if contract.feed == PATCH_FEED else ""}
                 batch_stem, line, cycle, source, seq, is_current
             from {table} semi join contested using ({key})
         )

@@ -43,7 +43,8 @@ def open_warehouse(directory: Path, contracts: Contracts) -> Iterator[duckdb.Duc
     """The warehouse of a home, for its one writer; its tables are made where they are not there yet.
 
     One that an older release made is brought along first. A stray process that has the file open is waited for a while.
-    Raises StoreError naming it where it does not let go, and for a warehouse of a version that cannot be brought to this release's.
+    Raises StoreError naming it where it does not let go, and for a warehouse of a version that cannot be brought to
+    this release's.
     """
     connection = duckdb.connect()
     try:

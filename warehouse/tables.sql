@@ -33,7 +33,11 @@ create table if not exists ops.publication (
 -- Grain: one row. Which warehouse this is, and how many loads have changed it; a published state has both from the load
 -- that it was made after, and is brought on from there.
 create table if not exists ops.load_state (warehouse_id varchar, load_no bigint);
-insert into ops.load_state select uuid(), 0 where not exists (from ops.load_state);
+insert into ops.load_state
+select
+    uuid() as warehouse_id,
+    0 as load_no
+where not exists (select 1 from ops.load_state);
 
 -- Grain: one entity of a history and a load that worked its periods out anew; key table_name, entity_id, load_no.
 create table if not exists ops.history_change (table_name varchar, entity_id varchar, load_no bigint);
