@@ -1,4 +1,4 @@
-"""Fault 21: a stray tool that holds the warehouse open is named by its PID, waited for, and reported; a reader is not."""
+"""Fault 21: a stray tool that holds the warehouse open is named, waited for and reported; a reader is not."""
 
 from __future__ import annotations
 
