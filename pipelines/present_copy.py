@@ -19,7 +19,7 @@ from pipelines.ledger.offerings import STANDING, Offering
 from pipelines.ledger.publications import Publication, publications
 from pipelines.ledger.tables import offering
 from pipelines.site import WRITER, Site, cycle_day, require_free_space
-from pipelines.steps import _snapshots, standing_batch
+from pipelines.steps import complete_snapshots, standing_batch
 from warehouse.build import Built, last_built
 from warehouse.load import StandingBatch, load
 from warehouse.store import FILE_NAME, open_warehouse
@@ -126,4 +126,4 @@ def _load_waiting(site: Site, copy: duckdb.DuckDBPyConnection, batches: list[Sta
     kept = frozenset((each.stem, each.digest) for each in batches) & present
     waiting = [each for each in batches if (each.stem, each.digest) not in kept]
     there = [each for each in waiting if each.rows.exists() and each.rejects.exists()]
-    load(copy, site.contracts, there, _snapshots(site, moment.cycles), kept)
+    load(copy, site.contracts, there, complete_snapshots(site, moment.cycles), kept)

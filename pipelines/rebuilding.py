@@ -22,7 +22,7 @@ from pipelines.names import parse_stem
 from pipelines.present_copy import Moment, Present, look, open_present, quoted, require_room
 from pipelines.restaging import Failure, Restaged, restage
 from pipelines.site import Home, Site
-from pipelines.steps import _snapshots, standing_batch
+from pipelines.steps import complete_snapshots, standing_batch
 from warehouse.build import build
 from warehouse.comparing import Comparison, compare
 from warehouse.load import load
@@ -143,7 +143,7 @@ def _make(site: Site, place: Site, moment: Moment, present: Present, restaged: R
         if (found := restaged.places.get(each.offering_id)) is not None
     ]
     with open_warehouse(place.home.warehouse, site.contracts) as warehouse:
-        load(warehouse, site.contracts, batches, _snapshots(site, whole))
+        load(warehouse, site.contracts, batches, complete_snapshots(site, whole))
         if present.why_not:
             refresh_ops(warehouse, moment.leading, moment.cycles)
             _recover_lists(site, warehouse, moment.published)

@@ -85,7 +85,7 @@ def load_staged(site: Site) -> LoadResult:
         if sum(each.bytes or 0 for each in found) > _LARGE_BYTES:
             load_ahead()  # the cycle will be judged as a whole; a large load hides what that needs to begin with
         batches = [standing_batch(site, each) for each in found]
-        result = load_core(warehouse, site.contracts, batches, _snapshots(site, full), kept)
+        result = load_core(warehouse, site.contracts, batches, complete_snapshots(site, full), kept)
         fault_point("commit")
         _note_loaded(site, {(each.offering_id, each.staged_count) for each in standing if each.state is State.STAGED})
     return result
@@ -204,7 +204,7 @@ def standing_batch(site: Site, current: Offering) -> StandingBatch:
     )  # fmt: skip
 
 
-def _snapshots(site: Site, found_cycles: list[CycleStatus]) -> list[Snapshot]:
+def complete_snapshots(site: Site, found_cycles: list[CycleStatus]) -> list[Snapshot]:
     """Complete full snapshots of stateful feeds: their absences end periods."""
     found = []
     for status in found_cycles:

@@ -48,15 +48,27 @@ _REJECTS = (
 )
 
 
+def empty_rejects(folder: Path) -> Path:
+    """The rejects of a batch that has none."""
+    path = folder / "none.rejects.parquet"
+    with duckdb.connect() as connection:
+        connection.execute(_REJECTS.format(path))
+    return path
+
+
+def staged_batch(folder: Path, stem: str) -> StandingBatch:
+    """A batch as it stands, its staged rows and the rejects that it lacks in `folder`."""
+    feed, source, mode, cycle, seq, _ = stem.split("_")
+    paths = folder / f"{stem}.parquet", folder / "none.rejects.parquet"
+    return StandingBatch(stem, stem, feed, source, mode, cycle, seq, datetime(2026, 11, 22), *paths)
+
+
 def stage(folder: Path, hour: int, version: int, first: int, rows: int) -> StandingBatch:
     """A batch of payments as it is staged."""
-    stem = f"PAYM_110_I_20261121{hour:02d}_0001_{version:02d}"
-    path, rejects = folder / f"{stem}.parquet", folder / "none.rejects.parquet"
+    batch = staged_batch(folder, f"PAYM_110_I_20261121{hour:02d}_0001_{version:02d}")
     with duckdb.connect() as connection:
-        connection.execute(_PAYMENTS.format(stem=stem, first=first, rows=rows, path=path))
-        connection.execute(_REJECTS.format(rejects))
-    end = datetime(2026, 11, 22)
-    return StandingBatch(stem, stem, "PAYM", "110", "I", stem[11:21], "0001", end, path, rejects)
+        connection.execute(_PAYMENTS.format(stem=batch.stem, first=first, rows=rows, path=batch.rows))
+    return batch
 
 
 def timed(what: str, work: Callable[[], object]) -> float:
@@ -92,6 +104,7 @@ def main() -> None:
     contracts = load_contracts()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        empty_rejects(folder)
         batches = [stage(folder, n, 0, n * wanted.rows, wanted.rows) for n in range(wanted.files)]
         last, again = (stage(folder, 23, version, 10**12, 100_000) for version in (0, 1))
         bound = timed("bound: insert … select", lambda: plain_insert(folder, batches[0].rows))
