@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from pipelines.durable import sync_directory
+from pipelines.durable import naming_full_disk, sync_directory
 from pipelines.errors import StoreError
 
 _SEALING = 8
@@ -36,11 +36,13 @@ def keep_all(files: Iterable[tuple[Path, Path]]) -> None:
     """
     moving = [(landed, directory) for landed, directory in files if _is_to_move(landed, directory / landed.name)]
     for directory in {directory for _, directory in moving}:
-        directory.mkdir(mode=0o750, parents=True, exist_ok=True)
+        with naming_full_disk(str(directory)):
+            directory.mkdir(mode=0o750, parents=True, exist_ok=True)
     with ThreadPoolExecutor(_SEALING) as threads:  # disks sync many at once in the time of a few
         list(threads.map(_seal, (landed for landed, _ in moving)))
     for landed, directory in moving:
-        os.replace(landed, directory / landed.name)
+        with naming_full_disk(str(directory / landed.name)):
+            os.replace(landed, directory / landed.name)
     for directory in {directory for _, directory in moving}:
         sync_directory(directory)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from pipelines.batch_check import BatchCheck
 from pipelines.checks.judging import Judgement
 from pipelines.checks.together import judge_together
-from pipelines.durable import sync_all, sync_directories
+from pipelines.durable import naming_full_disk, sync_all, sync_directories
 from pipelines.errors import StoreError
 from pipelines.faults import fault_point
 from pipelines.ledger import offerings
@@ -95,7 +95,8 @@ def _judged(site: Site, found: list[Offering], checked: Checked) -> list[BatchCh
             for each in ready
             if (each.feed, each.batch.encoding) == (feed, encoding) and not each.waives_limit
         ]
-        judgements |= judge_together(alike, site.contracts[feed], encoding)
+        with naming_full_disk(f"{feed}: rows of {len(alike)} batches cannot be staged"):
+            judgements |= judge_together(alike, site.contracts[feed], encoding)
     judged = []
     for each in ready:
         with _telling(each.current, checked):
@@ -122,6 +123,7 @@ def _placed(judged: list[BatchCheck], checked: Checked) -> list[BatchCheck]:
 def _telling(current: Offering, checked: Checked) -> Iterator[None]:
     """A batch that cannot be judged does not keep the others from it."""
     try:
-        yield
+        with naming_full_disk("its rows cannot be staged"):
+            yield
     except (StoreError, FileNotFoundError) as error:
         checked.failed.append(f"{current.stem}: {error}")

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
+from pipelines.errors import StoreError
+
 _AT_ONCE = 8  # disks sync many at once in the time of a few
+
+
+@contextmanager
+def naming_full_disk(what: str) -> Iterator[None]:
+    """Say of what there was no room for, which the system's own error does not; raises StoreError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise StoreError(f"{what}: {os.strerror(error.errno)}; free some and run again, it goes on") from error
 
 
 def replace_durably(part: Path, path: Path) -> None:

@@ -10,6 +10,7 @@ from pipelines.arrival import ArrivedPair, LeftFile
 from pipelines.check_files import CheckFile
 from pipelines.contracts.model import Contract
 from pipelines.digesting import Digester
+from pipelines.durable import naming_full_disk
 from pipelines.errors import StoreError, TransferError
 from pipelines.faults import fault_point
 from pipelines.lanes import GONE, Lanes, Outcome
@@ -96,7 +97,7 @@ class Landing:
         part = whole.with_name(whole.name + ".part")
         if may_resume and whole.exists():
             return received_from(batch.name, whole, batch.check)
-        with Digester(algorithms(check)) as digester:
+        with naming_full_disk(f"{batch.name.stem}: {part}"), Digester(algorithms(check)) as digester:
             if may_resume and part.exists():
                 with part.open("rb") as former:
                     while block := former.read(_BLOCK):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Iterable
+from pathlib import Path
 
 from pipelines.completeness import CycleState, CycleStatus
+from pipelines.durable import naming_full_disk
 from pipelines.ledger.alarms import Alarm, Kind, mark_told, settle_alarms, untold
 from pipelines.site import Site
 
@@ -40,11 +43,21 @@ def tell_alarms(site: Site) -> list[Alarm]:
         with site.ledger.reading() as connection:
             alarms = untold(connection)
         if alarms:
-            with (site.home.logs / LOG).open("a") as log:
-                for each in alarms:
-                    log.write(json.dumps(vars(each), ensure_ascii=False, default=str) + "\n")
-                log.flush()
-                os.fsync(log.fileno())
+            lines = "".join(json.dumps(vars(each), ensure_ascii=False, default=str) + "\n" for each in alarms)
+            _append(site.home.logs / LOG, lines.encode())
             with site.ledger.transaction() as connection:
                 mark_told(connection, alarms, site.now)
     return alarms
+
+
+def _append(path: Path, content: bytes) -> None:
+    """All of it or nothing: what was written of a line that found the disk full would spoil the next one."""
+    with naming_full_disk(str(path)), path.open("ab", buffering=0) as log:
+        former = log.tell()
+        try:
+            if log.write(content) < len(content):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(log.fileno())
+        except OSError:
+            log.truncate(former)
+            raise

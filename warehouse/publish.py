@@ -8,16 +8,17 @@ warehouse made is filled from nothing, by the same steps.
 from __future__ import annotations
 
 import logging
-import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import duckdb
 
 from pipelines.contracts.model import Contracts
+from pipelines.durable import naming_full_disk
 from pipelines.errors import StoreError
 from warehouse.filling import fill
 from warehouse.state_tables import make_tables, tables_of
-from warehouse.states import DATABASES, MASKED, begin_state, finish_state
+from warehouse.states import DATABASES, MASKED, begin_state, drop_unfinished, finish_state
 from warehouse.store import attach
 from warehouse.views import make_views
 
@@ -33,26 +34,37 @@ _log = logging.getLogger(__name__)
 
 
 def write_state(connection: duckdb.DuckDBPyConnection, contracts: Contracts, bi: Path, name: str) -> Path:
-    """Make the databases and Parquet files of the next state; it stands in `bi/states/NAME`, not yet shown."""
-    making = begin_state(bi)
-    for database in DATABASES:
-        path, masks = making / database, _masks(contracts) if database == MASKED else {}
-        try:
-            _bring_on(connection, contracts, path, masks)
-        except (duckdb.Error, StoreError) as error:
-            _log.warning("%s: is written anew, for it cannot be brought on: %s", path, str(error).splitlines()[0])
-            _remove(path)
-            _write_anew(connection, contracts, path, masks)
-    finish_state(making, name)
+    """Make the databases and Parquet files of the next state; it stands in `bi/states/NAME`, not yet shown.
+
+    Raises StoreError where there is no room for it; then nothing of it is left.
+    """
+    try:
+        with naming_full_disk(f"{bi}: the next state cannot be written"):
+            making = begin_state(bi)
+            for database in DATABASES:
+                _write(connection, contracts, making / database, _masks(contracts) if database == MASKED else {})
+            finish_state(making, name)
+    except StoreError:
+        drop_unfinished(bi)  # the disk may be full; what was published before stands
+        raise
     return bi / "states" / name
 
 
-def _write_anew(connection: duckdb.DuckDBPyConnection, contracts: Contracts, path: Path, masks: dict[str, str]) -> None:
+def _write(connection: duckdb.DuckDBPyConnection, contracts: Contracts, path: Path, masks: dict[str, str]) -> None:
     try:
         _bring_on(connection, contracts, path, masks)
-    except duckdb.Error as error:
-        shutil.rmtree(path.parent, ignore_errors=True)  # the disk may be full; what was published before stands
-        raise StoreError(f"{path}: the next state cannot be written: {str(error).splitlines()[0]}") from error
+    except (duckdb.Error, StoreError) as error:
+        _log.warning("%s: is written anew, for it cannot be brought on: %s", path, _said(error))
+        _remove(path)
+        try:
+            _bring_on(connection, contracts, path, masks)
+        except duckdb.Error as again:
+            raise StoreError(f"{path}: the next state cannot be written: {_said(again)}") from again
+
+
+def _said(error: Exception) -> str:
+    """What DuckDB says, in one line: the cause may stand in its last."""
+    return " ".join(str(error).split())
 
 
 def _remove(database: Path) -> None:
@@ -69,8 +81,11 @@ def _bring_on(connection: duckdb.DuckDBPyConnection, contracts: Contracts, path:
         _copy_comments(connection)
         make_views(connection, "state")
         connection.execute("checkpoint state")
-    finally:
-        connection.execute("detach state")
+    except BaseException:
+        with suppress(duckdb.Error):  # where the disk is full it cannot be closed well either, and is removed
+            connection.execute("detach state")
+        raise
+    connection.execute("detach state")
 
 
 def _attach(connection: duckdb.DuckDBPyConnection, path: Path) -> None:

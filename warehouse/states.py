@@ -32,13 +32,18 @@ def begin_state(bi: Path) -> Path:
     states = bi / "states"
     states.mkdir(mode=0o750, parents=True, exist_ok=True)
     making = states / _MAKING
-    shutil.rmtree(making, ignore_errors=True)  # of a run that did not come to its end
+    drop_unfinished(bi)  # of a run that did not come to its end
     if not _take_retired(bi, making):
         making.mkdir(mode=0o700)
         if (bi / CURRENT).exists():
             _copy((bi / CURRENT).resolve(), making)
     making.chmod(0o700)  # until the private database has its own mode
     return making
+
+
+def drop_unfinished(bi: Path) -> None:
+    """Remove what was made of a state that did not come to its end."""
+    shutil.rmtree(bi / "states" / _MAKING, ignore_errors=True)
 
 
 def finish_state(making: Path, name: str) -> None:

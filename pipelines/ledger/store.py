@@ -93,7 +93,7 @@ class LedgerStore:
                 begun = True
                 yield connection
         except DBAPIError as error:
-            if begun and not error.connection_invalidated:
+            if begun and not error.connection_invalidated and "disk is full" not in str(error.orig):
                 raise
             raise StoreError(f"{self._where}: {self._trouble(error)}, then run it again") from error
 
