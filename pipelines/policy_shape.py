@@ -240,4 +240,5 @@ SHAPE: Mapping[str, Any] = {
             "SURVEY": {**_CAMPAIGN, "days": _count},
         },
     },
+    "work_orders": {"retention_levels": _codes, "complaint_days": _count},
 }

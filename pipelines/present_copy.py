@@ -34,7 +34,7 @@ class Moment:
     standing: list[Offering]
     leading: list[Offering]
     cycles: list[CycleStatus]
-    published: Publication | None
+    published: list[Publication]
     why_not: str  # it could not be copied; empty where it was, or where there is none
 
 
@@ -75,7 +75,7 @@ def look(site: Site, directory: Path) -> Moment:
         leading = offerings.leading(offerings.find(connection))
         cycles = cycle_statuses(connection, site.config, site.contracts, site.now)
         published = [each for each in publications(connection) if each.state == "published"]
-    return Moment(standing, leading, cycles, published[-1] if published else None, why_not)
+    return Moment(standing, leading, cycles, published, why_not)
 
 
 def _copy_present(site: Site, directory: Path) -> str:

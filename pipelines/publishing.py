@@ -7,8 +7,8 @@ given: the state, then the lists, each list's end file last. A run that finds a 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import date
 
 import duckdb
@@ -16,19 +16,21 @@ import polars as pl
 
 from pipelines.errors import HeldError, StoreError, UsageError
 from pipelines.faults import fault_point
+from pipelines.fetching import NEEDED_BYTES
 from pipelines.ledger.publications import ListRecord, Publication, mark_published, prepare, publications
 from pipelines.ledger.quality import holding
 from pipelines.list_files import list_body, prepare_list, release_list
-from pipelines.names import BatchName, parse_stem
-from pipelines.site import WRITER, Site
+from pipelines.lists import LISTS, NATION, ListKind, increment
+from pipelines.names import BatchName
+from pipelines.published_lists import last_lists, list_name, read_list, regular
+from pipelines.site import WRITER, Site, require_free_space
 from pipelines.steps import build_in
 from warehouse.build import last_built
 from warehouse.changes import forget_changes
+from warehouse.policy_tables import ALL
 from warehouse.publish import write_state
 from warehouse.states import show_state, state_opens
 from warehouse.store import open_warehouse
-
-LISTS = ("TIER",)
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,8 @@ def publish(site: Site, *, republish: bool = False) -> Published:
 
     Raises HeldError while a cycle stands of which an expectation failed; what was published before stays.
     """
+    for directory in (site.home.warehouse, site.home.bi, site.home.publish):
+        require_free_space(directory, NEEDED_BYTES)
     with site.lock(WRITER, wait=True):
         with site.ledger.transaction() as connection:
             known = publications(connection)
@@ -85,8 +89,8 @@ def _require_quality(site: Site) -> None:
 
 
 def _fingerprint(site: Site, warehouse: duckdb.DuckDBPyConnection, as_of: date) -> str:
-    """Of all that a state is made from: as-of date, bill months, policy, batches, cycles."""
-    digest = hashlib.sha256(f"{as_of}|{site.policy}".encode())
+    """Of all that a state is made from: as-of date, bill months, policy, contracts, batches, cycles."""
+    digest = hashlib.sha256(f"{as_of}|{site.policy}|{site.contracts}".encode())
     for query in (
         "select stem, digest from ops.loaded_batch order by all",
         "select * from ops.batch order by all",
@@ -110,48 +114,66 @@ def _prepare(
         {"id": publication_id, "as_of": as_of, "at": at},
     )
     forget_changes(warehouse)
-    lists: list[ListRecord] = []
-    for name in LISTS:
-        rows = _rows(warehouse, name)
-        for source in _sources_known(site, warehouse):
-            lists.append(_prepare_list(site, name, source, as_of, rows, known))
-        warehouse.execute(f"create or replace table list.{name.lower()}_previous as from list.{name.lower()}")
+    lists = tuple(_prepare_lists(site, warehouse, as_of, known))
     write_state(warehouse, site.contracts, site.home.bi, publication_id)
     fault_point("publish")
-    made = Publication(publication_id, as_of.isoformat(), "prepared", fingerprint, tuple(lists), at, None)
+    made = Publication(publication_id, as_of.isoformat(), "prepared", fingerprint, lists, at, None)
     with site.ledger.transaction() as connection:
         prepare(connection, made)
     return made
 
 
-def _sources_known(site: Site, warehouse: duckdb.DuckDBPyConnection) -> list[str]:
+def _prepare_lists(
+    site: Site, warehouse: duckdb.DuckDBPyConnection, as_of: date, known: list[Publication]
+) -> Iterator[ListRecord]:
+    """Every list of every source: whole, unless that of the day stands; and what changed since the last whole one."""
+    is_regular = not known or as_of.isoformat() >= regular(known)[-1].as_of_date
+    last = last_lists(known)
+    for kind in LISTS:
+        table = _rows(warehouse, kind)
+        for source in _sources_known(site, warehouse, kind, table):
+            rows = table.filter(pl.col("source") == (ALL if source == NATION else source))
+            rows = rows if kind.is_monthly else rows.drop("source")
+            cycle = rows["month"].max() if kind.is_monthly else f"{as_of:%Y%m%d}"
+            name = BatchName(kind.name, source, "F", str(cycle), "0001", "00")
+            full = last.get((kind.name, source, "F"))
+            if kind.key and is_regular and full and list_name(full).cycle == cycle:
+                yield full
+            else:
+                yield _prepare_list(site, name, rows, known)
+            base = read_list(site.home.publish, full.stem) if kind.key and is_regular and full else None
+            if base is not None:
+                yield _prepare_list(site, replace(name, mode="I"), increment(kind, rows, base), known)
+
+
+def _sources_known(site: Site, warehouse: duckdb.DuckDBPyConnection, kind: ListKind, table: pl.DataFrame) -> list[str]:
     """Sources with subscribers in core: for another an empty list would tell receivers that it has none left."""
+    if kind.is_monthly:
+        found = set(table["source"].to_list())
+        return [source for source in (*site.config.sources, NATION) if (ALL if source == NATION else source) in found]
     known = {source for (source,) in warehouse.execute("select distinct source from core.subscriber").fetchall()}
     return [source for source in site.config.sources if source in known]
 
 
-def _rows(warehouse: duckdb.DuckDBPyConnection, list_name: str) -> pl.DataFrame:
-    frame = pl.from_arrow(warehouse.sql(f"from list.{list_name.lower()} order by all").to_arrow_table())
+def _rows(warehouse: duckdb.DuckDBPyConnection, kind: ListKind) -> pl.DataFrame:
+    frame = pl.from_arrow(warehouse.sql(f"from {kind.table} order by all").to_arrow_table())
     assert isinstance(frame, pl.DataFrame)
     return frame
 
 
-def _prepare_list(
-    site: Site, list_name: str, source: str, as_of: date, rows: pl.DataFrame, known: Iterable[Publication]
-) -> ListRecord:
-    """Write a source's list, unless the newest one of this as-of date says the same already."""
-    mine = rows.filter(pl.col("source") == source).drop("source")
-    stem = f"{list_name}_{source}_F_{as_of:%Y%m%d}_0001_"
-    former = [each for publication in known for each in publication.lists if each.stem.startswith(stem)]
-    body_digest = hashlib.sha256(list_body(mine)).hexdigest()
+def _prepare_list(site: Site, name: BatchName, rows: pl.DataFrame, known: Iterable[Publication]) -> ListRecord:
+    """Write a source's list, unless the newest one of its cycle says the same already; a newer one replaces it."""
+    prefix = name.stem[: -len(name.version)]
+    former = [each for publication in known for each in publication.lists if each.stem.startswith(prefix)]
+    body_digest = hashlib.sha256(list_body(rows)).hexdigest()
     if former and former[-1].body_digest == body_digest:
         return former[-1]
     version = len({each.stem for each in former})
     if version > 99:
-        raise StoreError(f"{stem}: expected at most 100 versions of a list a day, found more")
-    name = BatchName(list_name, source, "F", f"{as_of:%Y%m%d}", "0001", f"{version:02d}")
-    prepared = prepare_list(name, mine, site.home.publish / list_name, site.now)
-    mine.write_parquet(site.home.publish / list_name / f"{name.stem}.parquet.tmp")
+        raise StoreError(f"{prefix}: expected at most 100 versions of a list a day, found more")
+    name = replace(name, version=f"{version:02d}")
+    prepared = prepare_list(name, rows, site.home.publish / name.feed, site.now)
+    rows.write_parquet(site.home.publish / name.feed / f"{name.stem}.parquet.tmp")
     return ListRecord(name.stem, prepared.records, prepared.body_digest)
 
 
@@ -159,8 +181,7 @@ def _release(site: Site, made: Publication) -> None:
     show_state(site.home.bi, made.publication_id)
     fault_point("release")
     for each in made.lists:
-        name = parse_stem(each.stem)
-        assert name is not None, "we name our lists by the grammar"
+        name = list_name(each)
         file_names = (f"{name.stem}.parquet", f"{name.stem}.DAT", f"{name.stem}.CHK", f"{name.cycle_key}.END")
         release_list(site.home.publish / name.feed, file_names)
     with site.ledger.transaction() as connection:

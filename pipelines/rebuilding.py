@@ -14,18 +14,18 @@ from datetime import date
 from pathlib import Path
 
 import duckdb
-import polars as pl
 
 from pipelines.errors import UsageError
-from pipelines.ledger.publications import Publication
 from pipelines.names import parse_stem
 from pipelines.present_copy import Moment, Present, look, open_present, quoted, require_room
+from pipelines.published_lists import recall_lists
 from pipelines.restaging import Failure, Restaged, restage
 from pipelines.site import Home, Site
 from pipelines.steps import complete_snapshots, standing_batch
-from warehouse.build import build
+from warehouse.build import build, make_given
 from warehouse.comparing import Comparison, compare
 from warehouse.load import load
+from warehouse.models import GIVEN
 from warehouse.ops import refresh_ops
 from warehouse.store import FILE_NAME, open_warehouse
 
@@ -146,7 +146,7 @@ def _make(site: Site, place: Site, moment: Moment, present: Present, restaged: R
         load(warehouse, site.contracts, batches, complete_snapshots(site, whole))
         if present.why_not:
             refresh_ops(warehouse, moment.leading, moment.cycles)
-            _recover_lists(site, warehouse, moment.published)
+            recall_lists(site.home.publish, warehouse, moment.published)
         else:
             _carry_over(warehouse, place.home.root / _PRESENT / FILE_NAME, present)
         as_of, bill_month = _to_build(moment, present)
@@ -159,8 +159,8 @@ def _to_build(moment: Moment, present: Present) -> tuple[date | None, str | None
     """As what is built in the present warehouse; where that is lost, as what was published last."""
     if present.built is not None:
         return present.built.as_of, present.built.bill_month
-    if present.why_not and moment.published is not None:
-        return date.fromisoformat(moment.published.as_of_date), None
+    if present.why_not and moment.published:
+        return date.fromisoformat(moment.published[-1].as_of_date), None
     return None, None
 
 
@@ -171,27 +171,7 @@ def _carry_over(warehouse: duckdb.DuckDBPyConnection, path: Path, present: Prese
         # Which load a publication came after counts the loads of that warehouse.
         kept = "columns(lambda name: name <> 'load_no')"
         warehouse.execute(f"insert into ops.{table} by name select {kept} from present.ops.{table}")
-    lists = warehouse.execute(
-        "select table_name from duckdb_tables() "
-        "where database_name = 'present' and schema_name = 'list' and ends_with(table_name, '_previous')"
-    ).fetchall()
-    for (table,) in lists:
-        warehouse.execute(f"create table list.{table} as from present.list.{table}")
+    make_given(warehouse)
+    for table in GIVEN:
+        warehouse.execute(f"insert into {table} by name from present.{table}")
     warehouse.execute("detach present")
-
-
-def _recover_lists(site: Site, warehouse: duckdb.DuckDBPyConnection, published: Publication | None) -> None:
-    """The lists published last, as their files say: since when a row is as it is follows from the list before."""
-    frames: dict[str, list[pl.DataFrame]] = {}
-    for each in published.lists if published else ():
-        name = parse_stem(each.stem)
-        assert name is not None, "we name our lists by the grammar"
-        path = site.home.publish / name.feed / f"{name.stem}.parquet"
-        if path.exists():
-            frames.setdefault(name.feed.lower(), []).append(
-                pl.read_parquet(path).with_columns(source=pl.lit(name.source))
-            )
-    for feed, parts in frames.items():
-        warehouse.register("incoming", pl.concat(parts))
-        warehouse.execute(f"create table list.{feed}_previous as from incoming")
-        warehouse.unregister("incoming")

@@ -24,8 +24,10 @@ from pipelines.faults import fault_point
 from pipelines.fetching import NEEDED_BYTES, each_source
 from pipelines.ledger import offerings
 from pipelines.ledger.offerings import Move, Offering, State
+from pipelines.ledger.publications import publications
 from pipelines.ledger.standing import standing_stems
 from pipelines.ledger.tables import offering
+from pipelines.published_lists import recall_lists
 from pipelines.quality.loading import load_ahead
 from pipelines.quality.running import Judged, judge_cycles
 from pipelines.resends import GAP, request_resend, to_request
@@ -177,8 +179,11 @@ def build_in(
     site: Site, warehouse: duckdb.DuckDBPyConnection, as_of: date, bill_month: str | None = None
 ) -> BuildResult:
     """As `build`, in a warehouse that the caller has open under the writer's lock."""
+    require_free_space(site.home.warehouse, NEEDED_BYTES)
     with site.ledger.reading() as connection:
         batches = offerings.leading(offerings.find(connection))
+        published = publications(connection)
+    recall_lists(site.home.publish, warehouse, published)
     refresh_ops(warehouse, batches, statuses(site))
     return build_marts(warehouse, site.policy, as_of, bill_month)
 

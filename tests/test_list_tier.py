@@ -29,9 +29,9 @@ SILVER = "I | '13800000001' | U3 | S | HELD | 3 | SHORT | SK_SILVER | SK_GENERAL
 STANDARD = "I | '01082345678' | U4 | N | BLACKLIST | 4 | FULL | SK_GENERAL | - | - | B"
 
 
-def listed(previous: str = "", as_of: str = "2026-12-06") -> list[dict[str, object]]:
-    inputs = {"mart.tier": TIERS, "mart.tier_subject": SUBJECTS, "list.tier_previous": f"{PREVIOUS}\n{previous}"}
-    return run("list.tier", inputs, as_of=as_of)
+def listed(previous: str = "", as_of: str = "2026-12-06", full: str = "") -> list[dict[str, object]]:
+    given = {"list.tier_previous": f"{PREVIOUS}\n{previous}", "list.tier_full": f"{PREVIOUS}\n{full}"}
+    return run("list.tier", {"mart.tier": TIERS, "mart.tier_subject": SUBJECTS, **given}, as_of=as_of)
 
 
 def test_a_number_is_listed_once_with_its_service() -> None:
@@ -42,6 +42,12 @@ def test_a_number_is_listed_once_with_its_service() -> None:
 def test_valid_from_is_kept_while_all_else_is_equal() -> None:
     found = listed(f"{SILVER} | 2026-11-01 | '440'\n{STANDARD} | 2026-11-02 | '110'")
     assert_rows(found, "user_id | valid_from\nU3 | 2026-11-01\nU4 | 2026-11-02")
+
+
+def test_what_is_again_as_in_the_last_full_list_is_since_then() -> None:
+    """Else an increment that rests on that list would not say so: a row that equals the full one's is not in it."""
+    found = listed(f"{SILVER} | 2026-12-01 | '440'", full=f"{SILVER} | 2026-11-01 | '440'")
+    assert_rows(found, "user_id | valid_from\nU3 | 2026-11-01\nU4 | 2026-12-06")
 
 
 def test_any_other_column_that_differs_begins_anew() -> None:

@@ -20,12 +20,15 @@ from warehouse.models import Model, load_models
 from warehouse.policy_tables import write_policy
 
 PART_SIZE = 250_000  # subscribers; with 14 months of each the steps stay within 2 GB
-_TIER_PREVIOUS = """
-create table if not exists list.tier_previous (
+# The TIER list as published: the newest full one, that with its increment applied, and which files they are of.
+_GIVEN = """
+create table if not exists list.tier_full (
     op varchar, service_number varchar, user_id varchar, tier varchar, reason varchar, priority bigint,
     ivr_entry varchar, skill_group varchar, overflow_group varchar, overflow_after_s bigint, flag varchar,
     valid_from date, source varchar
-)
+);
+create table if not exists list.tier_previous as from list.tier_full;
+create table if not exists list.recalled (stem varchar)
 """
 # All that decides what core holds, as one value.
 _CORE = """
@@ -70,9 +73,9 @@ def build(
     connection.execute("set preserve_insertion_order = false")  # no model has an order, and writing goes in parallel
     connection.execute("begin")
     try:
-        for schema in ("policy", "mart", "list"):
+        for schema in ("policy", "mart"):
             connection.execute(f"create schema if not exists {schema}")
-        connection.execute(_TIER_PREVIOUS)
+        make_given(connection)
         write_policy(connection, policy, _sources(connection))
         comment_given(connection)  # of the policy, before the models: they carry some of its columns along
         models = tuple(_make_all(connection, parameters))
@@ -88,6 +91,12 @@ def build(
     finally:
         connection.execute("reset preserve_insertion_order")
     return BuildResult(as_of, bill_months, models)
+
+
+def make_given(connection: duckdb.DuckDBPyConnection) -> None:
+    """The tables in schema `list` that models read and publications fill, empty where they are not there yet."""
+    connection.execute("create schema if not exists list")
+    connection.execute(_GIVEN)
 
 
 @dataclass(frozen=True)

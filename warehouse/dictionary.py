@@ -26,7 +26,7 @@ from pipelines.policy import load_policy
 from warehouse.build import build
 from warehouse.fields import core_fields
 from warehouse.lineage import Place, trace
-from warehouse.models import load_models, load_reference, load_views
+from warehouse.models import GIVEN, load_models, load_reference, load_views
 from warehouse.reference import TABLES, refresh_reference
 from warehouse.store import open_warehouse
 from warehouse.views import make_views
@@ -109,6 +109,7 @@ def describe(contracts: Contracts) -> list[Table]:
     return [
         _table(key, list(of_table), made_of, masks if key[0] in _PERSONAL else {})
         for key, of_table in groupby(rows, key=lambda row: row[:2])
+        if ".".join(key) not in GIVEN  # the build's own memory; readers do not meet it
     ]
 
 

@@ -18,13 +18,13 @@ _log = logging.getLogger(__name__)
 
 
 def fill(connection: duckdb.DuckDBPyConnection, tables: list[Table], empty: set[str], *, parquet: Path | None) -> None:
-    """Bring all tables on; those named in `empty` from nothing; marts into Parquet files too."""
+    """Bring all tables on; those named in `empty` from nothing; marts and lists into Parquet files too."""
     _note_batches(connection)
     load_no = _load_no(connection)
     kept: set[Path] = set()
     for table in tables:
         if table.by == "part":
-            kept |= _by_parts(connection, table, parquet if table.name.startswith("mart.") else None)
+            kept |= _by_parts(connection, table, parquet if table.name.startswith(("mart.", "list.")) else None)
             continue
         if table.name in empty or not _by_change(connection, table, load_no):
             _refill(connection, table)

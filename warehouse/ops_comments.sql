@@ -78,17 +78,3 @@ comment on column ops.publication.published_at is 'When it was published / 发�
 comment on column ops.publication.batch_count is 'Batches in core / 已入库批次数';
 comment on column ops.publication.load_no is 'Number of the load that it was made after / 入库序号';
 
-comment on table list.tier_previous is 'TIER list before. What the last published list said. Grain: one row per service number. Key: service_number. / 上一期客户层次名单';
-comment on column list.tier_previous.op is 'Operation / 操作类型';
-comment on column list.tier_previous.service_number is 'Service number / 业务号码';
-comment on column list.tier_previous.user_id is 'Subscriber ID / 用户编号';
-comment on column list.tier_previous.tier is 'Service tier / 客户层次';
-comment on column list.tier_previous.reason is 'What gives the tier / 定级依据';
-comment on column list.tier_previous.priority is 'Priority in the queue, 1 the first / 排队优先级';
-comment on column list.tier_previous.ivr_entry is 'Entry of the IVR / IVR 入口';
-comment on column list.tier_previous.skill_group is 'Skill group that takes the call / 技能组';
-comment on column list.tier_previous.overflow_group is 'Skill group that takes it when the first is busy / 溢出技能组';
-comment on column list.tier_previous.overflow_after_s is 'Seconds after which it does / 溢出等待时长（秒）';
-comment on column list.tier_previous.flag is 'B for a blacklisted customer / 标志（B 为黑名单）';
-comment on column list.tier_previous.valid_from is 'As-of date at which all else in the row first held / 生效日期';
-comment on column list.tier_previous.source is 'Source / 来源省份';

@@ -147,3 +147,7 @@ comment on column policy.arpu_month.month_offset is 'Months before the month in 
 
 comment on table policy.held_month is 'Months whose tier holds. Grain: one row per month. Key: month_offset. / 层次保持月';
 comment on column policy.held_month.month_offset is 'Months before the month in question / 前推月数';
+
+comment on table policy.work_order is 'Follow-ups to open. Grain: one row per source. Key: source. / 待派工单规则';
+comment on column policy.work_order.source is 'Source, or ALL / 省份（ALL 为默认策略）';
+comment on column policy.work_order.complaint_days is 'Complaints of so many days without a work order are followed up / 投诉跟进天数';

@@ -21,6 +21,7 @@ _WIDE = {
     "value": "value.",
     "kpi": "kpis.",
     "call": "calls.",
+    "work_order": "work_orders.",
 }
 
 Row = dict[str, Any]
@@ -30,11 +31,11 @@ Values = Mapping[str, Any]
 def write_policy(connection: duckdb.DuckDBPyConnection, policy: Policy, sources: Iterable[str]) -> None:
     """Writes the effective policy of the sources, and as source `ALL` the default, to the tables of schema `policy`.
 
-    One row per source in `source` (with the version), `tiering`, `warning`, `loyalty`, `value`, `kpi` and `call`
-    (a column a number, `C1.points` as `c1_points`); per source and key in `tier`, `tier_rule`, `service_level`,
-    `action`, `campaign` and `kpi_target`; per source, name and code in `code`; per source, scale and position in
-    `band`; per source and name, as text, in `parameter`. `history`, `arpu_month` and `held_month` hold for all sources.
-    `quality` is in `parameter` alone, for no model reads it.
+    One row per source in `source` (with the version), `tiering`, `warning`, `loyalty`, `value`, `kpi`, `call` and
+    `work_order` (a column a number, `C1.points` as `c1_points`); per source and key in `tier`, `tier_rule`,
+    `service_level`, `action`, `campaign` and `kpi_target`; per source, name and code in `code`; per source, scale and
+    position in `band`; per source and name, as text, in `parameter`. `history`, `arpu_month` and `held_month` hold for
+    all sources. `quality` is in `parameter` alone, for no model reads it.
     """
     everyone = [(source, policy.of(source)) for source in (*sorted(set(sources) - {ALL}), ALL)]
     connection.execute("create schema if not exists policy")

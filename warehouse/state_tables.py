@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import duckdb
 
 from pipelines.contracts.model import Contracts
+from warehouse.models import GIVEN
 from warehouse.store import feed_tables
 
-SCHEMAS = ("core", "mart", "ops", "policy")
+SCHEMAS = ("core", "mart", "list", "ops", "policy")
 # What a state notes of its tables that are brought on by parts: the fingerprint of each part in the warehouse.
 PRINTS = "ops.state_part"
 _PRINT_COLUMNS = {"table_name": "VARCHAR", "part": "VARCHAR", "row_count": "BIGINT", "print": "VARCHAR"}
@@ -52,7 +53,7 @@ def tables_of(connection: duckdb.DuckDBPyConnection, contracts: Contracts, masks
         order by schema_name, table_name, column_index
         """
     ).fetchall():
-        if schema in SCHEMAS:
+        if schema in SCHEMAS and f"{schema}.{table}" not in GIVEN:
             found.setdefault(f"{schema}.{table}", {})[column] = sql_type
     tables = []
     for name, columns in found.items():

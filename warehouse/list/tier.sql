@@ -1,10 +1,10 @@
 -- list.tier: the full TIER list: how the IVR and the call distributor treat a caller's number.
 -- grain: one row per service number of an open subscriber of a product that has tiers
 -- key: service_number
--- reads: list.tier_previous, mart.tier, mart.tier_subject, policy.service_level
+-- reads: list.tier_full, list.tier_previous, mart.tier, mart.tier_subject, policy.service_level
 -- rule: of two open subscribers with one number the one with the later open_date, then the greater user_id, is
---   listed. op is I in a full list; valid_from is the as-of date at which all else in the row first held: that of the
---   list before where nothing differs.
+--   listed. op is I in a full list; valid_from is the as-of date at which all else in the row first held: that of
+--   the last full list or of what was published last where nothing differs.
 -- title: TIER list / 客户层次名单
 -- columns of core.subscriber: user_id, service_number, source
 -- columns of mart.tier: tier, reason, flag
@@ -27,23 +27,39 @@ listed as (
     from ranked as r
     inner join policy.service_level as l on l.source = r.source and l.tier = r.tier
     where r.place = 1
+),
+
+former as (
+    select *, 1 as place from list.tier_full
+    union all
+    select *, 2 as place from list.tier_previous
+),
+
+held as (
+    select
+        n.service_number,
+        row_number() over (partition by n.service_number order by b.place) as place,
+        b.valid_from
+    from listed as n
+    inner join former as b
+        on b.service_number = n.service_number
+            and b.valid_from <= cast($as_of as date)
+            and b.user_id = n.user_id
+            and b.tier = n.tier
+            and b.reason = n.reason
+            and b.priority = n.priority
+            and b.ivr_entry = n.ivr_entry
+            and b.skill_group = n.skill_group
+            and b.overflow_group is not distinct from n.overflow_group
+            and b.overflow_after_s is not distinct from n.overflow_after_s
+            and b.flag is not distinct from n.flag
+            and b.source = n.source
 )
 
 select
     'I' as op, n.service_number, n.user_id, n.tier, n.reason, n.priority, n.ivr_entry, n.skill_group, n.overflow_group,
     n.overflow_after_s, n.flag,
-    coalesce(p.valid_from, cast($as_of as date)) as valid_from,
+    coalesce(h.valid_from, cast($as_of as date)) as valid_from,
     n.source
 from listed as n
-left join list.tier_previous as p
-    on p.service_number = n.service_number
-        and p.valid_from <= cast($as_of as date)
-        and p.user_id = n.user_id
-        and p.tier = n.tier
-        and p.reason = n.reason
-        and p.priority = n.priority
-        and p.ivr_entry = n.ivr_entry
-        and p.skill_group = n.skill_group
-        and p.overflow_group is not distinct from n.overflow_group
-        and p.overflow_after_s is not distinct from n.overflow_after_s
-        and p.flag is not distinct from n.flag
+left join held as h on h.service_number = n.service_number and h.place = 1
