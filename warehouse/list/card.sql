@@ -1,8 +1,8 @@
 -- list.card: the CARD list: what an agent sees of a caller.
--- grain: one row per open subscriber
--- key: user_id
--- reads: mart.work_order_state, policy.action, step_last_bill, step_last_contact, step_last_payment, step_owed,
---   step_served
+-- grain: one row per subscriber, closed ones too, and one without a user_id per customer that has none
+-- key: customer_id, user_id
+-- reads: mart.customer_holding, mart.customer_state, mart.loyalty, mart.work_order_state, policy.action,
+--   step_last_bill, step_last_contact, step_last_payment, step_owed, step_served
 -- rule: last_bill_total_fen is the newest bill's, outstanding_fen that of all issued bills; risk is 0 without a warning;
 --   advice is that of the customer's loyalty class and the subscriber's tier
 -- title: CARD list / 客户视图
@@ -26,6 +26,18 @@ with open_order as (
     from mart.work_order_state
     where status <> 'CLOSED'
     group by user_id
+),
+
+shown as (
+    select
+        customer_id, user_id, service_number, customer_name, tier, class, segment, status, plan_code, balance_fen, risk,
+        source
+    from step_served
+    union all by name
+    select c.customer_id, c.customer_name, l.tier, l.class, c.source
+    from mart.loyalty as l
+    inner join mart.customer_holding as h on h.customer_id = l.customer_id and h.subscriber_count = 0
+    inner join mart.customer_state as c on c.customer_id = l.customer_id
 )
 
 select
@@ -40,11 +52,10 @@ select
     nullif(c.purpose, '') as last_purpose,
     coalesce(s.risk, 0) as risk,
     a.advice, s.source
-from step_served as s
+from shown as s
 left join policy.action as a on a.source = s.source and a.class = s.class and a.tier = s.tier
 left join step_last_bill as b on b.user_id = s.user_id
 left join step_owed as o on o.user_id = s.user_id
 left join step_last_payment as p on p.user_id = s.user_id
 left join step_last_contact as c on c.user_id = s.user_id
 left join open_order as w on w.user_id = s.user_id
-where s.status <> '9'

@@ -7,7 +7,7 @@
 
 select b.user_id, max_by(b.total_fen, b.billing_cycle) as total_fen
 from core.bill as b
-inner join mart.subscriber_state as s on s.user_id = b.user_id and s.status <> '9'
+inner join mart.subscriber_state as s on s.user_id = b.user_id
 cross join mart.horizon as h
 where b.is_current
     and cast(substr(b.billing_cycle, 1, 4) as integer) * 12 + cast(substr(b.billing_cycle, 5, 2) as integer) - 1

@@ -10,7 +10,7 @@ select
     max(p.paid_at) as paid_at,
     max_by(p.amount_fen, row(p.paid_at, p.payment_id)) as amount_fen
 from core.payment as p
-inner join mart.subscriber_state as s on s.user_id = p.user_id and s.status <> '9'
+inner join mart.subscriber_state as s on s.user_id = p.user_id
 cross join mart.horizon as h
 where p.is_current and p.paid_at < h.end_at and p.kind not in ('4', '9')
 group by p.user_id
