@@ -29,7 +29,7 @@ from warehouse.build import last_built
 from warehouse.changes import forget_changes
 from warehouse.policy_tables import ALL
 from warehouse.publish import write_state
-from warehouse.states import show_state, state_opens
+from warehouse.states import show_state, state_is_sound
 from warehouse.store import open_warehouse
 
 
@@ -69,7 +69,7 @@ def publish(site: Site, *, republish: bool = False) -> Published:
                     "publish it with --republish"
                 )
             fingerprint = _fingerprint(site, warehouse, as_of)
-            if last and last.fingerprint == fingerprint and state_opens(site.home.bi):
+            if last and last.fingerprint == fingerprint and state_is_sound(site.home.bi):
                 return Published(last, is_new=False)
             made = _prepare(site, warehouse, as_of, fingerprint, known)
         _release(site, made)
@@ -107,10 +107,11 @@ def _prepare(
 ) -> Publication:
     at = site.now
     publication_id = f"{as_of:%Y%m%d}-{len(known) + 1:06d}"
+    # One that a killed run left says what it would have held.
+    warehouse.execute("delete from ops.publication where publication_id = $id", {"id": publication_id})
     warehouse.execute(
         "insert into ops.publication by name select $id as publication_id, $as_of as as_of_date, $at as published_at, "
-        "(select count(*) from ops.loaded_batch) as batch_count, load_no from ops.load_state "
-        "where not exists (from ops.publication where publication_id = $id)",
+        "(select count(*) from ops.loaded_batch) as batch_count, load_no from ops.load_state",
         {"id": publication_id, "as_of": as_of, "at": at},
     )
     forget_changes(warehouse)

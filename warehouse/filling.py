@@ -102,10 +102,15 @@ def _by_parts(connection: duckdb.DuckDBPyConnection, table: Table, parquet: Path
         if part in paths and not paths[part].exists():
             _export(connection, table, part, paths[part])
     if ours != theirs:
-        connection.execute(f"delete from state.{PRINTS} where table_name = $name", {"name": table.name})
-        rows = [[table.name, part, *fingerprint] for part, fingerprint in ours.items()]
-        connection.executemany(f"insert into state.{PRINTS} values (?, ?, ?, ?)", rows)
+        note_prints(connection, table.name, ours)
     return set(paths.values())
+
+
+def note_prints(connection: duckdb.DuckDBPyConnection, name: str, prints: dict[str, tuple[int, str]]) -> None:
+    """Let the state say of a table what its parts were made from: rows and fingerprint of each."""
+    connection.execute(f"delete from state.{PRINTS} where table_name = $name", {"name": name})
+    rows = [[name, part, *fingerprint] for part, fingerprint in prints.items()]
+    connection.executemany(f"insert into state.{PRINTS} values (?, ?, ?, ?)", rows)
 
 
 def _prints(connection: duckdb.DuckDBPyConnection, table: Table) -> dict[str, tuple[int, str]]:

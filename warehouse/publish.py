@@ -7,7 +7,9 @@ warehouse made is filled from nothing, by the same steps.
 
 from __future__ import annotations
 
+import hashlib
 import logging
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,8 +18,8 @@ import duckdb
 from pipelines.contracts.model import Contracts
 from pipelines.durable import naming_full_disk
 from pipelines.errors import StoreError
-from warehouse.filling import fill
-from warehouse.state_tables import make_tables, tables_of
+from warehouse.filling import fill, note_prints
+from warehouse.state_tables import MASKS, PRINTS, make_tables, tables_of
 from warehouse.states import DATABASES, MASKED, begin_state, drop_unfinished, finish_state
 from warehouse.store import attach
 from warehouse.views import make_views
@@ -33,9 +35,18 @@ _MASKS = {
 _log = logging.getLogger(__name__)
 
 
-def write_state(connection: duckdb.DuckDBPyConnection, contracts: Contracts, bi: Path, name: str) -> Path:
+def write_state(
+    connection: duckdb.DuckDBPyConnection,
+    contracts: Contracts,
+    bi: Path,
+    name: str,
+    *,
+    add: Callable[[Path], None] | None = None,
+) -> Path:
     """Make the databases and Parquet files of the next state; it stands in `bi/states/NAME`, not yet shown.
 
+    `add` is given its directory before it is finished, for what else is to appear with it; files that stand there may
+    be those of another state too, and are replaced, never written to.
     Raises StoreError where there is no room for it; then nothing of it is left.
     """
     try:
@@ -43,6 +54,8 @@ def write_state(connection: duckdb.DuckDBPyConnection, contracts: Contracts, bi:
             making = begin_state(bi)
             for database in DATABASES:
                 _write(connection, contracts, making / database, _masks(contracts) if database == MASKED else {})
+            if add:
+                add(making)
             finish_state(making, name)
     except StoreError:
         drop_unfinished(bi)  # the disk may be full; what was published before stands
@@ -74,37 +87,52 @@ def _remove(database: Path) -> None:
 
 def _bring_on(connection: duckdb.DuckDBPyConnection, contracts: Contracts, path: Path, masks: dict[str, str]) -> None:
     tables = tables_of(connection, contracts, masks)
-    _attach(connection, path)
     try:
+        attach(connection, path, "state")
+        if not _is_ours(connection, masks):
+            connection.execute("detach state")
+            _remove(path)
+            attach(connection, path, "state")
         empty = make_tables(connection, tables)
         fill(connection, tables, empty, parquet=path.parent if path.name == MASKED else None)
+        note_prints(connection, MASKS, {"": (len(masks), _print_of(masks))})
         _copy_comments(connection)
         make_views(connection, "state")
         connection.execute("checkpoint state")
     except BaseException:
         with suppress(duckdb.Error):  # where the disk is full it cannot be closed well either, and is removed
-            connection.execute("detach state")
+            connection.execute("detach database if exists state")
         raise
     connection.execute("detach state")
 
 
-def _attach(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
-    """The database as `state`; emptied where it is not of this warehouse."""
-    attach(connection, path, "state")
-    has_note = connection.execute(
-        "from duckdb_tables() where database_name = 'state' and table_name = 'load_state'"
-    ).fetchall()
-    is_ours = (
-        has_note
-        and connection.execute(
-            "from state.ops.load_state as theirs semi join ops.load_state as ours "
-            "on theirs.warehouse_id = ours.warehouse_id and theirs.load_no <= ours.load_no"
-        ).fetchall()
-    )
-    if not is_ours:
-        connection.execute("detach state")
-        _remove(path)
-        attach(connection, path, "state")
+def _is_ours(connection: duckdb.DuckDBPyConnection, masks: dict[str, str]) -> bool:
+    """Whether the database is of this warehouse as it was before, by the masks of now.
+
+    A warehouse that was put back from a copy has other loads by the same numbers: it does not know of what was
+    published after that copy.
+    """
+    if not connection.execute(
+        "from duckdb_tables() where database_name = 'state' and table_name = 'state_part'"
+    ).fetchall():
+        return False
+    return connection.execute(
+        f"""
+        select count(*) = 1 from state.ops.load_state as theirs
+        inner join ops.load_state as ours using (warehouse_id)
+        where theirs.load_no <= ours.load_no
+            and (select max(print) from state.{PRINTS} where table_name = $masks) = $print
+            and not exists (
+                from (from state.ops.publication order by published_at desc limit 1)
+                anti join ops.publication using (publication_id, published_at)
+            )
+        """,
+        {"masks": MASKS, "print": _print_of(masks)},
+    ).fetchall() == [(True,)]
+
+
+def _print_of(masks: dict[str, str]) -> str:
+    return hashlib.sha256(repr(sorted(masks.items())).encode()).hexdigest()
 
 
 def _masks(contracts: Contracts) -> dict[str, str]:

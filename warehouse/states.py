@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import json
+import logging
 import os
 import shutil
 import signal
@@ -22,7 +24,9 @@ CURRENT = "current"
 MASKED, PRIVATE = "current.duckdb", "private.duckdb"
 DATABASES = (MASKED, PRIVATE)
 _MAKING = ".making"  # a state at work; nobody is led there
+_NOTE = "made.json"  # size and time of the databases as they were finished
 _COPIED_AT_ONCE = 1 << 30
+_log = logging.getLogger(__name__)
 # What kernels say where a file system knows no leases: it cannot be told whether a file is open elsewhere.
 _NO_LEASES = (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOLCK, errno.ENOSYS, errno.EACCES, errno.EPERM)
 
@@ -35,8 +39,9 @@ def begin_state(bi: Path) -> Path:
     drop_unfinished(bi)  # of a run that did not come to its end
     if not _take_retired(bi, making):
         making.mkdir(mode=0o700)
-        if (bi / CURRENT).exists():
-            _copy((bi / CURRENT).resolve(), making)
+        at_hand = (bi / CURRENT).resolve()
+        if (bi / CURRENT).exists() and _is_as_finished(at_hand):
+            _copy(at_hand, making)
     making.chmod(0o700)  # until the private database has its own mode
     return making
 
@@ -48,7 +53,10 @@ def drop_unfinished(bi: Path) -> None:
 
 def finish_state(making: Path, name: str) -> None:
     """Bring a state to disk and give it its name, under which nobody looks for it yet."""
+    (making / MASKED).chmod(0o440)  # whoever opens it for writing by mistake is told so
     (making / PRIVATE).chmod(0o600)
+    (making / _NOTE).unlink(missing_ok=True)  # it may be linked to that of another state
+    (making / _NOTE).write_text(json.dumps(_looks_of(making)))
     sync_all(_files(making))
     for directory in (*(path for path in making.rglob("*") if path.is_dir()), making):
         sync_directory(directory)
@@ -65,14 +73,20 @@ def show_state(bi: Path, name: str) -> None:
     _point(bi / CURRENT, Path("states") / name)
     for database in DATABASES:
         _point(bi / database, Path(CURRENT) / database)
+    for page in (bi / CURRENT).glob("*.html"):
+        _point(bi / page.name, Path(CURRENT) / page.name)
+    for stray in bi.glob("*.wal"):  # of a client that had it open for writing: old ones apply it to every later state
+        stray.unlink()
     sync_directory(bi)
     for state in _retired(bi)[1:]:  # the last one stays: somebody may just be opening it, and the next is made from it
         if not any(_is_open(path) for path in _files(state)):
             shutil.rmtree(state)
 
 
-def state_opens(bi: Path) -> bool:
-    """Whether the databases of the state at hand can be opened; one that was damaged is published anew."""
+def state_is_sound(bi: Path) -> bool:
+    """Whether the state at hand is as it was finished and opens; one that was written to is published anew."""
+    if not (bi / CURRENT).exists() or any(bi.glob("*.wal")) or not _is_as_finished((bi / CURRENT).resolve()):
+        return False
     for name in DATABASES:
         try:
             duckdb.connect(str(bi / name), read_only=True).close()
@@ -81,10 +95,27 @@ def state_opens(bi: Path) -> bool:
     return True
 
 
+def _is_as_finished(state: Path) -> bool:
+    """Whether nobody wrote to a state: what it says of itself would hold no more, and a log beside it be applied."""
+    try:
+        is_as_finished = json.loads((state / _NOTE).read_text()) == _looks_of(state) and not any(state.glob("*.wal"))
+    except (FileNotFoundError, ValueError):
+        is_as_finished = False
+    if not is_as_finished:
+        _log.warning("%s: expected it as it was finished, found it written to or of before; made anew", state)
+    return is_as_finished
+
+
+def _looks_of(state: Path) -> dict[str, list[int]]:
+    found = {name: (state / name).stat() for name in DATABASES}
+    return {name: [each.st_size, each.st_mtime_ns] for name, each in found.items()}
+
+
 def _retired(bi: Path) -> list[Path]:
     """Finished states but the one at hand, newest first."""
     at_hand = (bi / CURRENT).resolve()
-    states = [path for path in (bi / "states").iterdir() if path != at_hand and path.name != _MAKING]
+    found = (path for path in (bi / "states").iterdir() if path.is_dir())
+    states = [path for path in found if path != at_hand and path.name != _MAKING]
     return sorted(states, key=lambda state: state.stat().st_mtime, reverse=True)
 
 
@@ -93,6 +124,10 @@ def _take_retired(bi: Path, making: Path) -> bool:
         if _is_free(state):
             state.rename(making)
             if _is_free(making):  # once more, now that no name leads there
+                if not _is_as_finished(making):
+                    drop_unfinished(bi)
+                    return False
+                (making / MASKED).chmod(0o640)
                 return True
             making.rename(state)
     return False
