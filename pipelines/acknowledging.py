@@ -21,7 +21,7 @@ from pipelines.ledger.offerings import ACCEPTED, Offering, State
 from pipelines.ledger.tables import offering
 from pipelines.resends import ASKS_FOR_RESEND, request_resend
 from pipelines.site import Scope, Site, cycle_day
-from pipelines.transfer.base import RemoteMissingError, Transport
+from pipelines.transfer.base import RemoteMissingError, TargetExistsError, Transport
 
 
 @dataclass
@@ -131,7 +131,12 @@ class _Move:
             return self._target
         check_name = f"{self._current.stem}.CHK"
         if check_name in self._outgoing and self._is_ours(f"outgoing/{self._current.feed}/{check_name}"):
-            self._move(f"outgoing/{self._current.feed}/{self._current.file_name}")
+            try:
+                self._move(f"outgoing/{self._current.feed}/{self._current.file_name}")
+            except TargetExistsError:
+                # Moved by a run that was killed, and the same bytes have come again since: they are another offering.
+                if not self._is_ours(check_path(self._current, self._target)):
+                    raise
         else:
             for place in self._former:
                 if self._is_ours(check_path(self._current, place)):

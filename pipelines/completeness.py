@@ -20,6 +20,7 @@ from pipelines.ledger.end_files import standing_ends
 from pipelines.ledger.offerings import ACCEPTED, STANDING, State
 from pipelines.ledger.tables import end_file, offering
 from pipelines.names import CycleKey, parse_stem
+from pipelines.punctuality import Punctuality
 
 
 class CycleState(StrEnum):
@@ -35,7 +36,9 @@ class CycleStatus:
     """One cycle of a feed, source and mode.
 
     `gaps`: stems that its end file names and that were not accepted (E502); `next_seq`: the first SEQ of which nothing
-    came; `standing`: the stems whose rows belong into core; `records`: what they declare; `is_whole`: every SEQ stands.
+    came; `standing`: the stems whose rows belong into core; `records`: what they declare; `is_whole`: every SEQ that is
+    named stands; `is_on_time`: whether it was complete before it counted as late; None where it may still be, or was
+    not asked.
     """
 
     key: CycleKey
@@ -49,6 +52,7 @@ class CycleStatus:
     standing: tuple[str, ...]
     records: int
     is_whole: bool
+    is_on_time: bool | None = None
 
     @property
     def is_overdue(self) -> bool:
@@ -80,6 +84,10 @@ class Within:
     source: str | None = None
     full_only: bool = False
     watched_only: bool = False
+
+    @property
+    def is_all(self) -> bool:
+        return not (self.full_only or self.watched_only)
 
     def conditions(self, table: Table, watched_from: datetime) -> list[Any]:
         """As SQLAlchemy conditions on the ledger's `offering` or `end_file`."""
@@ -114,6 +122,8 @@ def cycle_statuses(
             continue  # such a batch is refused (E104, E105, E106): it opens no cycle
         may_be_late = key in due or (key.mode == Mode.FULL and cycle.end > watched_from)
         statuses.append(_status(key, cycle, contracts[key.feed], ends.get(key), seen, now if may_be_late else None))
+    if within.is_all:
+        statuses = _with_punctuality(connection, contracts, statuses, ends, now, within.source)
     return _hold(statuses, contracts, accepted_cycles(connection))
 
 
@@ -238,8 +248,15 @@ def _status(
     return CycleStatus(
         key, state, cycle.expected_at(contract.schedule), None if end is None else end.files, len(known.versions), gaps,
         reason, _next_seq(known.versions), standing, sum(known.records[stem] for stem in standing),
-        is_whole=known.standing.keys() == known.versions.keys(),
+        is_whole=_needed(end, known.versions) <= known.standing.keys(),
     )  # fmt: skip
+
+
+def _needed(end: EndFile | None, versions: dict[str, str]) -> set[str]:
+    """The SEQ that make a cycle whole: those that its end file names; another that was discarded is as never sent."""
+    if end is None:
+        return set(versions)
+    return {name.seq for entry in end.entries if (name := parse_stem(entry.stem)) is not None}
 
 
 def _next_seq(versions: dict[str, str]) -> str:
@@ -257,6 +274,23 @@ def _gaps(end: EndFile | None, versions: dict[str, str]) -> tuple[str, ...]:
         skipped = [f"{number:04d}" for number in range(1, int(max(seqs)) + 1) if f"{number:04d}" not in seqs]
         gaps += [f"{named[0].cycle_key}_{seq}_00" for seq in skipped if seq not in versions]
     return tuple(sorted(gaps))
+
+
+def _with_punctuality(
+    connection: Connection, contracts: Contracts, statuses: list[CycleStatus], ends: dict[CycleKey, EndFile],
+    now: datetime, source: str | None,
+) -> list[CycleStatus]:  # fmt: skip
+    known = Punctuality(connection, source)
+    found = []
+    for status in statuses:
+        cycle = _cycle(status.key, contracts)
+        assert cycle is not None, "only sound cycles have a status"
+        late_at = cycle.late_at(contracts[status.key.feed].schedule)
+        is_on_time = None if now < late_at else False
+        if status.state is CycleState.COMPLETE:
+            is_on_time = known.completed_at(status.key, ends[status.key]) < late_at
+        found.append(replace(status, is_on_time=is_on_time))
+    return found
 
 
 def _hold(

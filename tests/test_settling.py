@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from offers import NOW, STEM, files, in_core, in_ledger, payments, put_end, states, take
-from running import make_home, tierline
+from running import make_home, tierline, tierline_process
 
 from pipelines.cli.context import close_sites, open_site
 from pipelines.names import CycleKey
@@ -258,3 +258,14 @@ def test_nothing_comes_back_beside_one_that_stands_without_its_archive(home: Pat
     replace(payments(f"{CYCLE}_0001_02", "CARD"), size_off=1).put(root)
     tierline(home, "fetch", now=OLD)
     assert states(home)[:2] == [("0001_00", "superseded", None), ("0001_01", "loaded", None)]
+
+
+def test_the_same_bytes_come_again_before_a_killed_load_had_answered(home: Path, root: Path) -> None:
+    FIRST.put(root)
+    assert tierline(home, "fetch", now=NOW).exit_status == 0
+    assert tierline_process(home, "load", now=NOW, fault="backup").returncode == -9
+    FIRST.put(root)
+    take(home)
+    take(home)
+    assert files(root / "outgoing") == {}
+    assert [state for _, state, _ in states(home)] == ["loaded", "duplicate"]
