@@ -21,6 +21,14 @@ FEEDS = "[CUST, USER, PAYM, CHNG, BILL, USGE, CONT, WORD]"
 _PROCESSING = {
     **dict.fromkeys(("ops.publication", "ops.built", "ops.load_state", "ops.state_part"), "where false"),
     "ops.batch": "where state = 'loaded'",
+    **dict.fromkeys(("mart.kpi", "list.kpim", "list.kpim_previous"), "where feed is null"),
+    "mart.kpi_feed": "where false",
+}
+# How often a batch was staged tells of the processing, its digest does not; nor when it came.
+_CHOSEN = {
+    "ops.loaded_batch": "* replace (split_part(digest, '#', 1) as digest)",
+    "ops.batch": "* exclude (offered_no)",
+    "ops.cycle": "* exclude (is_on_time)",
 }
 
 
@@ -92,7 +100,6 @@ def published(home: Path) -> dict[str, list[tuple[object, ...]]]:
         state = {}
         for (table,) in tables:
             narrowed = _PROCESSING.get(table, "")
-            # How often a batch was staged tells of the processing; its digest does not.
-            chosen = "* replace (split_part(digest, '#', 1) as digest)" if table == "ops.loaded_batch" else "*"
+            chosen = _CHOSEN.get(table, "*")
             state[table] = connection.execute(f"select {chosen} from {table} {narrowed} order by all").fetchall()
     return state

@@ -17,12 +17,13 @@ def refresh_ops(
 ) -> None:
     """Put batches (one row a stem) and cycles of the ledger into `ops.batch` and `ops.cycle`."""
     texts = ("stem", "feed", "source", "mode", "cycle", "seq", "version", "state", "code")
-    counts = ("records", "loaded", "rejected")
+    counts = ("records", "loaded", "rejected", "offered_no")
     schema: dict[str, Any] = dict.fromkeys(texts, pl.String) | dict.fromkeys(counts, pl.Int64)
     rows = [[getattr(batch, name) for name in (*texts, *counts)] for batch in batches]
     _fill(connection, "ops.batch", rows, schema)
-    statuses = [[*vars(status.key).values(), status.state.value] for status in cycles]
-    _fill(connection, "ops.cycle", statuses, dict.fromkeys(("feed", "source", "mode", "cycle", "state"), pl.String))
+    statuses = [[*vars(status.key).values(), status.state.value, status.is_on_time] for status in cycles]
+    schema = dict.fromkeys(("feed", "source", "mode", "cycle", "state"), pl.String) | {"is_on_time": pl.Boolean}
+    _fill(connection, "ops.cycle", statuses, schema)
 
 
 def _fill(

@@ -13,6 +13,7 @@ comment on column ops.batch.code is 'Code of the check that it failed; null: non
 comment on column ops.batch.records is 'Records declared / 申报记录数';
 comment on column ops.batch.loaded is 'Records loaded / 入库记录数';
 comment on column ops.batch.rejected is 'Records rejected / 拒绝记录数';
+comment on column ops.batch.offered_no is 'Place among all offerings of its SEQ, whatever became of them, 1 the first / 同序号文件的报送次序';
 
 comment on table ops.cycle is 'Cycles. As the ledger had them at the last build. Grain: one row per cycle of a feed, source and mode. Key: feed, source, mode, cycle. / 周期状态';
 comment on column ops.cycle.feed is 'Feed / 接口代码';
@@ -20,6 +21,7 @@ comment on column ops.cycle.source is 'Source / 来源省份';
 comment on column ops.cycle.mode is 'Mode. I increment, F full snapshot / 文件模式（I 增量，F 全量）';
 comment on column ops.cycle.cycle is 'Cycle / 文件周期';
 comment on column ops.cycle.state is 'State: open, complete, late, missing or held / 周期状态';
+comment on column ops.cycle.is_on_time is 'Whether it was complete before it counted as late; null: not late yet / 是否按时完整';
 
 comment on table ops.built is 'Last build. What the marts were made for. Grain: one row. Key: none. / 最近一次构建';
 comment on column ops.built.as_of is 'As-of date / 统计日';

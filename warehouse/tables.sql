@@ -19,11 +19,13 @@ create table if not exists ops.snapshot (feed varchar, source varchar, cycle var
 -- Grain: one batch; key stem. A copy of the ledger as of the last build.
 create table if not exists ops.batch (
     stem varchar, feed varchar, source varchar, mode varchar, cycle varchar, seq varchar, version varchar,
-    state varchar, code varchar, records bigint, loaded bigint, rejected bigint
+    state varchar, code varchar, records bigint, loaded bigint, rejected bigint, offered_no bigint
 );
 
 -- Grain: one cycle of a feed, source and mode. A copy of the ledger as of the last build.
-create table if not exists ops.cycle (feed varchar, source varchar, mode varchar, cycle varchar, state varchar);
+create table if not exists ops.cycle (
+    feed varchar, source varchar, mode varchar, cycle varchar, state varchar, is_on_time boolean
+);
 
 -- Grain: one published state; the newest is the one at hand.
 create table if not exists ops.publication (

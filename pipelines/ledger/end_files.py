@@ -30,6 +30,11 @@ def standing_ends(connection: Connection, *conditions: Any) -> dict[CycleKey, En
     return {_key(row): _end(row) for row in connection.execute(select(end_file).where(*conditions))}
 
 
+def end_times(connection: Connection, *conditions: Any) -> dict[CycleKey, datetime]:
+    """When the end file was taken that stands for a cycle, by SQLAlchemy conditions on the table."""
+    return {_key(row): row.taken_at for row in connection.execute(select(end_file).where(*conditions))}
+
+
 def _is(key: CycleKey) -> list[Any]:
     return [end_file.c[part] == getattr(key, part) for part in ("feed", "source", "mode", "cycle")]
 

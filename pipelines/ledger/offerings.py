@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
 from pipelines.ledger.alarms import Kind, clear_alarm, open_subjects, raise_alarm
 from pipelines.ledger.tables import event, offering
-from pipelines.names import BatchName
+from pipelines.names import BatchName, CycleKey
 
 
 class State(StrEnum):
@@ -36,7 +37,10 @@ ACCEPTED = (*STANDING, State.SUPERSEDED)
 
 @dataclass(frozen=True)
 class Offering:
-    """One row of the ledger's `offering` table; times mean Asia/Shanghai."""
+    """One row of the ledger's `offering` table; times mean Asia/Shanghai.
+
+    `offered_no`: its place among all offerings of its SEQ, 1 the first; no column, only `leading` tells it.
+    """
 
     offering_id: int
     stem: str
@@ -70,6 +74,7 @@ class Offering:
     acknowledged_at: datetime | None
     server_pruned_at: datetime | None
     archive_pruned_at: datetime | None
+    offered_no: int | None = None
 
     @property
     def name(self) -> BatchName:
@@ -85,7 +90,7 @@ class Change:
     at: datetime
 
 
-_COLUMNS = [offering.c[field.name] for field in fields(Offering)]
+_COLUMNS = [offering.c[field.name] for field in fields(Offering) if field.name in offering.c]
 
 
 def _offering(row: Row[Any]) -> Offering:
@@ -220,13 +225,30 @@ def history(connection: Connection, offering_ids: Iterable[int]) -> list[dict[st
     return [dict(row._mapping) for row in connection.execute(query)]
 
 
+def accepted_times(connection: Connection, *conditions: Any) -> dict[tuple[CycleKey, str], dict[str, datetime]]:
+    """When each version was first accepted, or discarded by an operator: by cycle and SEQ, and version."""
+    over = [table.c.state.in_((*ACCEPTED, State.DISCARDED)) for table in (offering, event)]
+    parts = [offering.c[part] for part in ("feed", "source", "mode", "cycle", "seq", "version")]
+    query = select(*parts, func.min(event.c.at)).join(event).where(*over, *conditions).group_by(*parts)
+    found: dict[tuple[CycleKey, str], dict[str, datetime]] = {}
+    for *cycle, seq, version, at in connection.execute(query):
+        found.setdefault((CycleKey(*cycle), seq), {})[version] = at
+    return found
+
+
 def leading(offerings: Iterable[Offering]) -> list[Offering]:
-    """One offering a stem, which speaks for the batch: the accepted one where there is one, else the latest."""
+    """One offering a stem, which speaks for the batch: the accepted one where there is one, else the latest.
+
+    `offerings` are all of some SEQ, oldest first.
+    """
     by_stem: dict[str, Offering] = {}
+    offered: Counter[str] = Counter()
     for each in offerings:
+        seq = each.stem.rpartition("_")[0]
+        offered[seq] += 1
         present = by_stem.get(each.stem)
         if present is None or each.state in ACCEPTED or present.state not in ACCEPTED:
-            by_stem[each.stem] = each
+            by_stem[each.stem] = replace(each, offered_no=offered[seq])
     return [by_stem[stem] for stem in sorted(by_stem)]
 
 

@@ -1,7 +1,8 @@
 -- mart.kpi: all KPIs of the months from M-12 to M.
 -- grain: one row per month, source (or ALL), tier (or ALL), feed (null but for KPIs of feeds) and KPI
 -- key: month, source, tier, feed, kpi
--- reads: mart.kpi_bill, mart.kpi_subscriber, policy.kpi_target
+-- reads: mart.kpi_answer, mart.kpi_bill, mart.kpi_customer, mart.kpi_feed, mart.kpi_retention, mart.kpi_service,
+--   mart.kpi_subscriber, mart.kpi_top, mart.kpi_usage, policy.kpi_target
 -- rule: value is numerator / denominator, a fraction where the KPI is a rate; no row where the denominator is 0; target
 --   is null where the policy has none
 -- title: KPIs / 关键绩效指标
@@ -16,9 +17,23 @@
 -- column: target: Target of the policy; null: none / 目标值
 
 with measured as (
-    select month, source, tier, cast(null as varchar) as feed, kpi, numerator, denominator from mart.kpi_subscriber
+    select month, source, tier, cast(null as varchar) as feed, kpi, numerator, denominator from mart.kpi_answer
     union all
     select month, source, tier, cast(null as varchar) as feed, kpi, numerator, denominator from mart.kpi_bill
+    union all
+    select month, source, tier, cast(null as varchar) as feed, kpi, numerator, denominator from mart.kpi_customer
+    union all
+    select month, source, tier, feed, kpi, numerator, denominator from mart.kpi_feed
+    union all
+    select month, source, tier, cast(null as varchar) as feed, kpi, numerator, denominator from mart.kpi_retention
+    union all
+    select month, source, tier, cast(null as varchar) as feed, kpi, numerator, denominator from mart.kpi_service
+    union all
+    select month, source, tier, cast(null as varchar) as feed, kpi, numerator, denominator from mart.kpi_subscriber
+    union all
+    select month, source, tier, cast(null as varchar) as feed, kpi, numerator, denominator from mart.kpi_top
+    union all
+    select month, source, tier, cast(null as varchar) as feed, kpi, numerator, denominator from mart.kpi_usage
 )
 
 select

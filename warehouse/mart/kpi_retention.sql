@@ -1,0 +1,48 @@
+-- mart.kpi_retention: the KPIs of subscribers that stay: retention_rate, new_retention_rate.
+-- grain: one row per month, source, tier and KPI
+-- key: month, source, tier, kpi
+-- reads: mart.bill_month, mart.cohort_month, mart.kpi_cell, mart.subscriber_month
+-- rule: who is open at the end of the month of those open at its start, and of those opened some months before
+-- title: KPIs of subscribers that stay / 留存类指标
+-- columns of mart.kpi_cell: month, source, tier
+-- column: kpi: KPI / 指标代码
+-- column: numerator: Numerator, subscribers / 分子（用户数）
+-- column: denominator: Denominator, subscribers / 分母（用户数）
+
+with counted as (
+    select
+        month, source, tier,
+        count(*) as open_count,
+        count(case when is_open_at_end then 1 end) as kept_count,
+        0 as cohort_count, 0 as retained_count
+    from mart.subscriber_month
+    where is_open_at_start
+    group by month, source, tier
+    union all
+    select month, source, tier, 0 as open_count, 0 as kept_count, cohort_count, retained_count
+    from mart.cohort_month
+),
+
+totalled as (
+    select
+        n.month,
+        case when grouping(n.source) = 1 then 'ALL' else n.source end as source,
+        case when grouping(n.tier) = 1 then 'ALL' else n.tier end as tier,
+        sum(n.open_count) as open_count, sum(n.kept_count) as kept_count,
+        sum(n.cohort_count) as cohort_count, sum(n.retained_count) as retained_count
+    from counted as n
+    inner join mart.bill_month as b on b.source = n.source and n.month <= b.bill_month
+    group by n.month, cube (n.source, n.tier)
+),
+
+cell as (
+    select t.*
+    from totalled as t
+    inner join mart.kpi_cell as c on c.month = t.month and c.source = t.source and c.tier = t.tier
+)
+
+select month, source, tier, 'retention_rate' as kpi, kept_count as numerator, open_count as denominator from cell
+union all
+select
+    month, source, tier, 'new_retention_rate' as kpi, retained_count as numerator, cohort_count as denominator
+from cell

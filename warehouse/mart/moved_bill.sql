@@ -1,0 +1,17 @@
+-- mart.moved_bill: bills that count for another source than their file's.
+-- grain: one row per subscriber and month whose bill came from another source than that which stands for the month
+-- key: user_id, month
+-- by: part
+-- reads: mart.month, step_bill, step_subscriber, step_tier_month
+-- rule: a bill counts for its subscriber's source of the month
+-- title: Bills of subscribers that moved / 归属变更用户账单
+-- columns of core.subscriber: user_id
+-- columns of mart.month: month
+-- column: source: Source by which the bill counts / 归属省份
+
+select n.user_id, m.month, t.source
+from step_bill as b
+inner join step_tier_month as t
+    on t.subscriber_no = b.subscriber_no and t.month_index = b.month_index and t.source <> b.source
+inner join step_subscriber as n on n.subscriber_no = b.subscriber_no
+inner join mart.month as m on m.month_index = b.month_index
