@@ -97,16 +97,20 @@ def run(
     as_of: str = "2026-12-06",
     bill_month: str | None = None,
     policy: Policy | None = None,
+    steps: tuple[str, ...] = (),
 ) -> list[dict[str, Any]]:
-    """The rows that a model makes of drawn tables, by a policy (else the default) of the sources 110 and 440."""
+    """The rows that a model makes of drawn tables, by a policy (else the default) of the sources 110 and 440.
+
+    `steps` are made first, of the drawn tables too.
+    """
     connection = empty_warehouse()
     write_policy(connection, policy or default_policy(), ["110", "440"])
     for table, text in inputs.items():
         put(connection, table, text)
-    wanted = model(name)
     known: dict[str, Any] = {"as_of": date.fromisoformat(as_of), "bill_month": bill_month, "first_no": 1, "last_no": 3}
-    parameters = {key: value for key, value in known.items() if key in wanted.parameters}
-    connection.execute(f"create temp table result as {wanted.sql}", parameters)
+    for table, wanted in [*((step, model(step)) for step in steps), ("result", model(name))]:
+        parameters = {key: value for key, value in known.items() if key in wanted.parameters}
+        connection.execute(f"create temp table {table} as {wanted.sql}", parameters)
     return rows_of(connection, "select * from result")
 
 

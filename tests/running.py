@@ -21,7 +21,10 @@ FEEDS = "[CUST, USER, PAYM, CHNG, BILL, USGE, CONT, WORD]"
 _PROCESSING = {
     **dict.fromkeys(("ops.publication", "ops.built", "ops.load_state", "ops.state_part"), "where false"),
     "ops.batch": "where state = 'loaded'",
-    **dict.fromkeys(("mart.kpi", "list.kpim", "list.kpim_previous"), "where feed is null"),
+    **dict.fromkeys(
+        ("mart.kpi", "list.kpim"),
+        "where split_part(kpi, '.', 1) not in ('feed_on_time_rate', 'feed_first_pass_rate', 'reject_rate')",
+    ),
     "mart.kpi_feed": "where false",
 }
 # How often a batch was staged tells of the processing, its digest does not; nor when it came.
