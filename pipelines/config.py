@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -16,12 +16,14 @@ from pipelines.errors import ConfigurationError
 from pipelines.transfer.base import Endpoint
 
 FILE_NAME = "tierline.yaml"
+LISTS = ("TIER", "WARN", "CALL", "CARD", "WORK", "KPIM")  # that a receiver may have
+NATION = "000"  # the source of lists of all sources together; who is to have every source has it too
 _PORTS = {"sftp": 22, "ftps": 21, "ftp": 21, "file": 0}
 _PROOFS = ("key_file", "host_key", "known_hosts", "ca_file")
 _LINE = ("connect_timeout", "idle_timeout", "retries")  # how a connection is kept; s, s, count
 _SOURCE_KEYS = ("secret", *_PROOFS, *_LINE, "encoding", "since", "patience", "settle", "connections")
+_RECEIVER_KEYS = ("secret", *_PROOFS, *_LINE, "sources", "encoding", "receipts", "receipt_within")
 _MOST_CONNECTIONS = 8
-
 
 # How each kind of reference is read; the Airflow side adds `airflow`, so that nothing here depends on it.
 SECRET_READERS: dict[str, Callable[[str], str]] = {
@@ -68,14 +70,12 @@ class SourceConfig:
 
     def with_secret(self) -> Endpoint:
         """The endpoint with its secret read, for the moment of connecting."""
-        if self.secret is None:
-            return self.endpoint
-        return Endpoint(**{**vars(self.endpoint), "secret": self.secret.read()})
+        return replace(self.endpoint, secret=self.secret.read()) if self.secret else self.endpoint
 
 
 @dataclass(frozen=True)
 class ReceiverConfig:
-    """One downstream system that lists are delivered to."""
+    """One downstream system that lists are delivered to, and whether and how soon it answers with receipts."""
 
     receiver: str
     endpoint: Endpoint
@@ -83,6 +83,12 @@ class ReceiverConfig:
     lists: tuple[str, ...]
     sources: tuple[str, ...]
     encoding: str
+    receipts: bool = False
+    receipt_within_s: int = 86_400
+
+    def with_secret(self) -> Endpoint:
+        """The endpoint with its secret read, for the moment of connecting."""
+        return replace(self.endpoint, secret=self.secret.read()) if self.secret else self.endpoint
 
 
 @dataclass(frozen=True)
@@ -115,7 +121,7 @@ def load_config(home: Path, known_feeds: tuple[str, ...] | None = None) -> Confi
     if "timezone" in fields:
         fields["timezone"].choice(["Asia/Shanghai"])
     sources = _named(fields["sources"], "[0-9]{3}", "a source of three digits")
-    receivers = _named(fields["receivers"], "[a-z][a-z0-9_]*", "a short name") if "receivers" in fields else {}
+    receivers = _named(fields["receivers"], "[a-z][a-z0-9_]{0,39}", "a short name") if "receivers" in fields else {}
     return Config(
         sources={name: _source(home, name, item, known_feeds) for name, item in sources.items()},
         receivers={name: _receiver(home, name, item, tuple(sources)) for name, item in receivers.items()},
@@ -163,14 +169,16 @@ def _source(home: Path, name: str, item: Item, known_feeds: tuple[str, ...] | No
 
 
 def _receiver(home: Path, name: str, item: Item, sources: tuple[str, ...]) -> ReceiverConfig:
-    fields = item.fields(["url", "lists"], ["secret", *_PROOFS, *_LINE, "sources", "encoding"])
+    fields = item.fields(["url", "lists"], _RECEIVER_KEYS)
     return ReceiverConfig(
         receiver=name,
         endpoint=_endpoint(fields, home),
         secret=_secret(fields, home),
-        lists=fields["lists"].texts(["TIER", "WARN", "CALL", "CARD", "WORK", "KPIM"]),
-        sources=fields["sources"].texts(sources) if "sources" in fields else sources,
+        lists=fields["lists"].texts(LISTS),
+        sources=fields["sources"].texts([*sources, NATION]) if "sources" in fields else (*sources, NATION),
         encoding=_encoding(fields),
+        receipts=fields["receipts"].flag() if "receipts" in fields else False,
+        receipt_within_s=_whole(fields, "receipt_within", 1, 86_400),
     )
 
 

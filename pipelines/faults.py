@@ -21,6 +21,7 @@ FAULT_POINTS = (
     "build",
     "publish",
     "release",
+    "deliver",
 )
 _ENVIRONMENT = "TIERLINE_FAULT"  # POINT or POINT:N for the N-th time that the process passes it
 _passed: dict[str, int] = {}

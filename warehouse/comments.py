@@ -37,29 +37,23 @@ CODES = {
 }
 
 
-def comment_on(connection: duckdb.DuckDBPyConnection, model: Model, kind: str = "table") -> None:
-    """Put what a model's header says on the table or view that it made in the database in use.
+def comment_on(connection: duckdb.DuckDBPyConnection, *models: Model, kind: str = "table") -> None:
+    """Put what the headers of models say on the tables or views that they made in the database in use.
 
-    Columns that are carried along get what is said of them where they come from. Raises StoreError naming model and
-    column where the header has a column too few or too many, or no title.
+    Columns that are carried along get what is said of them where they come from, models of before included. Raises
+    StoreError naming model and column where a header has a column too few or too many, or no title.
     """
-    schema, name = model.name.split(".")
-    made = [column for column, _ in _columns_of(connection, model.name)]
-    check_columns(model, made)
-    said = {
-        (table, column): comment
-        for table in sorted(set(model.carried.values()))
-        for column, comment in _columns_of(connection, table)
-    }
-    titles = {column: said.get((table, column)) for column, table in model.carried.items()} | dict(model.columns)
-    connection.execute(
-        "".join(
-            [
-                _statement(kind, f'{schema}."{name}"', table_comment(model)),
-                *(_statement("column", f'{schema}."{name}"."{column}"', title) for column, title in titles.items()),
-            ]
-        )
-    )
+    said = _columns(connection)
+    statements = []
+    for model in models:
+        check_columns(model, said.get(model.name, {}))
+        carried = {column: said.get(table, {}).get(column) for column, table in model.carried.items()}
+        said[model.name] = carried | dict(model.columns)
+        schema, name = model.name.split(".")
+        statements.append(_statement(kind, f'{schema}."{name}"', table_comment(model)))
+        for column, title in said[model.name].items():
+            statements.append(_statement("column", f'{schema}."{name}"."{column}"', title))
+    connection.execute("".join(statements))
 
 
 def comment_given(connection: duckdb.DuckDBPyConnection) -> None:
@@ -157,14 +151,15 @@ def _statement(kind: str, name: str, comment: str | None) -> str:
     return f"comment on {kind} {name} is {text};\n"
 
 
-def _columns_of(connection: duckdb.DuckDBPyConnection, table: str) -> list[tuple[str, str | None]]:
-    """Names and comments of the columns of a table or view in the database in use, in their order."""
-    schema, name = table.split(".")
-    return connection.execute(
+def _columns(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, str | None]]:
+    """The columns of all tables and views in the database in use, with their comments; looking is slow, so once."""
+    found: dict[str, dict[str, str | None]] = {}
+    for schema, table, column, comment in connection.execute(
         """
-        select column_name, comment from duckdb_columns()
-        where database_name = current_database() and schema_name = $schema and table_name = $name
-        order by column_index
-        """,
-        {"schema": schema, "name": name},
-    ).fetchall()
+        select schema_name, table_name, column_name, comment from duckdb_columns()
+        where database_name = current_database()
+        order by all
+        """
+    ).fetchall():
+        found.setdefault(f"{schema}.{table}", {})[column] = comment
+    return found

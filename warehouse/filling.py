@@ -9,28 +9,50 @@ import logging
 from pathlib import Path
 
 import duckdb
+import polars as pl
 
 from warehouse.changes import changed_since
 from warehouse.state_tables import PRINTS, Table
 
+Prints = dict[str, tuple[int, str]]  # of each part of a table: its rows and their fingerprint
+PRINT_SCHEMA = {"table_name": pl.String, "part": pl.String, "row_count": pl.Int64, "print": pl.String}
 _WHOLE = ""  # the one part of a table that has no parts
 _log = logging.getLogger(__name__)
 
 
-def fill(connection: duckdb.DuckDBPyConnection, tables: list[Table], empty: set[str], *, parquet: Path | None) -> None:
-    """Bring all tables on; those named in `empty` from nothing; marts and lists into Parquet files too."""
+def prints_of(connection: duckdb.DuckDBPyConnection, tables: list[Table]) -> dict[str, Prints]:
+    """What the warehouse holds of the tables that are brought on by parts."""
+    return {table.name: _prints(connection, table) for table in tables if table.by == "part"}
+
+
+def fill(
+    connection: duckdb.DuckDBPyConnection,
+    tables: list[Table],
+    empty: set[str],
+    prints: dict[str, Prints],
+    *,
+    parquet: Path | None,
+) -> None:
+    """Bring all tables on; those named in `empty` from nothing; marts and lists into Parquet files too.
+
+    `prints` are those of the warehouse (`prints_of`).
+    """
+    noted = noted_prints(connection)
     _note_batches(connection)
     load_no = _load_no(connection)
     kept: set[Path] = set()
     for table in tables:
         if table.by == "part":
-            kept |= _by_parts(connection, table, parquet if table.name.startswith(("mart.", "list.")) else None)
+            paths = _paths(table, prints[table.name], parquet)
+            _by_parts(connection, table, prints[table.name], noted.get(table.name, {}), paths)
+            kept |= set(paths.values())
             continue
         if table.name in empty or not _by_change(connection, table, load_no):
             _refill(connection, table)
         if _differs(connection, table):
             _log.warning("%s: what was brought on differs from the warehouse and is filled anew", table.name)
             _refill(connection, table)
+    note_prints(connection, {name: ours for name, ours in prints.items() if ours != noted.get(name)})
     for path in parquet.rglob("*.parquet") if parquet else ():
         if path not in kept:
             path.unlink()
@@ -90,10 +112,10 @@ def _mark_current(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
     )
 
 
-def _by_parts(connection: duckdb.DuckDBPyConnection, table: Table, parquet: Path | None) -> set[Path]:
-    """Exchange the parts that differ; returns the Parquet files that hold the table now."""
-    ours, theirs = _prints(connection, table), _noted_prints(connection, table)
-    paths = {part: _parquet_path(parquet, table, part) for part in ours} if parquet else {}
+def _by_parts(
+    connection: duckdb.DuckDBPyConnection, table: Table, ours: Prints, theirs: Prints, paths: dict[str, Path]
+) -> None:
+    """Exchange the parts that differ, in the Parquet files of `paths` too."""
     for part in sorted(theirs.keys() | ours.keys()):
         if ours.get(part) != theirs.get(part):
             _exchange(connection, table, _within(table, part))
@@ -101,19 +123,19 @@ def _by_parts(connection: duckdb.DuckDBPyConnection, table: Table, parquet: Path
                 paths[part].unlink(missing_ok=True)  # not written over: the file may be the state's at hand too
         if part in paths and not paths[part].exists():
             _export(connection, table, part, paths[part])
-    if ours != theirs:
-        note_prints(connection, table.name, ours)
-    return set(paths.values())
 
 
-def note_prints(connection: duckdb.DuckDBPyConnection, name: str, prints: dict[str, tuple[int, str]]) -> None:
-    """Let the state say of a table what its parts were made from: rows and fingerprint of each."""
-    connection.execute(f"delete from state.{PRINTS} where table_name = $name", {"name": name})
-    rows = [[name, part, *fingerprint] for part, fingerprint in prints.items()]
-    connection.executemany(f"insert into state.{PRINTS} values (?, ?, ?, ?)", rows)
+def note_prints(connection: duckdb.DuckDBPyConnection, changed: dict[str, Prints]) -> None:
+    """Let the state say of tables what their parts were made from: rows and fingerprint of each."""
+    rows = [(name, part, *print_) for name, prints in changed.items() for part, print_ in prints.items()]
+    frame = pl.DataFrame(rows, schema=PRINT_SCHEMA, orient="row")
+    connection.register("incoming", frame)
+    connection.execute(f"delete from state.{PRINTS} where table_name in (select table_name from incoming)")
+    connection.execute(f"insert into state.{PRINTS} select * from incoming")
+    connection.unregister("incoming")
 
 
-def _prints(connection: duckdb.DuckDBPyConnection, table: Table) -> dict[str, tuple[int, str]]:
+def _prints(connection: duckdb.DuckDBPyConnection, table: Table) -> Prints:
     """Rows and fingerprint of each part as the warehouse has it; the whole has one even where it is empty."""
     listed = ", ".join(f'"{column}"' for column in table.columns)
     part = f"coalesce({table.column}, '')" if table.column else f"'{_WHOLE}'"
@@ -123,21 +145,24 @@ def _prints(connection: duckdb.DuckDBPyConnection, table: Table) -> dict[str, tu
     return {part: (count, fingerprint) for part, count, fingerprint in rows} or {_WHOLE: (0, "")}
 
 
-def _noted_prints(connection: duckdb.DuckDBPyConnection, table: Table) -> dict[str, tuple[int, str]]:
-    rows = connection.execute(
-        f"select part, row_count, print from state.{PRINTS} where table_name = $name", {"name": table.name}
-    ).fetchall()
-    return {part: (count, fingerprint) for part, count, fingerprint in rows}
+def noted_prints(connection: duckdb.DuckDBPyConnection) -> dict[str, Prints]:
+    """What `note_prints` noted, by table."""
+    found: dict[str, Prints] = {}
+    for name, part, *print_ in connection.execute(f"from state.{PRINTS}").fetchall():
+        found.setdefault(name, {})[part] = (print_[0], print_[1])
+    return found
 
 
 def _within(table: Table, part: str) -> str:
     return f"coalesce({table.column}, '') = '{part}'" if table.column else "true"
 
 
-def _parquet_path(directory: Path, table: Table, part: str) -> Path:
-    """`mart_TABLE.parquet`, or a file a part in a directory of that name."""
-    stem = table.name.replace(".", "_")
-    return directory / stem / f"{part}.parquet" if table.column else directory / f"{stem}.parquet"
+def _paths(table: Table, parts: Prints, directory: Path | None) -> dict[str, Path]:
+    """Of marts and lists `mart_TABLE.parquet`, or a file a part in a directory of that name."""
+    if directory is None or not table.name.startswith(("mart.", "list.")):
+        return {}
+    stem = directory / table.name.replace(".", "_")
+    return {part: stem / f"{part}.parquet" if table.column else stem.with_suffix(".parquet") for part in parts}
 
 
 def _export(connection: duckdb.DuckDBPyConnection, table: Table, part: str, path: Path) -> None:

@@ -18,8 +18,9 @@ import duckdb
 from pipelines.contracts.model import Contracts
 from pipelines.durable import naming_full_disk
 from pipelines.errors import StoreError
-from warehouse.filling import fill, note_prints
-from warehouse.state_tables import MASKS, PRINTS, make_tables, tables_of
+from warehouse.filling import Prints, fill, note_prints, noted_prints, prints_of
+from warehouse.models import load_views
+from warehouse.state_tables import MASKS, PRINTS, VIEWS, Table, make_tables, tables_of
 from warehouse.states import DATABASES, MASKED, begin_state, drop_unfinished, finish_state
 from warehouse.store import attach
 from warehouse.views import make_views
@@ -52,8 +53,10 @@ def write_state(
     try:
         with naming_full_disk(f"{bi}: the next state cannot be written"):
             making = begin_state(bi)
+            prints = prints_of(connection, tables_of(connection, contracts, {}))
             for database in DATABASES:
-                _write(connection, contracts, making / database, _masks(contracts) if database == MASKED else {})
+                tables = tables_of(connection, contracts, _masks(contracts) if database == MASKED else {})
+                _write(connection, tables, prints, making / database)
             if add:
                 add(making)
             finish_state(making, name)
@@ -63,14 +66,14 @@ def write_state(
     return bi / "states" / name
 
 
-def _write(connection: duckdb.DuckDBPyConnection, contracts: Contracts, path: Path, masks: dict[str, str]) -> None:
+def _write(connection: duckdb.DuckDBPyConnection, tables: list[Table], prints: dict[str, Prints], path: Path) -> None:
     try:
-        _bring_on(connection, contracts, path, masks)
+        _bring_on(connection, tables, prints, path)
     except (duckdb.Error, StoreError) as error:
         _log.warning("%s: is written anew, for it cannot be brought on: %s", path, _said(error))
         _remove(path)
         try:
-            _bring_on(connection, contracts, path, masks)
+            _bring_on(connection, tables, prints, path)
         except duckdb.Error as again:
             raise StoreError(f"{path}: the next state cannot be written: {_said(again)}") from again
 
@@ -85,22 +88,30 @@ def _remove(database: Path) -> None:
     database.with_name(f"{database.name}.wal").unlink(missing_ok=True)
 
 
-def _bring_on(connection: duckdb.DuckDBPyConnection, contracts: Contracts, path: Path, masks: dict[str, str]) -> None:
-    tables = tables_of(connection, contracts, masks)
+def _bring_on(
+    connection: duckdb.DuckDBPyConnection, tables: list[Table], prints: dict[str, Prints], path: Path
+) -> None:
+    masks = {f"{table.name}.{column}": mask for table in tables for column, mask in table.masks.items()}
     try:
         attach(connection, path, "state")
         if not _is_ours(connection, masks):
             connection.execute("detach state")
             _remove(path)
             attach(connection, path, "state")
+        connection.execute(
+            "begin"
+        )  # once: what is made here is seen when it is finished, but each commit takes a while
         empty = make_tables(connection, tables)
-        fill(connection, tables, empty, parquet=path.parent if path.name == MASKED else None)
-        note_prints(connection, MASKS, {"": (len(masks), _print_of(masks))})
+        fill(connection, tables, empty, prints, parquet=path.parent if path.name == MASKED else None)
+        note_prints(connection, {MASKS: {"": (len(masks), _print_of(masks))}})
         _copy_comments(connection)
-        make_views(connection, "state")
+        _make_views(connection, tables)
+        connection.execute("commit")
         connection.execute("checkpoint state")
     except BaseException:
-        with suppress(duckdb.Error):  # where the disk is full it cannot be closed well either, and is removed
+        with suppress(duckdb.Error):  # there may be none; what is there is removed
+            connection.execute("rollback")
+        with suppress(duckdb.Error):  # where the disk is full it cannot be closed well either
             connection.execute("detach database if exists state")
         raise
     connection.execute("detach state")
@@ -131,6 +142,14 @@ def _is_ours(connection: duckdb.DuckDBPyConnection, masks: dict[str, str]) -> bo
     ).fetchall() == [(True,)]
 
 
+def _make_views(connection: duckdb.DuckDBPyConnection, tables: list[Table]) -> None:
+    """The views for BI tools, unless the state has them already: saying what their columns are takes a while."""
+    wanted = {"": (len(tables), hashlib.sha256(repr((load_views(), tables)).encode()).hexdigest())}
+    if noted_prints(connection).get(VIEWS) != wanted:
+        make_views(connection, "state")
+        note_prints(connection, {VIEWS: wanted})
+
+
 def _print_of(masks: dict[str, str]) -> str:
     return hashlib.sha256(repr(sorted(masks.items())).encode()).hexdigest()
 
@@ -148,11 +167,13 @@ def _masks(contracts: Contracts) -> dict[str, str]:
 def _copy_comments(connection: duckdb.DuckDBPyConnection) -> None:
     """What contracts and models say of tables and columns, for readers too."""
     ours, theirs = (_comments(connection, database) for database in ("warehouse", "state"))
+    statements = []
     for (kind, schema, name), comment in ours.items():
         is_shown = (kind, schema, name) in theirs
         if is_shown and theirs[kind, schema, name] != comment:
             text = "null" if comment is None else "'" + comment.replace("'", "''") + "'"
-            connection.execute(f"comment on {kind} state.{schema}.{name} is {text}")
+            statements.append(f"comment on {kind} state.{schema}.{name} is {text};")
+    connection.execute("\n".join(statements))
 
 
 def _comments(connection: duckdb.DuckDBPyConnection, database: str) -> dict[tuple[str, str, str], str | None]:

@@ -13,7 +13,7 @@ from warehouse.store import feed_tables
 SCHEMAS = ("core", "mart", "list", "ops", "policy")
 # What a state notes of its tables that are brought on by parts: the fingerprint of each part in the warehouse.
 PRINTS = "ops.state_part"
-MASKS = "*"  # as a table's name there: by which masks the state was made
+MASKS, VIEWS = "masks", "views"  # as tables' names there: by which masks and with which views the state was made
 _PRINT_COLUMNS = {"table_name": "VARCHAR", "part": "VARCHAR", "row_count": "BIGINT", "print": "VARCHAR"}
 
 
@@ -88,5 +88,7 @@ def make_tables(connection: duckdb.DuckDBPyConnection, tables: list[Table]) -> s
     for name in sorted(made, key=lambda name: name != PRINTS):
         listed = ", ".join(f'"{column}" {sql_type}' for column, sql_type in wanted[name].items())
         connection.execute(f"create or replace table state.{name} ({listed})")
-        connection.execute(f"delete from state.{PRINTS} where table_name = $name", {"name": name})
+    if made:
+        listed = ", ".join(f"'{name}'" for name in made)
+        connection.execute(f"delete from state.{PRINTS} where table_name in ({listed})")
     return made

@@ -28,6 +28,8 @@ def make_views(connection: duckdb.DuckDBPyConnection, database: str) -> None:
             connection.execute(f"drop view {name}")
         for view in makeable:
             _make(connection, view)
+        if makeable:
+            comment_on(connection, *makeable, kind="view")
     finally:
         connection.execute('use "{}"."{}"'.format(*before))
 
@@ -37,7 +39,6 @@ def _make(connection: duckdb.DuckDBPyConnection, view: Model) -> None:
         connection.execute(f"create or replace view {view.name} as {view.sql}")
     except duckdb.Error as error:
         raise StoreError(f"view {view.name}: {error}") from error
-    comment_on(connection, view, "view")
 
 
 def _names(connection: duckdb.DuckDBPyConnection) -> tuple[set[str], set[str]]:

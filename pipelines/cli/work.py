@@ -1,4 +1,4 @@
-"""Commands that do something: run, and its steps fetch, load, build, publish."""
+"""Commands that do something: run, and its steps load, build, publish; fetch and deliver stand by themselves."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import typer
 
 from pipelines import publishing, steps
 from pipelines.cli.context import CycleOption, FeedOption, SourceOption, home_path, open_site, scope_of
+from pipelines.cli.deliver import deliver_step
 from pipelines.cli.fetch import fetch_step, say_errors, tell_alarms_of
 from pipelines.cli.output import Exit, complain, progress, say
 from pipelines.errors import HeldError, UsageError
@@ -33,7 +34,7 @@ def run(
     cycle: CycleOption = None,
     republish: RepublishOption = False,
 ) -> None:
-    """Fetch, load, build and publish all that is due.
+    """Fetch, load, build, publish and deliver all that is due.
 
     Example: tierline run --as-of 2026-11-21
     """
@@ -45,7 +46,7 @@ def run(
     build_step(site, day, bill_month)
     status = max(status, publish_step(site, republish), key=_weight)
     if site.config.receivers:
-        complain("receivers are configured, but delivery is not part of this release; lists stand in publish/")
+        status = max(status, deliver_step(site), key=_weight)
     status = max(status, _cycles(site, scope), key=_weight)
     raise typer.Exit(status)
 

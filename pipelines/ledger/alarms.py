@@ -14,7 +14,7 @@ from pipelines.ledger.tables import alarm
 
 
 class Kind(StrEnum):
-    """What an alarm is about; its subject is a cycle, a stem, or a path on a server."""
+    """What an alarm is about; its subject is a cycle, a stem, a path on a server, or a receiver (and a stem)."""
 
     LATE = "late"
     MISSING = "missing"
@@ -23,6 +23,8 @@ class Kind(StrEnum):
     REFUSED = "refused"
     COPIES = "E206"
     QUALITY = "quality"
+    DELIVERY = "delivery"
+    RECEIPT = "receipt"
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from sqlalchemy import (
     Dialect,
     Float,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     MetaData,
@@ -168,8 +169,8 @@ alarm = Table(
     "alarm",
     metadata,
     Column("alarm_id", _Id, primary_key=True, autoincrement=True),
-    Column("kind", String(12), nullable=False),  # late, missing, held, left, refused, E206, quality
-    Column("subject", String(500), nullable=False),  # a cycle, a stem, a path on a server
+    Column("kind", String(12), nullable=False),  # late, missing, held, left, refused, E206, quality, delivery, receipt
+    Column("subject", String(500), nullable=False),  # a cycle, a stem, a path on a server, a receiver
     Column("message", Text, nullable=False),
     Column("raised_at", DateTime, nullable=False),
     Column("told_at", DateTime),  # said in the log and wherever else alarms go
@@ -229,4 +230,39 @@ publication = Table(
     Column("lists", Text, nullable=False),  # JSON: [{stem, records, body_digest}, …]
     Column("prepared_at", DateTime, nullable=False),
     Column("published_at", DateTime),
+)
+
+# Grain: one list of one source that a receiver is to have, has, or was to have until a newer one took its place.
+delivery = Table(
+    "delivery",
+    metadata,
+    Column("receiver", String(40), primary_key=True),
+    Column("stem", String(40), primary_key=True),
+    Column("publication_id", String(40), nullable=False),  # the first one that the list was part of
+    Column("state", String(12), nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("placed", Integer, nullable=False, server_default="0"),  # of its files, in their order: data, check, end
+    Column("bytes", BigInteger),  # of the data file as it is sent, in the receiver's encoding
+    Column("digest", String(80)),  # likewise
+    Column("first_attempt_at", DateTime),
+    Column("last_attempt_at", DateTime),
+    Column("delivered_at", DateTime),
+    Column("receipt_digest", String(64)),  # sha256 of the receipt that was read last
+    Column("message", Text),  # why it failed, or what the receipt says
+    Index("delivery_by_state", "receiver", "state"),
+)
+
+# Grain: one change of state of a delivery. Nothing is ever changed or deleted here.
+delivery_event = Table(
+    "delivery_event",
+    metadata,
+    Column("event_id", _Id, primary_key=True, autoincrement=True),
+    Column("receiver", String(40), nullable=False),
+    Column("stem", String(40), nullable=False),
+    Column("state", String(12), nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("actor", String(80), nullable=False),
+    Column("at", DateTime, nullable=False),
+    ForeignKeyConstraint(["receiver", "stem"], ["delivery.receiver", "delivery.stem"]),
+    Index("delivery_event_by_stem", "receiver", "stem"),
 )

@@ -15,7 +15,7 @@ with summed as (
         user_id, source,
         string_agg(rule, '+' order by rule) as rules,
         sum(points) as points,
-        string_agg(rule || ' ' || evidence, '; ' order by rule) as evidence
+        string_agg(rule || ' ' || evidence, ', ' order by rule) as evidence
     from mart.churn_rule
     group by user_id, source
 )

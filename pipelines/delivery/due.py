@@ -1,0 +1,189 @@
+"""Which lists a receiver is to have: of every list and source the newest that was published, and nothing older."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from sqlalchemy import Connection
+
+from pipelines.config import ReceiverConfig
+from pipelines.ledger import deliveries
+from pipelines.ledger.alarms import Kind, clear_alarm, open_subjects
+from pipelines.ledger.deliveries import OPEN, SENT, Delivery, DeliveryState
+from pipelines.ledger.publications import Publication, publications
+from pipelines.ledger.tables import delivery
+from pipelines.names import BatchName, CycleKey, parse_stem
+from pipelines.site import Scope, Site
+
+_MONTH_DIGITS = 6  # a cycle of so many digits is a month: a list of months is due for each of them
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be delivered: which receivers, and of which lists (`feeds`), sources and cycles; empty means all.
+
+    `again`: what was delivered before, too; `replace`: over whatever stands there under the name.
+    """
+
+    receivers: tuple[str, ...] = ()
+    scope: Scope = field(default_factory=Scope)
+    again: bool = False
+    replace: bool = False
+
+    def has(self, current: Delivery) -> bool:
+        name = current.name
+        return self.scope.has(name.source, name.feed, name.cycle)
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A list of one source that receivers may have; `turn` numbers the publication that it came with."""
+
+    name: BatchName
+    records: int
+    publication_id: str
+    turn: int
+
+
+def series(name: BatchName) -> str:
+    """What the stems begin with in whose place a newer one is delivered."""
+    common = f"{name.feed}_{name.source}_{name.mode}_"
+    return f"{common}{name.cycle}_" if len(name.cycle) == _MONTH_DIGITS else common
+
+
+def listed(found: Iterable[Publication]) -> list[Listed]:
+    """Every list that may go to receivers.
+
+    Those of a publication for an earlier as-of date than one before it may not: receivers would go back in time.
+    """
+    lists: dict[str, Listed] = {}
+    newest_as_of = ""
+    for turn, each in enumerate(found):
+        if each.state != "published" or each.as_of_date < newest_as_of:
+            continue
+        newest_as_of = each.as_of_date
+        for record in each.lists:
+            name = parse_stem(record.stem)
+            assert name is not None, "we name our lists by the grammar"
+            lists.setdefault(record.stem, Listed(name, record.records, each.publication_id, turn))
+    return list(lists.values())
+
+
+def newest(lists: Iterable[Listed], *, of_each_cycle: bool = False) -> list[Listed]:
+    """Of every list, source and mode the newest cycle's newest SEQ and version.
+
+    Of a list of months, and with `of_each_cycle` of any full one, the newest of every cycle. Increments rest on the
+    last full list: those that came before it are out of date with it.
+    """
+    found: dict[str, Listed] = {}
+    for each in sorted(lists, key=lambda each: each.name):
+        is_apart = of_each_cycle and each.name.mode == "F"
+        found[str(each.name.cycle_key) if is_apart else series(each.name)] = each
+    full: dict[tuple[str, str], int] = {}
+    for each in found.values():
+        if each.name.mode == "F":
+            key = (each.name.feed, each.name.source)
+            full[key] = max(each.turn, full.get(key, 0))
+    kept = [
+        each
+        for each in found.values()
+        if each.name.mode == "F" or each.turn >= full.get((each.name.feed, each.name.source), 0)
+    ]
+    return sorted(kept, key=lambda each: each.name)
+
+
+def settle_due(site: Site, wanted: Wanted) -> int:
+    """Note what receivers are to have that they have not; what a newer list took the place of is superseded.
+
+    Returns how many were superseded.
+    """
+    receivers = site.config.receivers
+    with site.ledger.transaction() as connection:
+        lists = listed(publications(connection))
+        present = newest(lists)
+        due = {name: _due_to(site, connection, receiver, present) for name, receiver in receivers.items()}
+        outdated = [
+            each
+            for each in deliveries.find(connection, delivery.c.state.in_(OPEN))
+            if each.stem not in due.get(each.receiver, ())
+        ]
+        for each in outdated:
+            cause = "a newer list took its place, or the receiver is to have it no longer"
+            deliveries.move(connection, each, DeliveryState.SUPERSEDED, site.change(cause))
+            clear_alarm(connection, Kind.DELIVERY, each.subject, site.now)
+        for kind in (Kind.DELIVERY, Kind.RECEIPT):
+            for subject in open_subjects(connection, kind):
+                if subject.split()[0] not in receivers:
+                    clear_alarm(connection, kind, subject, site.now)
+        if wanted.again:
+            chosen = newest(lists, of_each_cycle=bool(wanted.scope.cycles))
+            for name in wanted.receivers or receivers:
+                _make_due_again(site, connection, receivers[name], chosen, wanted)
+    return len(outdated)
+
+
+class Catalogue:
+    """All lists that receivers may have."""
+
+    def __init__(self, lists: Iterable[Listed]) -> None:
+        self._by_cycle: dict[CycleKey, list[Listed]] = {}
+        self._full: dict[str, str] = {}
+        for each in sorted(lists, key=lambda each: each.name):
+            self._by_cycle.setdefault(each.name.cycle_key, []).append(each)
+            if each.name.mode == "F":
+                self._full[series(each.name)] = each.name.stem
+
+    def named_at_end(self, connection: Connection, last: Delivery) -> list[Listed]:
+        """What the end file of a cycle names once `last` is there: of each SEQ the newest version at the receiver."""
+        former = [each for each in self._by_cycle[last.name.cycle_key] if each.name <= last.name]
+        rows = _rows(connection, last.receiver, [each.name.stem for each in former])
+        had = {each.stem for each in rows if each.delivered_at is not None} | {last.stem}
+        return list({each.name.seq: each for each in former if each.name.stem in had}.values())
+
+    def has_to_wait(self, connection: Connection, current: Delivery) -> bool:
+        """Whether this is an increment, and the receiver has not yet the newest full list, on which it rests."""
+        if current.name.mode == "F":
+            return False
+        full = self._full.get(series(replace(current.name, mode="F")), "")
+        has_it = (DeliveryState.DELIVERED, DeliveryState.ACCEPTED, DeliveryState.PARTIAL)
+        return not any(each.state in has_it for each in _rows(connection, current.receiver, [full]))
+
+
+def _rows(connection: Connection, receiver: str, stems: list[str]) -> list[Delivery]:
+    return deliveries.find(connection, delivery.c.receiver == receiver, delivery.c.stem.in_(stems))
+
+
+def _of(receiver: ReceiverConfig, lists: Iterable[Listed]) -> list[Listed]:
+    return [each for each in lists if each.name.feed in receiver.lists and each.name.source in receiver.sources]
+
+
+def _due_to(site: Site, connection: Connection, receiver: ReceiverConfig, present: list[Listed]) -> set[str]:
+    """The stems that a receiver is to have, all of which the ledger knows afterwards."""
+    due = _of(receiver, present)
+    _make_due(site, connection, receiver, due, "published as {}", (DeliveryState.SUPERSEDED,))
+    return {each.name.stem for each in due}
+
+
+def _make_due_again(
+    site: Site, connection: Connection, receiver: ReceiverConfig, lists: list[Listed], wanted: Wanted
+) -> None:
+    """Make what was delivered due once more, as far as it is asked for."""
+    mine = _of(receiver, lists)
+    chosen = [each for each in mine if wanted.scope.has(each.name.source, each.name.feed, each.name.cycle)]
+    _make_due(site, connection, receiver, chosen, "delivered again on demand", (*SENT, DeliveryState.SUPERSEDED))
+
+
+def _make_due(
+    site: Site, connection: Connection, receiver: ReceiverConfig, lists: list[Listed], cause: str,
+    former: tuple[DeliveryState, ...],
+) -> None:  # fmt: skip
+    """Note lists as due that the ledger does not know, or knows in one of the `former` states."""
+    rows = _rows(connection, receiver.receiver, [each.name.stem for each in lists])
+    known = {each.stem: each for each in rows}
+    for each in lists:
+        stem, change = each.name.stem, site.change(cause.format(each.publication_id))
+        if stem not in known:
+            deliveries.note_due(connection, receiver.receiver, stem, each.publication_id, change)
+        elif known[stem].state in former:
+            deliveries.move(connection, known[stem], DeliveryState.DUE, change, placed=0)
