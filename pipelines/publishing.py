@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
+from pathlib import Path
 
 import duckdb
 import polars as pl
@@ -29,7 +30,7 @@ from warehouse.build import last_built
 from warehouse.changes import forget_changes
 from warehouse.policy_tables import ALL
 from warehouse.publish import write_state
-from warehouse.states import show_state, state_is_sound
+from warehouse.states import CURRENT, show_state, state_is_sound
 from warehouse.store import open_warehouse
 
 
@@ -116,7 +117,13 @@ def _prepare(
     )
     forget_changes(warehouse)
     lists = tuple(_prepare_lists(site, warehouse, as_of, known))
-    write_state(warehouse, site.contracts, site.home.bi, publication_id)
+
+    def add_report(directory: Path) -> None:
+        from pipelines.reporting.report import write_report  # charts and templates: only who publishes waits for them
+
+        write_report(warehouse, directory, publication_id, lists, site.home.bi / CURRENT)
+
+    write_state(warehouse, site.contracts, site.home.bi, publication_id, add=add_report)
     fault_point("publish")
     made = Publication(publication_id, as_of.isoformat(), "prepared", fingerprint, lists, at, None)
     with site.ledger.transaction() as connection:

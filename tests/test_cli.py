@@ -16,10 +16,11 @@ from sftp_fixtures.province import make_province
 
 NOW = "2026-11-22T12:00:00"
 COMMANDS = [
-    "demo", "doctor", "run", "fetch", "load", "build", "publish", "batches", "batch show", "batch rejects",
+    "demo", "doctor", "run", "fetch", "load", "build", "publish", "deliver", "deliveries",
+    "deliveries show", "batches", "batch show", "batch rejects",
     "batch retry", "batch accept", "batch discard", "replay", "cycles", "cycles accept", "backups verify",
     "quality", "quality accept", "backups restore", "backups prune", "feeds", "feeds show", "feeds diff",
-    "dictionary", "rebuild", "query",
+    "policy show", "policy try", "explain user", "explain customer", "dictionary", "rebuild", "query",
 ]  # fmt: skip
 
 

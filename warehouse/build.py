@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
@@ -59,13 +59,19 @@ class BuildResult:
 
 
 def build(
-    connection: duckdb.DuckDBPyConnection, policy: Policy, as_of: date, bill_month: str | None = None
+    connection: duckdb.DuckDBPyConnection,
+    policy: Policy,
+    as_of: date,
+    bill_month: str | None = None,
+    *,
+    only: Iterable[str] | None = None,
 ) -> BuildResult:
     """Make the tables of `policy`, `mart` and `list` anew from core and the cycles, as they stand at the end of a day.
 
     `as_of` is a day in Asia/Shanghai, `bill_month` (YYYYMM) the last closed month of all sources in place of what the
-    cycles say. The same core, day and policy give the same tables. Either all of them are replaced or none. Raises
-    UsageError for a bill month that is no month, StoreError naming a model that cannot be made.
+    cycles say. The same core, day and policy give the same tables. Either all of them are replaced or none; with `only`
+    just these, the last closed months and what they rest on, without comments. Raises UsageError for a bill month that
+    is no month, StoreError naming a model that cannot be made.
     """
     if bill_month is not None and not re.fullmatch(r"[12][0-9]{3}(0[1-9]|1[0-2])", bill_month):
         raise UsageError(f"bill month {bill_month!r}: expected a month such as 202611")
@@ -77,11 +83,12 @@ def build(
             connection.execute(f"create schema if not exists {schema}")
         make_given(connection)
         write_policy(connection, policy, _sources(connection))
-        comment_given(connection)  # of the policy, before the models: they carry some of its columns along
-        models = tuple(_make_all(connection, parameters))
+        chosen = load_models() if only is None else _needed(load_models(), {*only, "mart.bill_month"})
+        models = tuple(_make_all(connection, chosen, parameters))
         bill_months = dict(connection.execute("select source, bill_month from mart.bill_month order by 1").fetchall())
         _note_built(connection, as_of, bill_month)
-        comment_given(connection)
+        if only is None:
+            _comment(connection, chosen)
         fault_point("build")
         connection.execute("commit")
     except BaseException:
@@ -124,8 +131,9 @@ def _note_built(connection: duckdb.DuckDBPyConnection, as_of: date, bill_month: 
     )
 
 
-def _make_all(connection: duckdb.DuckDBPyConnection, parameters: Parameters) -> Iterator[BuiltModel]:
-    models = load_models()
+def _make_all(
+    connection: duckdb.DuckDBPyConnection, models: tuple[Model, ...], parameters: Parameters
+) -> Iterator[BuiltModel]:
     for by_part, group in groupby(models, key=lambda model: model.by_part):
         if by_part:
             yield from _make_parts(connection, list(group), parameters)
@@ -134,6 +142,21 @@ def _make_all(connection: duckdb.DuckDBPyConnection, parameters: Parameters) -> 
     for model in models:
         if model.is_step:
             connection.execute(f"drop table temp.{model.name}")
+
+
+def _comment(connection: duckdb.DuckDBPyConnection, models: Iterable[Model]) -> None:
+    comment_given(connection)  # before the models: they carry columns of the policy along
+    comment_on(connection, *(model for model in models if not model.is_step))
+
+
+def _needed(models: Iterable[Model], names: set[str]) -> tuple[Model, ...]:
+    """The models of these names and all that they rest on, in their order."""
+    needed: list[Model] = []
+    for model in reversed(list(models)):
+        if model.name in names:
+            names |= {*model.reads}
+            needed.append(model)
+    return tuple(reversed(needed))
 
 
 def _make_parts(
@@ -159,8 +182,6 @@ def _make(connection: duckdb.DuckDBPyConnection, model: Model, parameters: Param
         rows = connection.execute(f"{verb} {model.sql}", used).fetchall()[0][0]
     except duckdb.Error as error:
         raise StoreError(f"model {model.name}: {error}") from error
-    if is_first and not model.is_step:
-        comment_on(connection, model)
     return BuiltModel(model.name, rows, time.perf_counter() - start)
 
 

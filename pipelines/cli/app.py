@@ -27,6 +27,8 @@ COMMANDS = {
     "load": "work:load",
     "build": "work:build",
     "publish": "work:publish",
+    "deliver": "deliver:deliver",
+    "deliveries": "deliver:deliveries_app",
     "batches": "show:batches",
     "batch": "operate:batch_app",
     "replay": "operate:replay",
@@ -35,6 +37,8 @@ COMMANDS = {
     "backups": "backups:backups_app",
     "rebuild": "rebuild:rebuild",
     "feeds": "feeds:feeds_app",
+    "policy": "policy:policy_app",
+    "explain": "explain:explain_app",
     "dictionary": "dictionary:dictionary",
     "query": "show:query",
 }
