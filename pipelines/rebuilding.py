@@ -172,6 +172,10 @@ def _carry_over(warehouse: duckdb.DuckDBPyConnection, path: Path, present: Prese
         kept = "columns(lambda name: name <> 'load_no')"
         warehouse.execute(f"insert into ops.{table} by name select {kept} from present.ops.{table}")
     make_given(warehouse)
+    there = warehouse.execute(
+        "select 'list.' || table_name from duckdb_tables() where database_name = 'present' and schema_name = 'list'"
+    ).fetchall()
     for table in GIVEN:
-        warehouse.execute(f"insert into {table} by name from present.{table}")
+        if (table,) in there:  # of a warehouse in which nothing was built yet, or by an older release, there is none
+            warehouse.execute(f"insert into {table} by name from present.{table}")
     warehouse.execute("detach present")

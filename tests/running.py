@@ -19,7 +19,9 @@ from pipelines.transfer.base import Endpoint
 FEEDS = "[CUST, USER, PAYM, CHNG, BILL, USGE, CONT, WORD]"
 # What tells of the processing itself lies outside rule 1: times and ids of runs, batches that do not stand.
 _PROCESSING = {
-    **dict.fromkeys(("ops.publication", "ops.built", "ops.load_state", "ops.state_part"), "where false"),
+    **dict.fromkeys(
+        ("ops.publication", "ops.built", "ops.load_state", "ops.state_part", "ops.made_for"), "where false"
+    ),
     "ops.batch": "where state = 'loaded'",
     **dict.fromkeys(
         ("mart.kpi", "list.kpim"),

@@ -16,7 +16,7 @@ from pipelines.errors import StoreError
 from pipelines.transfer.base import Endpoint
 from sftp_fixtures.province import make_province
 from warehouse.comments import comment_on
-from warehouse.models import load_models, load_views
+from warehouse.models import GIVEN, load_models, load_views
 from warehouse.reference import refresh_reference
 from warehouse.store import open_warehouse
 from warehouse.views import make_views
@@ -169,7 +169,8 @@ def test_every_table_and_column_says_what_it_is_in_both_languages(warehouse: duc
     silent = [
         f"{schema}.{table} {column}"
         for schema, table, column, comment in said
-        if " / " not in (comment or "") or not any("一" <= letter <= "龥" for letter in comment.split(" / ")[-1])
+        if f"{schema}.{table}" not in GIVEN  # the build's own memory; readers do not meet it
+        and (" / " not in (comment or "") or not any("一" <= letter <= "龥" for letter in comment.split(" / ")[-1]))
     ]
     assert silent == []
 

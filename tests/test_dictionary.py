@@ -142,7 +142,7 @@ def test_pages_hold_every_table_and_column(tables: dict[str, Table], written: Pa
         assert [row.split(" | ")[0].removeprefix("| ") for row in rows[2:]] == [each.name for each in table.columns]
         assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {7}
     assert page.count("<tr><td>") == sum(len(table.columns) for table in tables.values())
-    assert page.count("缴费金额（分）") == text.count("缴费金额（分）") == 2
+    assert page.count(">缴费金额（分）") == text.count("| 缴费金额（分）") > 1
 
 
 def test_pages_need_no_network(written: Path) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,7 +14,7 @@ from unittest.mock import patch
 
 import asyncssh
 import pytest
-from running import make_home, published, tierline, tierline_process
+from running import Run, make_home, published, tierline, tierline_process
 
 from pipelines.config import load_config
 from pipelines.ledger import offerings
@@ -75,31 +74,30 @@ def _events(home: Path) -> dict[str, list[str]]:
     return states
 
 
+def _run(home: Path) -> Run:
+    return tierline(home, "run", *AS_OF, now=NOW)
+
+
 def test_three_runs_at_once_load_each_batch_once(
     offered: Path, sshd: tuple[Endpoint, Path], undisturbed: dict[str, list[tuple[object, ...]]], tmp_path: Path
 ) -> None:
     """Fault 14: ten times; whoever comes second says so and goes on. (With an Airflow task: in test_dags.)"""
     said = 0
-    for number in range(10):
-        home = _home(tmp_path / str(number), offered, sshd[0])
-        command = [sys.executable, "-m", "pipelines.cli.app", "--home", str(home), "run", *AS_OF]
-        environment = os.environ | {"TIERLINE_NOW": NOW}
-        runs = [
-            subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-            for _ in range(3)
-        ]
-        outputs = [run.communicate(timeout=120) for run in runs]
-        assert {run.returncode for run in runs} <= {0, 3, 4}, (
-            outputs
-        )  # 4: looked at the cycles before the winner was done
-        said += sum("another process" in out for out, _ in outputs)
-        assert published(home) == undisturbed
-        events = _events(home)
-        assert len(events) == len(list((offered / "outgoing").rglob("*.DAT")))
-        for stem, states in events.items():
-            assert sorted(states) == ["announced", "fetched", "loaded", "staged", "verified"], stem
-        receipts = list((tmp_path / str(number) / "remote" / "receipt").rglob("*.RCP"))
-        assert len(receipts) == len(events)
+    with multiprocessing.get_context("forkserver").Pool(3) as processes:
+        for number in range(10):
+            home = _home(tmp_path / str(number), offered, sshd[0])
+            runs = processes.map(_run, [home] * 3, chunksize=1)
+            assert {run.exit_status for run in runs} <= {0, 3, 4}, (
+                runs
+            )  # 4: looked at the cycles before the winner was done
+            said += sum("another process" in run.out for run in runs)
+            assert published(home) == undisturbed
+            events = _events(home)
+            assert len(events) == len(list((offered / "outgoing").rglob("*.DAT")))
+            for stem, states in events.items():
+                assert sorted(states) == ["announced", "fetched", "loaded", "staged", "verified"], stem
+            receipts = list((tmp_path / str(number) / "remote" / "receipt").rglob("*.RCP"))
+            assert len(receipts) == len(events)
     assert said, "no run met another: nothing was tried"
 
 

@@ -138,4 +138,4 @@ def test_killed_time_and_again(
     assert published(home) == undisturbed
     assert not (states / ".making").exists()
     assert not list((home / "publish").rglob("*.tmp"))
-    assert len(list((home / "publish").rglob("*.END"))) == 1
+    assert {path.name[:11] for path in (home / "publish").rglob("*.END")} >= {"TIER_110_F_", "TIER_110_I_"}

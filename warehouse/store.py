@@ -48,6 +48,8 @@ def open_warehouse(directory: Path, contracts: Contracts) -> Iterator[duckdb.Duc
     """
     connection = duckdb.connect()
     try:
+        if not (directory / FILE_NAME).exists():
+            _create(connection, directory / FILE_NAME)
         _attach_patiently(connection, directory / FILE_NAME)
         connection.execute("use warehouse")
         connection.execute("set memory_limit = '3GB'")
@@ -57,6 +59,16 @@ def open_warehouse(directory: Path, contracts: Contracts) -> Iterator[duckdb.Duc
         yield connection
     finally:
         connection.close()
+
+
+def _create(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Make an empty warehouse whole before it has its name: one that a full disk cut off would never open."""
+    fresh = path.with_suffix(".new")
+    fresh.unlink(missing_ok=True)
+    attach(connection, fresh, "fresh")
+    connection.execute("checkpoint fresh")
+    connection.execute("detach fresh")
+    fresh.replace(path)
 
 
 def _attach_patiently(connection: duckdb.DuckDBPyConnection, path: Path) -> None:

@@ -33,8 +33,10 @@ shown as (
         customer_id, user_id, service_number, customer_name, tier, class, segment, status, plan_code, balance_fen, risk,
         source
     from step_served
-    union all by name
-    select c.customer_id, c.customer_name, l.tier, l.class, c.source
+    union all
+    select
+        c.customer_id, null as user_id, null as service_number, c.customer_name, l.tier, l.class, null as segment,
+        null as status, null as plan_code, null as balance_fen, null as risk, c.source
     from mart.loyalty as l
     inner join mart.customer_holding as h on h.customer_id = l.customer_id and h.subscriber_count = 0
     inner join mart.customer_state as c on c.customer_id = l.customer_id

@@ -53,7 +53,6 @@ held as (
             and b.overflow_group is not distinct from n.overflow_group
             and b.overflow_after_s is not distinct from n.overflow_after_s
             and b.flag is not distinct from n.flag
-            and b.source = n.source
 )
 
 select

@@ -2,7 +2,7 @@
 -- grain: one row per subscriber and campaign
 -- key: user_id, campaign
 -- by: all
--- reads: mart.horizon, mart.subscriber_closing, mart.work_order_state, policy.call, policy.campaign, policy.code,
+-- reads: mart.horizon, mart.subscriber_closing, mart.work_order_state, policy.campaign, policy.code,
 --   step_owed, step_served
 -- rule: only products that are called. ARREARS: overdue bills, status 1 or 3; RETAIN: a warning of level HIGH; WINBACK:
 --   closed by status within so many days; CARE: a person's birthday within so many days from D on, a 29 February on the
