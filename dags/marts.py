@@ -1,4 +1,4 @@
-"""build_marts on any feed that changed, publish_lists on the marts."""
+"""build_marts on any feed that changed, publish_lists on the marts, deliver_lists on the lists."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from airflow.sdk import Param, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException
 from tierline_wiring import CONTRACTS, DEFAULTS, LISTS, MARTS, core_asset, site
 
-from pipelines import publishing, steps
+from pipelines import delivering, publishing, steps
 from pipelines.clock import SHANGHAI, now
-from pipelines.errors import HeldError
+from pipelines.errors import HeldError, TransferError
+from pipelines.watching import tell_alarms
 
 AS_OF = Param(None, type=["null", "string"], format="date", title="As-of date", description="Default: the day before.")
 BILL_MONTH = Param(None, type=["null", "string"], pattern="^[0-9]{6}$", title="Last closed bill month (YYYYMM)")
@@ -71,5 +72,29 @@ def publish_lists() -> None:
     publish()
 
 
+@dag(
+    schedule=[LISTS],
+    start_date=datetime(2026, 1, 1),
+    catchup=False,
+    max_active_runs=1,
+    default_args=DEFAULTS,
+    tags=["tierline", "deliver"],
+    doc_md="Brings the newest lists to their receivers and reads their receipts; what failed before is tried again.",
+)
+def deliver_lists() -> None:
+    @task
+    def deliver() -> int:
+        """published → delivered; how many lists went out is what it returns."""
+        delivered = delivering.deliver(site())
+        tell_alarms(site())
+        if delivered.errors:
+            said = [f"receiver {name}: {'; '.join(messages)}" for name, messages in delivered.errors.items()]
+            raise TransferError("; ".join(said))
+        return len(delivered.done)
+
+    deliver()
+
+
 build_marts()
 publish_lists()
+deliver_lists()

@@ -13,11 +13,10 @@ from urllib.parse import unquote, urlsplit
 from pipelines.contracts.load import DEFAULT_SCHEMAS
 from pipelines.contracts.yaml_lines import Item, read_yaml
 from pipelines.errors import ConfigurationError
+from pipelines.lists import LISTS, NATION
 from pipelines.transfer.base import Endpoint
 
 FILE_NAME = "tierline.yaml"
-LISTS = ("TIER", "WARN", "CALL", "CARD", "WORK", "KPIM")  # that a receiver may have
-NATION = "000"  # the source of lists of all sources together; who is to have every source has it too
 _PORTS = {"sftp": 22, "ftps": 21, "ftp": 21, "file": 0}
 _PROOFS = ("key_file", "host_key", "known_hosts", "ca_file")
 _LINE = ("connect_timeout", "idle_timeout", "retries")  # how a connection is kept; s, s, count
@@ -174,7 +173,7 @@ def _receiver(home: Path, name: str, item: Item, sources: tuple[str, ...]) -> Re
         receiver=name,
         endpoint=_endpoint(fields, home),
         secret=_secret(fields, home),
-        lists=fields["lists"].texts(LISTS),
+        lists=fields["lists"].texts([kind.name for kind in LISTS]),
         sources=fields["sources"].texts([*sources, NATION]) if "sources" in fields else (*sources, NATION),
         encoding=_encoding(fields),
         receipts=fields["receipts"].flag() if "receipts" in fields else False,

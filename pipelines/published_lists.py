@@ -8,22 +8,13 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
-from pipelines.ledger.publications import ListRecord, Publication
-from pipelines.lists import LISTS, ListKind, apply
-from pipelines.names import BatchName, parse_stem
+from pipelines.increments import apply
+from pipelines.ledger.publications import ListRecord, Publication, regular
+from pipelines.lists import LISTS, ListKind
 from warehouse.build import make_given
 
 _REMEMBERED = LISTS[0]  # the list whose rows say since when they are as they are
 Last = dict[tuple[str, str, str], ListRecord]
-
-
-def regular(known: Iterable[Publication]) -> list[Publication]:
-    """Publications but those for an earlier as-of date than one before them had: those go to no receiver."""
-    found: list[Publication] = []
-    for each in known:
-        if not found or each.as_of_date >= found[-1].as_of_date:
-            found.append(each)
-    return found
 
 
 def last_lists(known: Iterable[Publication]) -> Last:
@@ -31,17 +22,11 @@ def last_lists(known: Iterable[Publication]) -> Last:
     found: Last = {}
     for publication in regular(known):
         for record in publication.lists:
-            name = list_name(record)
+            name = record.name
             if name.mode == "F" and found.get((name.feed, name.source, "F")) != record:
                 found.pop((name.feed, name.source, "I"), None)
             found[name.feed, name.source, name.mode] = record
     return found
-
-
-def list_name(record: ListRecord) -> BatchName:
-    name = parse_stem(record.stem)
-    assert name is not None, "we name our lists by the grammar"
-    return name
 
 
 def parquet_of(directory: Path, stem: str) -> Path:

@@ -18,12 +18,13 @@ import polars as pl
 from pipelines.errors import HeldError, StoreError, UsageError
 from pipelines.faults import fault_point
 from pipelines.fetching import NEEDED_BYTES
-from pipelines.ledger.publications import ListRecord, Publication, mark_published, prepare, publications
+from pipelines.increments import increment
+from pipelines.ledger.publications import ListRecord, Publication, mark_published, prepare, publications, regular
 from pipelines.ledger.quality import holding
 from pipelines.list_files import list_body, prepare_list, release_list
-from pipelines.lists import LISTS, NATION, ListKind, increment
+from pipelines.lists import LISTS, NATION, ListKind
 from pipelines.names import BatchName
-from pipelines.published_lists import last_lists, list_name, read_list, regular
+from pipelines.published_lists import last_lists, read_list
 from pipelines.site import WRITER, Site, require_free_space
 from pipelines.steps import build_in
 from warehouse.build import last_built
@@ -145,7 +146,7 @@ def _prepare_lists(
             cycle = rows["month"].max() if kind.is_monthly else f"{as_of:%Y%m%d}"
             name = BatchName(kind.name, source, "F", str(cycle), "0001", "00")
             full = last.get((kind.name, source, "F"))
-            if kind.key and is_regular and full and list_name(full).cycle == cycle:
+            if kind.key and is_regular and full and full.name.cycle == cycle:
                 yield full
             else:
                 yield _prepare_list(site, name, rows, known)
@@ -189,7 +190,7 @@ def _release(site: Site, made: Publication) -> None:
     show_state(site.home.bi, made.publication_id)
     fault_point("release")
     for each in made.lists:
-        name = list_name(each)
+        name = each.name
         file_names = (f"{name.stem}.parquet", f"{name.stem}.DAT", f"{name.stem}.CHK", f"{name.cycle_key}.END")
         release_list(site.home.publish / name.feed, file_names)
     with site.ledger.transaction() as connection:

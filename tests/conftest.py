@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 import pytest
@@ -73,6 +75,14 @@ def site(server: Site, request: pytest.FixtureRequest) -> Site:
     (server.directory / name).mkdir()
     root = f"{server.endpoint.root.rstrip('/')}/{name}"
     return Site(replace(server.endpoint, root=root), server.directory / name, server.log)
+
+
+@pytest.fixture(scope="session")
+def forking() -> ForkServerContext:
+    """Processes that have the command imported already; they may be killed like any other."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["pipelines.cli.app", "running"])
+    return context
 
 
 # How long an example takes says something of the machine only, and of what else runs on it.

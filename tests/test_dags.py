@@ -66,7 +66,9 @@ def airflow(tmp_path: Path) -> Iterator[Installation]:
     end = datetime.fromisoformat(NOW)
     make_province(remote, subscribers=150, months=2, days=1, hours=2, end=end, seed=5, bad_share=0.02)
     with sshd_server(remote) as endpoint:
-        home = make_home(tmp_path / "home", endpoint)
+        receiver = f"receivers:\n  acd: {{url: 'file://{tmp_path / 'acd'}', lists: [TIER]}}\n"
+        (tmp_path / "acd").mkdir()
+        home = make_home(tmp_path / "home", endpoint, extra=receiver)
         environment = os.environ | {
             "AIRFLOW_HOME": str(tmp_path / "airflow"),
             "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
@@ -84,8 +86,9 @@ def airflow(tmp_path: Path) -> Iterator[Installation]:
 
 
 def test_every_feed_runs_to_a_published_list_and_again_changes_nothing(airflow: Installation) -> None:
-    runs = airflow.run(*INGEST, "build_marts", "publish_lists", "ingest_paym", "publish_lists")
-    assert runs.pop("imported") == [{"errors": {}, "dags": sorted([*INGEST, "build_marts", "publish_lists"])}]
+    runs = airflow.run(*INGEST, "build_marts", "publish_lists", "deliver_lists", "ingest_paym", "publish_lists")
+    others = ["build_marts", "publish_lists", "deliver_lists"]
+    assert runs.pop("imported") == [{"errors": {}, "dags": sorted([*INGEST, *others])}]
     assert {run["state"] for each in runs.values() for run in each} == {"success"}
     batches = airflow.batches()
     assert {stem[:4] for stem in batches} == set(FEEDS)
@@ -98,6 +101,7 @@ def test_every_feed_runs_to_a_published_list_and_again_changes_nothing(airflow: 
     assert again["tasks"]["load[-1]"] == "skipped", "nothing new, so no asset event"
     (listed,) = (airflow.home / "publish" / "TIER").glob("*.DAT")
     assert len(listed.read_text().splitlines()) > 100
+    assert (airflow.remote.parent / "acd" / "TIER" / listed.name).read_bytes() == listed.read_bytes()
     with duckdb.connect(str(airflow.home / "bi" / "current.duckdb"), read_only=True) as state:
         assert state.execute("select count(*) from ops.publication").fetchall() == [(1,)]
 

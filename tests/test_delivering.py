@@ -24,9 +24,7 @@ from receivers import (
 )
 from running import make_home, tierline
 
-from pipelines import lists
 from pipelines.check_files import parse_check_file
-from pipelines.config import LISTS, NATION
 from pipelines.delivery import files as list_files
 from pipelines.delivery.due import listed, newest
 from pipelines.ledger.publications import ListRecord, Publication
@@ -159,10 +157,6 @@ def test_numbers_of_all_sources_go_to_whoever_is_to_have_every_source(tmp_path: 
         ["acd KPIM_000_F_202610_0001_00", "acd KPIM_110_F_202610_0001_00", "some KPIM_110_F_202610_0001_00"],
         "delivered",
     )
-
-
-def test_the_configuration_knows_the_lists_that_are_published() -> None:
-    assert (tuple(kind.name for kind in lists.LISTS), lists.NATION) == (LISTS, NATION)
 
 
 def test_a_newer_list_takes_the_place_of_the_former(home: Path, acd: Path) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from unittest.mock import patch
 
@@ -79,11 +79,15 @@ def _run(home: Path) -> Run:
 
 
 def test_three_runs_at_once_load_each_batch_once(
-    offered: Path, sshd: tuple[Endpoint, Path], undisturbed: dict[str, list[tuple[object, ...]]], tmp_path: Path
+    offered: Path,
+    sshd: tuple[Endpoint, Path],
+    undisturbed: dict[str, list[tuple[object, ...]]],
+    tmp_path: Path,
+    forking: ForkServerContext,
 ) -> None:
     """Fault 14: ten times; whoever comes second says so and goes on. (With an Airflow task: in test_dags.)"""
     said = 0
-    with multiprocessing.get_context("forkserver").Pool(3) as processes:
+    with forking.Pool(3) as processes:
         for number in range(10):
             home = _home(tmp_path / str(number), offered, sshd[0])
             runs = processes.map(_run, [home] * 3, chunksize=1)

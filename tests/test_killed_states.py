@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import shutil
 import signal
@@ -33,14 +32,6 @@ NEXT = [
 ]
 HALF_WAY = "half-way"
 DONE = (0, 4)  # 4: cycles of this little province are missing
-
-
-@pytest.fixture(scope="module")
-def forking() -> ForkServerContext:
-    """Processes that have the command imported already; they are killed like any other."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["pipelines.cli.app", "running"])
-    return context
 
 
 @pytest.fixture(scope="module")

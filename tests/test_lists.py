@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from offers import NOW, in_core, in_ledger
 from running import make_home, tierline
 
-from pipelines.lists import LISTS, ListKind, apply, increment
+from pipelines.increments import apply, increment
+from pipelines.lists import LISTS, ListKind
 from pipelines.transfer.base import Endpoint
 from sftp_fixtures.province import make_province
 

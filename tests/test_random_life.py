@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import tempfile
 from collections import Counter
@@ -61,14 +60,6 @@ operations = st.lists(_names.flatmap(lambda name: st.tuples(st.just(name), _oper
 def _work(home: Path, words: tuple[str, ...], fault: str) -> None:
     os.environ["TIERLINE_FAULT"] = fault
     tierline(home, *words, now=NOW)
-
-
-@pytest.fixture(scope="module")
-def forking() -> ForkServerContext:
-    """Processes that have the command imported already; they may be killed like any other."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["pipelines.cli.app", "running"])
-    return context
 
 
 @pytest.fixture(scope="module")

@@ -98,9 +98,7 @@ def _bring_on(
             connection.execute("detach state")
             _remove(path)
             attach(connection, path, "state")
-        connection.execute(
-            "begin"
-        )  # once: what is made here is seen when it is finished, but each commit takes a while
+        connection.execute("begin")  # once: nobody sees what is made here before its end, and a commit takes a while
         empty = make_tables(connection, tables)
         fill(connection, tables, empty, prints, parquet=path.parent if path.name == MASKED else None)
         note_prints(connection, {MASKS: {"": (len(masks), _print_of(masks))}})

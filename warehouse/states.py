@@ -102,7 +102,7 @@ def _is_as_finished(state: Path) -> bool:
     except (FileNotFoundError, ValueError):
         is_as_finished = False
     if not is_as_finished:
-        _log.warning("%s: expected it as it was finished, found it written to or of before; made anew", state)
+        _log.warning("%s: expected it as it was finished, found it otherwise; the next is made from nothing", state)
     return is_as_finished
 
 

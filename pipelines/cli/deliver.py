@@ -11,13 +11,13 @@ from pipelines import delivering
 from pipelines.cli.context import CycleOption, JsonOption, SourceOption, home_path, open_site, scope_of
 from pipelines.cli.fetch import tell_alarms_of
 from pipelines.cli.output import PLAIN, Exit, complain, progress, say, say_json, show_rows
-from pipelines.config import LISTS, NATION
 from pipelines.delivering import EVERYTHING
 from pipelines.delivery.due import Wanted
 from pipelines.errors import UsageError
 from pipelines.ledger import deliveries as ledger
 from pipelines.ledger.deliveries import DeliveryState
 from pipelines.ledger.tables import delivery
+from pipelines.lists import LISTS, NATION
 from pipelines.names import parse_stem
 from pipelines.site import Scope, Site
 
@@ -144,7 +144,7 @@ def _scope(
         if name not in known:
             raise UsageError(f"--receiver {name}: expected one of {', '.join(known) or 'none: none is configured'}")
     for name in lists or []:
-        if name not in LISTS:
-            raise UsageError(f"--list {name}: expected one of {', '.join(LISTS)}")
+        if name not in (kind.name for kind in LISTS):
+            raise UsageError(f"--list {name}: expected one of {', '.join(kind.name for kind in LISTS)}")
     scope_of(site, [name for name in source or [] if name != NATION], None, cycle)
     return Scope(tuple(source or ()), tuple(lists or ()), tuple(cycle or ()))

@@ -11,9 +11,9 @@ from pipelines.config import ReceiverConfig
 from pipelines.ledger import deliveries
 from pipelines.ledger.alarms import Kind, clear_alarm, open_subjects
 from pipelines.ledger.deliveries import OPEN, SENT, Delivery, DeliveryState
-from pipelines.ledger.publications import Publication, publications
+from pipelines.ledger.publications import Publication, publications, regular
 from pipelines.ledger.tables import delivery
-from pipelines.names import BatchName, CycleKey, parse_stem
+from pipelines.names import BatchName, CycleKey
 from pipelines.site import Scope, Site
 
 _MONTH_DIGITS = 6  # a cycle of so many digits is a month: a list of months is due for each of them
@@ -53,20 +53,11 @@ def series(name: BatchName) -> str:
 
 
 def listed(found: Iterable[Publication]) -> list[Listed]:
-    """Every list that may go to receivers.
-
-    Those of a publication for an earlier as-of date than one before it may not: receivers would go back in time.
-    """
+    """Every list that may go to receivers."""
     lists: dict[str, Listed] = {}
-    newest_as_of = ""
-    for turn, each in enumerate(found):
-        if each.state != "published" or each.as_of_date < newest_as_of:
-            continue
-        newest_as_of = each.as_of_date
+    for turn, each in enumerate(regular(each for each in found if each.state == "published")):
         for record in each.lists:
-            name = parse_stem(record.stem)
-            assert name is not None, "we name our lists by the grammar"
-            lists.setdefault(record.stem, Listed(name, record.records, each.publication_id, turn))
+            lists.setdefault(record.stem, Listed(record.name, record.records, each.publication_id, turn))
     return list(lists.values())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, select, update
 
 from pipelines.ledger.tables import publication
+from pipelines.names import BatchName, parse_stem
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,12 @@ class ListRecord:
     stem: str
     records: int
     body_digest: str
+
+    @property
+    def name(self) -> BatchName:
+        name = parse_stem(self.stem)
+        assert name is not None, "we name our lists by the grammar"
+        return name
 
 
 @dataclass(frozen=True)
@@ -54,6 +62,15 @@ def publications(connection: Connection) -> list[Publication]:
     rows = connection.execute(select(publication))
     found = [_publication(dict(row._mapping)) for row in rows]
     return sorted(found, key=lambda each: int(each.publication_id.rpartition("-")[2]))
+
+
+def regular(known: Iterable[Publication]) -> list[Publication]:
+    """Publications but those for an earlier as-of date than one before them had: receivers would go back in time."""
+    found: list[Publication] = []
+    for each in known:
+        if not found or each.as_of_date >= found[-1].as_of_date:
+            found.append(each)
+    return found
 
 
 def _publication(values: dict[str, Any]) -> Publication:
