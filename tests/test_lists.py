@@ -14,7 +14,9 @@ from offers import NOW, in_core, in_ledger
 from running import make_home, tierline
 
 from pipelines.increments import apply, increment
+from pipelines.ledger.publications import ListRecord, Publication
 from pipelines.lists import LISTS, ListKind
+from pipelines.published_lists import last_lists
 from pipelines.transfer.base import Endpoint
 from sftp_fixtures.province import make_province
 
@@ -114,3 +116,15 @@ def assert_present(home: Path, full: str, changes: str | None) -> None:
     assert sorted(rows.rows(), key=lambda row: row[1]) == in_core(
         home, "select * exclude (source) from list.tier order by service_number"
     )
+
+
+def test_an_increment_goes_with_the_full_list_that_it_came_with() -> None:
+    """Where the base of an increment is lost none is made; one of before would be applied to the wrong list."""
+
+    def publication(number: int, day: str, *modes: str) -> Publication:
+        lists = tuple(ListRecord(f"TIER_110_{mode}_{day}_0001_00", 1, mode) for mode in modes)
+        return Publication(f"{day}-{number:06d}", day, "published", "", lists, datetime(2026, 11, 21), None)
+
+    known = [publication(1, "20261120", "F"), publication(2, "20261120", "F", "I")]
+    assert last_lists(known).keys() == {("TIER", "110", "F"), ("TIER", "110", "I")}
+    assert last_lists([*known, publication(3, "20261121", "F")]).keys() == {("TIER", "110", "F")}
