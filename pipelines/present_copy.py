@@ -20,7 +20,7 @@ from pipelines.ledger.publications import Publication, publications
 from pipelines.ledger.tables import offering
 from pipelines.site import WRITER, Site, cycle_day, require_free_space
 from pipelines.steps import complete_snapshots, standing_batch
-from warehouse.build import Built, last_built
+from warehouse.build import LastBuilt, last_built
 from warehouse.load import StandingBatch, load
 from warehouse.store import FILE_NAME, open_warehouse
 
@@ -42,7 +42,7 @@ class Moment:
 class Present:
     """The copy of the present warehouse: what was built in it last, and why it cannot be used, if so."""
 
-    built: Built | None
+    built: LastBuilt | None
     why_not: str
 
 

@@ -157,7 +157,7 @@ def test_customer_share_counts_products_and_customers_once_in_every_cell() -> No
     }
 
 
-NUMBERED = GIVEN | {"mart.subscriber": "user_id | subscriber_no\nU1 | 1\nU2 | 2"}
+NUMBERED = GIVEN | {"mart.subscriber": "user_id\nU1\nU2"}
 
 
 def test_contacts_count_up_to_the_end_of_the_day_and_from_the_first_month_on() -> None:

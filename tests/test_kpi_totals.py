@@ -105,7 +105,7 @@ def test_usage_of_who_is_not_known_or_not_open_yet_counts_by_its_files() -> None
         U3      | '110'  | 2026-10-05 00:00 | true
     """
     known = {
-        "mart.subscriber": "user_id | subscriber_no\nU1 | 1\nU2 | 2\nU3 | 3",
+        "mart.subscriber": "user_id\nU1\nU2\nU3",
         "mart.subscriber_first_month": "user_id | first_month_index:int\nU2 | 24322\nU3 | -",
     }
     inputs = GIVEN | known | {"core.usage": usage, "mart.service_tier_month": SERVED, "mart.kpi_subscriber": BASE}
@@ -124,7 +124,7 @@ def test_usage_of_days_to_come_does_not_count() -> None:
     horizon = HORIZON.replace("2026-12-07", "2026-10-02")
     usage = "user_id | source | started_at | is_current\nU9 | '110' | 2026-10-01 23:59 | true\nU9 | '110' | 2026-10-02 00:00 | true"
     known = {
-        "mart.subscriber": "user_id | subscriber_no\nU1 | 1",
+        "mart.subscriber": "user_id\nU1",
         "mart.subscriber_first_month": "user_id | first_month_index\nU1 | 1",
     }
     inputs = GIVEN | known | {"core.usage": usage, "mart.service_tier_month": SERVED, "mart.kpi_subscriber": BASE}

@@ -398,15 +398,14 @@ def test_subscriber_month_brings_all_together() -> None:
     ]
 
 
-def test_bill_tier_month_goes_by_the_month_and_without_a_tier_by_the_file() -> None:
-    found = run("mart.bill_tier_month", STEPS)
+def test_stray_bill_goes_by_the_last_tier_and_without_a_tier_by_the_file() -> None:
+    found = run("mart.stray_bill", STEPS)
     assert_rows(
         found,
         """
-        month    | source | tier:text | total_fen | outstanding_fen | bill_count
-        '202610' | '110'  | D         | 101       | 100             | 1
-        '202611' | '440'  | D         | 7         | 0               | 1
-        '202611' | '110'  | -         | 9         | 5               | 1
+        user_id | month    | source | tier:text | total_fen | outstanding_fen
+        U1      | '202611' | '440'  | D         | 7         | 0
+        U2      | '202611' | '110'  | -         | 9         | 5
         """,
     )
 
@@ -495,13 +494,18 @@ def test_kpi_bill_counts_unknown_subscribers_only_under_all_tiers() -> None:
         {
             "mart.bill_month": BILL_MONTHS,
             "mart.kpi_cell": CELLS,
-            "mart.subscriber": "user_id | subscriber_no\nU1 | 1",
-            "mart.bill_tier_month": """
-                month    | source | tier:text | total_fen | outstanding_fen | bill_count
-                '202610' | '110'  | N         | 100       | 10              | 2
-                '202610' | '110'  | N         | 50        | 5               | 1
-                '202610' | '440'  | N         | 1000      | 0               | 1
-                '202611' | '440'  | N         | 1000      | 0               | 1
+            "mart.subscriber": "user_id\nU1",
+            "mart.subscriber_month": """
+                month    | source | tier | total_fen:int | outstanding_fen:int
+                '202610' | '110'  | N    | 90            | 10
+                '202610' | '110'  | N    | 10            | 0
+                '202610' | '110'  | N    | -             | -
+                '202611' | '440'  | N    | 1000          | 0
+            """,
+            "mart.stray_bill": """
+                month    | source | tier:text | total_fen | outstanding_fen
+                '202610' | '110'  | N         | 50        | 5
+                '202610' | '440'  | N         | 1000      | 0
             """,
             "core.bill": """
                 user_id | billing_cycle | source | total_fen | outstanding_fen | is_current

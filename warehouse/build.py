@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
@@ -51,11 +52,15 @@ class BuiltModel:
 
 @dataclass(frozen=True)
 class BuildResult:
-    """What a build was for and made; `bill_months` has the last closed month (YYYYMM) of every source that has one."""
+    """What a build was for and made; `bill_months` has the last closed month (YYYYMM) of every source that has one.
+
+    `renewed` is the number of subscribers whose rows were made anew; None: everything was.
+    """
 
     as_of: date
     bill_months: dict[str, str]
     models: tuple[BuiltModel, ...]
+    renewed: int | None = None
 
 
 def build(
@@ -76,20 +81,26 @@ def build(
     if bill_month is not None and not re.fullmatch(r"[12][0-9]{3}(0[1-9]|1[0-2])", bill_month):
         raise UsageError(f"bill month {bill_month!r}: expected a month such as 202611")
     parameters: Parameters = {"as_of": as_of, "bill_month": bill_month}
-    connection.execute("set preserve_insertion_order = false")  # no model has an order, and writing goes in parallel
+    with building(connection):
+        sources = known_sources(connection)
+        begin_build(connection, policy, sources)
+        chosen = load_models() if only is None else needed(load_models(), {*only, "mart.bill_month"})
+        models = tuple(make_models(connection, chosen, parameters))
+        bill_months = bill_months_of(connection)
+        if only is None:
+            note_built(connection, Built(as_of, bill_month, made_by(policy, sources)), is_whole=True)
+            _comment(connection, chosen)
+            fault_point("build")
+    return BuildResult(as_of, bill_months, models)
+
+
+@contextmanager
+def building(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """A transaction in which models are made: no model has an order, and without one writing goes in parallel."""
+    connection.execute("set preserve_insertion_order = false")
     connection.execute("begin")
     try:
-        for schema in ("policy", "mart"):
-            connection.execute(f"create schema if not exists {schema}")
-        make_given(connection)
-        write_policy(connection, policy, _sources(connection))
-        chosen = load_models() if only is None else _needed(load_models(), {*only, "mart.bill_month"})
-        models = tuple(_make_all(connection, chosen, parameters))
-        bill_months = dict(connection.execute("select source, bill_month from mart.bill_month order by 1").fetchall())
-        _note_built(connection, as_of, bill_month)
-        if only is None:
-            _comment(connection, chosen)
-        fault_point("build")
+        yield
         connection.execute("commit")
     except BaseException:
         with suppress(duckdb.TransactionException):  # a failed commit has rolled back by itself
@@ -97,7 +108,24 @@ def build(
         raise
     finally:
         connection.execute("reset preserve_insertion_order")
-    return BuildResult(as_of, bill_months, models)
+
+
+def begin_build(connection: duckdb.DuckDBPyConnection, policy: Policy, sources: list[str]) -> None:
+    """What models find in the database in use, but for core and the cycles."""
+    for schema in ("policy", "mart"):
+        connection.execute(f"create schema if not exists {schema}")
+    make_given(connection)
+    write_policy(connection, policy, sources)
+
+
+def made_by(policy: Policy, sources: list[str]) -> str:
+    """A fingerprint of all that marts rest on but core, cycles and the as-of date: policy, its sources, the models."""
+    return hashlib.sha256(repr((policy, sorted(sources), [each.sql for each in load_models()])).encode()).hexdigest()
+
+
+def bill_months_of(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """The last closed month (YYYYMM) of every source that has one, in the marts at hand."""
+    return dict(connection.execute("select source, bill_month from mart.bill_month order by 1").fetchall())
 
 
 def make_given(connection: duckdb.DuckDBPyConnection) -> None:
@@ -108,32 +136,53 @@ def make_given(connection: duckdb.DuckDBPyConnection) -> None:
 
 @dataclass(frozen=True)
 class Built:
-    """What the marts at hand were made for; `is_current` False: core holds other batches or endings by now."""
+    """What marts are made for: an as-of date, a bill month that was set by hand, and a policy with models."""
 
     as_of: date
     bill_month: str | None
+    made_by: str
+
+
+@dataclass(frozen=True)
+class LastBuilt(Built):
+    """What the marts at hand were made for, after which load; not `is_current`: core holds other batches by now."""
+
+    load_no: int
     is_current: bool
 
 
-def last_built(connection: duckdb.DuckDBPyConnection) -> Built | None:
+def last_built(connection: duckdb.DuckDBPyConnection) -> LastBuilt | None:
     """What the last build was for, or None where there was none."""
     if not connection.execute("from duckdb_tables() where schema_name = 'ops' and table_name = 'built'").fetchall():
         return None
-    rows = connection.execute(f"select as_of, bill_month, core = ({_CORE}) from ops.built").fetchall()
-    return Built(*rows[0])
+    rows = connection.execute(f"select as_of, bill_month, made_by, load_no, core = ({_CORE}) from ops.built").fetchall()
+    return LastBuilt(*rows[0]) if rows else None
 
 
-def _note_built(connection: duckdb.DuckDBPyConnection, as_of: date, bill_month: str | None) -> None:
+def note_built(connection: duckdb.DuckDBPyConnection, built: Built, *, is_whole: bool) -> None:
+    """Note within the transaction of a build what it was for. A whole one forgets what those before it renewed."""
+    ((build_no, whole_no),) = connection.execute(
+        "select coalesce(max(build_no), 0) + 1, max(whole_no) from ops.built"
+    ).fetchall()
+    connection.execute("delete from ops.built")
     connection.execute(
-        f"create or replace table ops.built as "
-        f"select $as_of::date as as_of, $bill_month::varchar as bill_month, ({_CORE}) as core",
-        {"as_of": as_of, "bill_month": bill_month},
+        f"""
+        insert into ops.built by name
+        select
+            $as_of as as_of, $bill_month as bill_month, ({_CORE}) as core, load_no, $made_by as made_by,
+            $build_no as build_no, $whole_no as whole_no
+        from ops.load_state
+        """,
+        vars(built) | {"build_no": build_no, "whole_no": build_no if is_whole else whole_no},
     )
+    if is_whole:
+        connection.execute("delete from ops.history_build")
 
 
-def _make_all(
+def make_models(
     connection: duckdb.DuckDBPyConnection, models: tuple[Model, ...], parameters: Parameters
 ) -> Iterator[BuiltModel]:
+    """Make these models in the database in use, within the transaction at hand; steps go again at the end."""
     for by_part, group in groupby(models, key=lambda model: model.by_part):
         if by_part:
             yield from _make_parts(connection, list(group), parameters)
@@ -149,14 +198,14 @@ def _comment(connection: duckdb.DuckDBPyConnection, models: Iterable[Model]) -> 
     comment_on(connection, *(model for model in models if not model.is_step))
 
 
-def _needed(models: Iterable[Model], names: set[str]) -> tuple[Model, ...]:
+def needed(models: Iterable[Model], names: set[str]) -> tuple[Model, ...]:
     """The models of these names and all that they rest on, in their order."""
-    needed: list[Model] = []
+    found: list[Model] = []
     for model in reversed(list(models)):
         if model.name in names:
             names |= {*model.reads}
-            needed.append(model)
-    return tuple(reversed(needed))
+            found.append(model)
+    return tuple(reversed(found))
 
 
 def _make_parts(
@@ -185,7 +234,8 @@ def _make(connection: duckdb.DuckDBPyConnection, model: Model, parameters: Param
     return BuiltModel(model.name, rows, time.perf_counter() - start)
 
 
-def _sources(connection: duckdb.DuckDBPyConnection) -> list[str]:
+def known_sources(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """The sources that core or a cycle names."""
     rows = connection.execute(
         """
         select source from ops.cycle

@@ -7,6 +7,7 @@ from pathlib import Path
 import duckdb
 
 from pipelines.contracts.model import Contract
+from warehouse.changes import note_touched, users_of
 from warehouse.staged import STAGED, staged_columns
 
 PATCH_FEED = "CHNG"
@@ -16,20 +17,30 @@ def replace_facts(connection: duckdb.DuckDBPyConnection, contract: Contract, inc
     """Take the rows of temp table `removing` out of a fact table and put those of staged files in.
 
     Rows that were displaced as current by what goes come back; the current row of a key is that with the greatest
-    (cycle, source, seq, line). Subscribers whose patches may differ now go into temp table `patched_entity`. What is
-    looked at are keys that more than one row has, or had: a batch of new keys costs its insertion.
+    (cycle, source, seq, line). Subscribers whose patches may differ now go into temp table `patched_entity`; who
+    loses rows, or has others that count now, is noted. What is looked at are keys that more than one row has, or had:
+    a batch of new keys costs its insertion.
     """
     table = f"core.{contract.table}"
     leaving = f"from {table} where batch_stem in (select stem from removing where feed = '{contract.feed}')"
     _make_contested(connection, contract)
+    connection.execute("create or replace temp table touched (entity_id varchar)")
     if _any(connection, f"from removing where feed = '{contract.feed}'"):
         _contest_displaced(connection, contract, leaving)
-        _note_patched(connection, contract, leaving)
+        _touch(connection, contract, leaving)
         connection.execute(f"delete {leaving}")
     if incoming:
         _contest_incoming(connection, contract, incoming)
         _insert(connection, contract, incoming)
     _mark_current(connection, contract)
+    if _any(connection, "from touched"):
+        note_touched(connection, contract.table)
+
+
+def _touch(connection: duckdb.DuckDBPyConnection, contract: Contract, rows: str) -> None:
+    if users := users_of(contract, rows):
+        connection.execute(f"insert into touched {users}")
+    _note_patched(connection, contract, rows)
 
 
 def _any(connection: duckdb.DuckDBPyConnection, rows: str) -> bool:
@@ -103,14 +114,12 @@ def _mark_current(connection: duckdb.DuckDBPyConnection, contract: Contract) -> 
                 partition by {key} order by cycle desc, source desc, seq desc, line desc
             ) = 1 as is_newest
         from (
-            select {key}, {"user_id, " if contract.feed == PATCH_FEED else ""}
-                batch_stem, line, cycle, source, seq, is_current
-            from {table} semi join contested using ({key})
+            select * from {table} semi join contested using ({key})
         )
         qualify is_current <> is_newest
         """
     )
-    _note_patched(connection, contract, "from displaced")
+    _touch(connection, contract, "from displaced")
     connection.execute(
         f"""
         update {table} set is_current = displaced.is_newest

@@ -7,7 +7,7 @@ from pathlib import Path
 import duckdb
 
 from pipelines.contracts.model import Contract
-from warehouse.changes import note_touched
+from warehouse.changes import note_touched, owners_of
 from warehouse.staged import STAGED, staged_columns
 from warehouse.store import state_columns
 
@@ -30,8 +30,16 @@ def replace_records(connection: duckdb.DuckDBPyConnection, contract: Contract, i
         connection.execute("insert into touched select entity_id from patched_entity")
     connection.execute("create or replace temp table touched as select distinct entity_id from touched")
     if connection.execute("select count(*) from touched").fetchall() != [(0,)]:
+        _note_owners(connection, contract)
         _rework_periods(connection, contract)
         note_touched(connection, contract.table)
+
+
+def _note_owners(connection: duckdb.DuckDBPyConnection, contract: Contract) -> None:
+    if contract.entity_key != "user_id" and any(column.name == "user_id" for column in contract.stored_columns):
+        owners = f"select user_id as entity_id from core.{contract.table} where user_id is not null"
+        touched = f"{contract.entity_key} in (select entity_id from touched)"
+        note_touched(connection, owners_of(contract.table), f"{owners} and {touched}")
 
 
 def _insert(connection: duckdb.DuckDBPyConnection, contract: Contract, incoming: list[Path]) -> None:

@@ -158,7 +158,8 @@ def _replace(connection: duckdb.DuckDBPyConnection, contracts: Contracts, adding
     """Take rows of `removing` out and put rows of `adding` in, feed by feed; facts first, for history reads them."""
     for table in ("loaded_batch", "reject", "snapshot_reject"):
         connection.execute(f"delete from ops.{table} where stem in (select stem from removing)")
-    connection.execute(f"insert into ops.loaded_batch select {', '.join(_BATCH_COLUMNS)} from adding")
+    columns = ", ".join(_BATCH_COLUMNS)
+    connection.execute(f"insert into ops.loaded_batch select {columns}, load_no from adding, ops.load_state")
     _insert_rejects(connection, contracts, adding)
     connection.execute("create or replace temp table patched_entity (entity_id varchar)")
     for contract in sorted(contracts.feeds, key=lambda each: each.stateful):

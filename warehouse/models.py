@@ -13,7 +13,7 @@ from pipelines.errors import StoreError
 FOLDER = Path(__file__).parent
 LAYERS = ("step", "mart", "list")  # what is built here; other schemas that models read are there before
 GIVEN = ("list.recalled", "list.tier_full", "list.tier_previous")  # in a layer of ours, but filled by publications
-_LABELS = ("grain", "key", "by", "reads", "rule")
+_LABELS = ("grain", "key", "entity", "by", "reads", "rule")
 _LABEL = re.compile(rf"({'|'.join(_LABELS)}|title|column|columns of [a-z]+\.[a-z_]+): (.*)")
 _TITLE = re.compile(r".+ / .*[\u4e00-\u9fff].*")
 _TABLE = re.compile(r"[a-z]+\.[a-z_]+|step_[a-z_]+")
@@ -25,8 +25,10 @@ class Model:
     """A table as a model makes it, and the tables that must be there before.
 
     `name` is schema and table, or `step_…` for a temporary table. Models that are `by_part` are run once for each part
-    of the subscribers: a step is made anew, a table of a schema gets the rows of every part. `title` and `columns` are
-    `English / 中文`; `carried` names the table from which a column is carried along with all that is said of it there.
+    of the subscribers: a step is made anew, a table of a schema gets the rows of every part. `entity` is the column by
+    which rows can be made anew for some subscribers or customers alone (`warehouse.renewal`); None: only all at once.
+    `title` and `columns` are `English / 中文`; `carried` names the table from which a column is carried along with all
+    that is said of it there.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Model:
     columns: Mapping[str, str]
     carried: Mapping[str, str]
     by_part: bool
+    entity: str | None
     sql: str
     parameters: frozenset[str]
 
@@ -104,7 +107,7 @@ def _read(path: Path, name: str) -> Model:
     entries = list(_entries(text, name))
     header = dict(entries)
     is_step = name.startswith("step_")
-    header.setdefault("by", "part" if is_step else "all")
+    header = {"by": "part" if is_step else "all", "entity": "none"} | header
     for label in ("what", *_LABELS):
         if not header.get(label):
             raise StoreError(f"{_path(name)}: expected `{label}` in the header, found none")
@@ -120,6 +123,7 @@ def _read(path: Path, name: str) -> Model:
         columns=columns,
         carried=carried,
         by_part=header["by"] == "part",
+        entity=None if header["entity"] == "none" else header["entity"],
         sql=text,
         parameters=frozenset(_PARAMETER.findall(re.sub(r"--[^\n]*", "", text))),
     )

@@ -27,6 +27,10 @@ comment on table ops.built is 'Last build. What the marts were made for. Grain: 
 comment on column ops.built.as_of is 'As-of date / 统计日';
 comment on column ops.built.bill_month is 'Last closed month that was set by hand, YYYYMM; null: none was / 指定的已出账月';
 comment on column ops.built.core is 'Fingerprint of what core held / 核心层指纹';
+comment on column ops.built.load_no is 'Load after which it was / 构建所依入库序号';
+comment on column ops.built.made_by is 'Fingerprint of policy and models / 策略与模型指纹';
+comment on column ops.built.build_no is 'Number of builds so far / 构建序号';
+comment on column ops.built.whole_no is 'The last of these that made all rows anew / 最近一次全量构建序号';
 
 comment on table ops.format is 'Layout. Which version of the warehouse''s layout this is. Grain: one row. Key: none. / 库结构版本';
 comment on column ops.format.version is 'Version of the layout / 库结构版本号';
@@ -38,12 +42,17 @@ comment on table ops.load_state is 'Loads. Which warehouse this is, and how many
 comment on column ops.load_state.warehouse_id is 'Warehouse / 数据仓库标识';
 comment on column ops.load_state.load_no is 'Number of loads so far / 入库序号';
 
-comment on table ops.history_change is 'Changed histories. Whose periods a load worked out anew. Grain: one row per entity and load. Key: table_name, entity_id, load_no. / 历史变更记录';
+comment on table ops.history_change is 'Changes. Whose periods a load worked out anew, and whose facts it took out or displaced. Grain: one row per entity and load. Key: table_name, entity_id, load_no. / 历史变更记录';
 comment on column ops.history_change.table_name is 'Table of core / 核心层表名';
 comment on column ops.history_change.entity_id is 'Customer, subscriber or work order / 实体编号';
 comment on column ops.history_change.load_no is 'Number of the load / 入库序号';
 
-comment on table ops.history_log is 'Reach of the changed histories. Tables, or * for all, of which not all changes are known. Grain: one row per table. Key: table_name. / 历史变更记录范围';
+comment on table ops.history_build is 'Renewed rows. Whose rows in marts a build made anew since the last whole one. Grain: one row per table, entity and build. Key: table_name, entity_id, build_no. / 集市增量更新记录';
+comment on column ops.history_build.table_name is 'Table of mart or list / 集市表名';
+comment on column ops.history_build.entity_id is 'Subscriber, customer or number; null: nobody known / 实体编号';
+comment on column ops.history_build.build_no is 'Number of the build / 构建序号';
+
+comment on table ops.history_log is 'Reach of the changes. Tables, or * for all, of which not all changes are known. Grain: one row per table. Key: table_name. / 历史变更记录范围';
 comment on column ops.history_log.table_name is 'Table of core, or * / 核心层表名';
 comment on column ops.history_log.complete_from is 'Load from which on they are / 完整起始入库序号';
 
@@ -56,6 +65,7 @@ comment on column ops.loaded_batch.mode is 'Mode. I increment, F full snapshot /
 comment on column ops.loaded_batch.cycle is 'Cycle / 文件周期';
 comment on column ops.loaded_batch.seq is 'Number of the file within its cycle / 文件序号';
 comment on column ops.loaded_batch.cycle_end is 'End of the cycle, which is no part of it / 周期结束时间';
+comment on column ops.loaded_batch.load_no is 'Load that put its rows in / 入库序号';
 
 comment on table ops.reject is 'Rejected rows. Those of loaded batches, never the records themselves. Grain: one row per rejected row. Key: stem, line. / 拒绝记录';
 comment on column ops.reject.stem is 'Batch. Name of the file before its first dot / 批次文件名';

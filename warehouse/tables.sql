@@ -1,10 +1,11 @@
 -- What the warehouse knows of its own making.
 
 -- Grain: one batch whose rows are in core; key stem. Written in the transaction that puts the rows in, so it never
--- says more or less than core holds: the ledger is brought to agree with it, not the other way round.
+-- says more or less than core holds: the ledger is brought to agree with it, not the other way round. load_no is that
+-- of the load that put them in.
 create table if not exists ops.loaded_batch (
     stem varchar, digest varchar, feed varchar, source varchar, mode varchar, cycle varchar, seq varchar,
-    cycle_end timestamp
+    cycle_end timestamp, load_no bigint
 );
 
 -- Grain: one rejected row of a loaded batch; key stem, line. Never the record: that stays with the batch.
@@ -41,8 +42,21 @@ select
     0 as load_no
 where not exists (select 1 from ops.load_state);
 
--- Grain: one entity of a history and a load that worked its periods out anew; key table_name, entity_id, load_no.
+-- Grain: one entity of a table of core and a load that changed what is known of it; key table_name, entity_id, load_no.
+-- Of a history those whose periods were worked out anew; of facts the subscribers of rows that went, or that count
+-- no more or again (rows that came are found by their batches).
 create table if not exists ops.history_change (table_name varchar, entity_id varchar, load_no bigint);
 
--- Grain: one thing to know of a history, or of all (*): that ops.history_change has not all changes up to load complete_from.
+-- Grain: one thing to know of a table of core, or of all (*): that ops.history_change has not all changes up to load
+-- complete_from.
 create table if not exists ops.history_log (table_name varchar, complete_from bigint);
+
+-- Grain: one row once marts are built: for what, from which core, after which load, by which policy and models; build_no
+-- counts builds, whole_no is the last that made all rows anew.
+create table if not exists ops.built (
+    as_of date, bill_month varchar, core varchar, load_no bigint, made_by varchar, build_no bigint, whole_no bigint
+);
+
+-- Grain: one entity of which a build since the last whole one changed rows in a table; key table_name, entity_id,
+-- build_no. Its name begins as those that readers do not get.
+create table if not exists ops.history_build (table_name varchar, entity_id varchar, build_no bigint);

@@ -1,6 +1,7 @@
 -- list.call: the CALL list: whom the dialler calls.
 -- grain: one row per subscriber that is called
 -- key: user_id
+-- entity: user_id
 -- reads: mart.call_choice, policy.call, policy.service_level, step_served
 -- rule: at most one campaign a subscriber; priority is that of the tier; hours are local time
 -- title: CALL list / 外呼名单

@@ -1,6 +1,7 @@
 -- list.card: the CARD list: what an agent sees of a caller.
 -- grain: one row per subscriber, closed ones too, and one without a user_id per customer that has none
 -- key: customer_id, user_id
+-- entity: customer_id
 -- reads: mart.customer_holding, mart.customer_state, mart.loyalty, mart.work_order_state, policy.action,
 --   step_last_bill, step_last_contact, step_last_payment, step_owed, step_served
 -- rule: last_bill_total_fen is the newest bill's, outstanding_fen that of all issued bills; risk is 0 without a warning;

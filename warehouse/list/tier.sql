@@ -1,6 +1,7 @@
 -- list.tier: the full TIER list: how the IVR and the call distributor treat a caller's number.
 -- grain: one row per service number of an open subscriber of a product that has tiers
 -- key: service_number
+-- entity: service_number
 -- reads: list.tier_full, list.tier_previous, mart.tier, mart.tier_subject, policy.service_level
 -- rule: of two open subscribers with one number the one with the later open_date, then the greater user_id, is
 --   listed. op is I in a full list; valid_from is the as-of date at which all else in the row first held: that of

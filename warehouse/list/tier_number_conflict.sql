@@ -1,6 +1,7 @@
 -- list.tier_number_conflict: open subscribers whose number the TIER list gives to another.
 -- grain: one row per open subscriber that is not listed
 -- key: user_id
+-- entity: user_id
 -- reads: list.tier, mart.tier, mart.tier_subject
 -- rule: a number is listed once; the others are reported with the one that is listed instead
 -- title: Numbers that the TIER list gives to another / 号码冲突用户

@@ -1,6 +1,7 @@
 -- list.warn: the WARN list: whom the retention desk looks after.
 -- grain: one row per open subscriber with a warning
 -- key: user_id
+-- entity: user_id
 -- reads: policy.action, step_served
 -- rule: action is that of the customer's loyalty class and the subscriber's tier
 -- title: WARN list / 离网预警名单

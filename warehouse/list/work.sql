@@ -1,6 +1,7 @@
 -- list.work: the WORK list: follow-ups for the work-order system to open.
 -- grain: one row per follow-up
 -- key: category, source_ref
+-- entity: user_id
 -- reads: core.contact, core.work_order_priority, mart.horizon, mart.work_order_state, policy.code,
 --   policy.service_level, policy.work_order, step_served
 -- rule: RETENTION for an open subscriber with a warning of the levels that the policy names, unless one is under way;

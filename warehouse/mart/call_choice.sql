@@ -1,6 +1,7 @@
 -- mart.call_choice: whom which campaign would call, and what holds it back.
 -- grain: one row per subscriber and campaign
 -- key: user_id, campaign
+-- entity: user_id
 -- reads: mart.horizon, policy.call, policy.campaign, step_call_candidate, step_last_contact, step_served
 -- rule: suppressed, by the first that holds: blacklisted customers; no consent to marketing, but where the campaign needs
 --   none; called within the last days; a campaign before it calls already. cause is null for who is called.

@@ -1,6 +1,7 @@
 -- mart.churn_rule: the rules of churn warnings that fire, each with its evidence.
 -- grain: one row per open subscriber and rule that fires
 -- key: user_id, rule
+-- entity: user_id
 -- reads: mart.horizon, mart.subscriber_state, policy.warning, step_bill_pair, step_silent, step_status_run, step_top_up
 -- rule: C1 and C2 without a break in a barred or suspended status; C3 a large top-up with little of its time or amount
 --   left; C4 a bill much below the one before; C5 billed, active, and silent

@@ -1,6 +1,7 @@
 -- mart.churn_warning: who may be about to leave, and why.
 -- grain: one row per open subscriber for which any rule fires
 -- key: user_id
+-- entity: user_id
 -- reads: mart.churn_rule, policy.warning
 -- rule: risk is the sum of the points, at most the policy's cap; level HIGH, MEDIUM or LOW by it
 -- title: Churn warnings / 离网预警

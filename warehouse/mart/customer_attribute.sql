@@ -1,6 +1,7 @@
 -- mart.customer_attribute: for which months a customer's type or blacklisting bears on the tiers of its subscribers.
 -- grain: one row per customer and run of months for which one such period stands
 -- key: customer_id, from_month_index
+-- entity: customer_id
 -- reads: core.customer, mart.horizon, policy.code
 -- rule: for a month stands the last period that begins before its end; before the first period nothing is known
 -- title: Customers' types and blacklisting by month / 客户类型与黑名单（按月）

@@ -1,11 +1,14 @@
--- mart.customer_product: which products a customer had open at the ends of which months.
--- grain: one row per source and tier of the months, customer and product, and part of the subscribers
--- key: none, since every part adds its own rows
+-- mart.customer_product: which product a customer had open by a subscriber at the ends of which months.
+-- grain: one row per subscriber, run of months for which one period stands, source and tier of the months
+-- key: user_id, from_month_index, source, tier
+-- entity: user_id
 -- by: part
--- reads: mart.bill_month, policy.history, step_attribute, step_status_month, step_tier_month, policy.tier
+-- reads: mart.bill_month, policy.history, policy.tier, step_attribute, step_status_month, step_subscriber,
+--   step_tier_month
 -- rule: months is a set: 1 for the source's last closed month, doubled for each month before it, as far as KPIs reach
 -- title: Customers' products / 客户产品
--- columns of core.subscriber: customer_id, product
+-- columns of core.subscriber: user_id, customer_id, product
+-- column: from_month_index: First month for which the period stands, in months since year 0 / 起始月序号
 -- column: source: Source that stands for the months / 归属省份
 -- column: tier: Tier of the months / 客户层次
 -- column: months: Months at whose ends it was open, as bits / 月末在网月份（位图）
@@ -22,13 +25,15 @@ with open_month as (
 ),
 
 held as (
-    select a.customer_id, a.product, o.source, o.rank, bit_or(o.month_bit) as months
+    select o.subscriber_no, a.from_month_index, o.source, o.rank, bit_or(o.month_bit) as months
     from open_month as o
     inner join step_attribute as a
         on a.subscriber_no = o.subscriber_no and o.month_index between a.from_month_index and a.to_month_index
-    group by a.customer_id, a.product, o.source, o.rank
+    group by o.subscriber_no, a.from_month_index, o.source, o.rank
 )
 
-select h.source, r.tier, h.customer_id, h.product, h.months
+select n.user_id, h.from_month_index, h.source, r.tier, a.customer_id, a.product, h.months
 from held as h
+inner join step_subscriber as n on n.subscriber_no = h.subscriber_no
+inner join step_attribute as a on a.subscriber_no = h.subscriber_no and a.from_month_index = h.from_month_index
 inner join policy.tier as r on r.source = h.source and r.rank = h.rank

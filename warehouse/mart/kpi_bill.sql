@@ -1,7 +1,7 @@
 -- mart.kpi_bill: the KPIs that count bills: arpu, arrears_rate.
 -- grain: one row per month, source, tier and KPI
 -- key: month, source, tier, kpi
--- reads: core.bill, mart.bill_month, mart.bill_tier_month, mart.kpi_cell, mart.subscriber
+-- reads: core.bill, mart.bill_month, mart.kpi_cell, mart.stray_bill, mart.subscriber, mart.subscriber_month
 -- rule: arpu is the sum of the month's totals (fen) by bill, arrears_rate what is outstanding of them. A bill whose
 --   subscriber is not known or had no tier by then counts only under tier ALL of its file's source.
 -- title: KPIs that count bills / 账单类指标
@@ -11,8 +11,14 @@
 -- column: denominator: Denominator, bills or fen / 分母（账单数或分）
 
 with counted as (
-    select month, source, tier, total_fen, outstanding_fen, bill_count
-    from mart.bill_tier_month
+    select
+        month, source, tier, sum(total_fen) as total_fen, sum(outstanding_fen) as outstanding_fen,
+        count(total_fen) as bill_count
+    from mart.subscriber_month
+    group by month, source, tier
+    union all
+    select month, source, tier, total_fen, outstanding_fen, 1 as bill_count
+    from mart.stray_bill
     union all
     select billing_cycle as month, source, null as tier, total_fen, outstanding_fen, 1 as bill_count
     from core.bill

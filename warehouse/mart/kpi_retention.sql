@@ -1,7 +1,7 @@
 -- mart.kpi_retention: the KPIs of subscribers that stay: retention_rate, new_retention_rate.
 -- grain: one row per month, source, tier and KPI
 -- key: month, source, tier, kpi
--- reads: mart.bill_month, mart.cohort_month, mart.kpi_cell, mart.subscriber_month
+-- reads: mart.bill_month, mart.cohort_member, mart.kpi_cell, mart.subscriber_month
 -- rule: who is open at the end of the month of those open at its start, and of those opened some months before
 -- title: KPIs of subscribers that stay / 留存类指标
 -- columns of mart.kpi_cell: month, source, tier
@@ -19,8 +19,12 @@ with counted as (
     where is_open_at_start
     group by month, source, tier
     union all
-    select month, source, tier, 0 as open_count, 0 as kept_count, cohort_count, retained_count
-    from mart.cohort_month
+    select
+        month, source, tier, 0 as open_count, 0 as kept_count,
+        count(*) as cohort_count,
+        count(case when is_retained then 1 end) as retained_count
+    from mart.cohort_member
+    group by month, source, tier
 ),
 
 totalled as (

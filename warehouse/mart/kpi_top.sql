@@ -12,7 +12,9 @@
 -- column: denominator: Denominator, fen / 分母（分）
 
 with yuan as (
-    select month, source, total_fen // 100 as yuan, count(*) as customer_count, sum(total_fen) as total_fen
+    select
+        month, source, total_fen // 100 as yuan, sum(customer_count) as customer_count,
+        sum(total_fen * customer_count) as total_fen
     from step_billed_customer
     group by month, source, total_fen // 100
 ),
@@ -38,11 +40,10 @@ border as (
 ),
 
 amount as (
-    select b.month, b.source, b.left_count, c.total_fen, count(*) as customer_count
+    select b.month, b.source, b.left_count, c.total_fen, c.customer_count
     from border as b
     inner join step_billed_customer as c
         on c.month = b.month and c.source = b.source and c.total_fen // 100 = b.yuan
-    group by b.month, b.source, b.left_count, c.total_fen
 ),
 
 placed as (

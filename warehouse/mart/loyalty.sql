@@ -1,6 +1,7 @@
 -- mart.loyalty: the loyalty class of every customer, and what is done for it.
 -- grain: one row per customer that is not deleted
 -- key: customer_id
+-- entity: customer_id
 -- reads: mart.customer_holding, mart.customer_service, mart.horizon, policy.action, policy.loyalty,
 --   step_active_customer
 -- rule: the first class that holds, in the order of the case below; a date minus months that does not exist is the last

@@ -1,6 +1,7 @@
 -- mart.moved_bill: bills that count for another source than their file's.
 -- grain: one row per subscriber and month whose bill came from another source than that which stands for the month
 -- key: user_id, month
+-- entity: user_id
 -- by: part
 -- reads: mart.month, step_bill, step_subscriber, step_tier_month
 -- rule: a bill counts for its subscriber's source of the month

@@ -1,11 +1,15 @@
--- mart.service_tier_month: days of usage, contacts and closed work orders summed up as KPIs count them.
--- grain: one row per month, source, tier (null where no subscriber was open by then) and part of the subscribers
--- key: none, since every part adds its own rows
+-- mart.service_tier_month: contacts, closed work orders, and usage after a closing, as KPIs count them.
+-- grain: one row per subscriber (null: nobody known), month, source and tier (null where it was not open by then)
+-- key: user_id, month, source, tier
+-- entity: user_id
 -- by: part
--- reads: mart.month, policy.kpi, policy.tier, step_activity_month, step_closed_order, step_contact, step_tier_month
+-- reads: mart.month, policy.kpi, policy.tier, step_activity_month, step_closed_order, step_contact,
+--   step_status_month, step_subscriber, step_tier_month
 -- rule: what a subscriber did counts for its source and tier of the month; what came before the opening, or from nobody
---   known (with the first part), only for the file's source. Usage of the latter two is not in here.
+--   known (with the first part), only for the file's source. Usage of the latter two is not in here, nor that of months in which it was open:
+--   subscriber months have it.
 -- title: Service by month, source and tier / 按月、省份、客户层次汇总的服务量
+-- columns of core.subscriber: user_id
 -- columns of mart.month: month
 -- column: source: Source by which it counts / 归属省份
 -- column: tier: Tier of the month; null before the opening / 当月客户层次
@@ -20,10 +24,11 @@
 
 with fact as (
     select
-        subscriber_no, month_index, cast(null as varchar) as source, usage_day_count,
+        a.subscriber_no, a.month_index, cast(null as varchar) as source, a.usage_day_count,
         null as purpose, null as satisfaction, null as retention_result, null as is_on_time
-    from step_activity_month
-    where subscriber_no between $first_no and $last_no and usage_day_count > 0
+    from step_activity_month as a
+    left join step_status_month as s on s.subscriber_no = a.subscriber_no and s.month_index = a.month_index
+    where a.subscriber_no between $first_no and $last_no and a.usage_day_count > 0 and s.subscriber_no is null
     union all
     select
         subscriber_no, month_index, source, 0 as usage_day_count,
@@ -46,7 +51,7 @@ placed as (
 )
 
 select
-    m.month, p.counted_source as source, r.tier,
+    n.user_id, m.month, p.counted_source as source, r.tier,
     cast(sum(p.usage_day_count) as bigint) as usage_day_count,
     count(case when p.purpose = 'COMPLAINT' then 1 end) as complaint_count,
     count(case when p.purpose = 'COMPLAINT' then p.satisfaction end) as rated_count,
@@ -58,5 +63,6 @@ select
 from placed as p
 inner join mart.month as m on m.month_index = p.month_index
 inner join policy.kpi as k on k.source = p.counted_source
+left join step_subscriber as n on n.subscriber_no = p.subscriber_no
 left join policy.tier as r on r.source = p.counted_source and r.rank = p.rank
-group by m.month, p.counted_source, r.tier
+group by n.user_id, m.month, p.counted_source, r.tier

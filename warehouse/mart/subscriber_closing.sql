@@ -1,6 +1,7 @@
 -- mart.subscriber_closing: the days on which subscribers closed.
 -- grain: one row per subscriber and day on which a run of its open periods ended
 -- key: user_id, closing_date
+-- entity: user_id
 -- by: part
 -- reads: step_closing, step_subscriber
 -- rule: is_by_status tells closings by status 9 from those by a record D or by absence from a complete snapshot

@@ -1,6 +1,7 @@
 -- mart.subscriber_first_month: when subscribers were first open that were not yet at the begin of the horizon.
 -- grain: one row per subscriber that was not open in the first month of the horizon or before
 -- key: user_id
+-- entity: user_id
 -- by: part
 -- reads: mart.horizon, step_span, step_subscriber
 -- rule: what comes before the first month in which it was open at any time counts for no tier

@@ -1,6 +1,7 @@
 -- mart.subscriber_later_month: how KPIs count a subscriber in months in which it was not open.
 -- grain: one row per subscriber and month of the horizon after a closing in which it was not open at any time
 -- key: user_id, month
+-- entity: user_id
 -- by: part
 -- reads: mart.month, policy.tier, step_subscriber, step_tier_month
 -- rule: facts that come after a closing count for the last tier, and for the source that stands for the month

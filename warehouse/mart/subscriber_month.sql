@@ -1,6 +1,7 @@
 -- mart.subscriber_month: everything about a subscriber in a month.
 -- grain: one row per subscriber and month of the horizon in which it was open at any time or closed
 -- key: user_id, month
+-- entity: user_id
 -- by: part
 -- reads: mart.month, policy.tier, step_activity_month, step_arpu_month, step_attribute, step_bill, step_status_month,
 --   step_subscriber, step_tier_month

@@ -1,6 +1,7 @@
 -- mart.subscriber_opening: in which month subscribers were opened.
 -- grain: one row per subscriber and month in which the open_date lies that stands for that month
 -- key: user_id, month
+-- entity: user_id
 -- by: part
 -- reads: mart.month, policy.tier, step_attribute, step_subscriber, step_tier_month
 -- rule: a subscriber counts as new in the month of its open_date, by the last period that begins before the month's

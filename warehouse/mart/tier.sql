@@ -1,6 +1,7 @@
 -- mart.tier: the service tier of every subscriber at the as-of date.
 -- grain: one row per open subscriber of a product that has tiers
 -- key: user_id
+-- entity: user_id
 -- reads: mart.arpu, mart.customer_state, mart.tier_subject, mart.tier_way, policy.tier
 -- rule: the best tier that any way gives; the lowest, with flag B (else null), where the customer is blacklisted.
 --   reason is the first of the ways that give it. arpu3_fen (null without a bill) and tenure_months are those of the

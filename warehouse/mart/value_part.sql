@@ -1,6 +1,7 @@
 -- mart.value_part: what a customer's score is the sum of, with the measures behind it.
 -- grain: one row per customer that is not deleted and has an open subscriber
 -- key: customer_id
+-- entity: customer_id
 -- reads: mart.customer_holding, mart.customer_service, mart.horizon, policy.band, policy.value, step_customer_bill
 -- rule: points by the bands of the policy; growth has none without a bill of M-3; tenure is that of the oldest open
 --   subscriber at the as-of date, whole months to the first day of its month

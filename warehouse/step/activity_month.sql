@@ -2,7 +2,7 @@
 -- grain: one row per subscriber and month with usage, a payment or a contact that names it
 -- key: subscriber_no, month_index
 -- by: all
--- reads: core.contact, core.payment, core.usage, mart.horizon, mart.subscriber
+-- reads: core.contact, core.payment, core.usage, mart.horizon, step_number
 -- rule: of all parts at once, for facts are many and read but once. They count by started_at, paid_at and arrived_at,
 --   up to the end of the as-of date; days of usage are bits of a month, for each counts once. payment_fen is net of
 --   refunds (kind 4) and reversals (9), payment_count counts neither.
@@ -39,7 +39,7 @@ dated as (
         cast(extract(year from fact.at) * 12 + extract(month from fact.at) - 1 as integer) as month_index,
         fact.*
     from fact
-    inner join mart.subscriber as n on n.user_id = fact.user_id
+    inner join step_number as n on n.user_id = fact.user_id
     inner join mart.horizon as h on fact.at < h.end_at
 )
 

@@ -1,6 +1,6 @@
--- step_billed_customer: what customers are billed for a month, for each source and for ALL.
--- grain: one row per month, source (or ALL) and customer that has a bill; who it is does not matter to what is read
--- key: none
+-- step_billed_customer: how many customers are billed which amount for a month, for each source and for ALL.
+-- grain: one row per month, source (or ALL) and amount
+-- key: month, source, total_fen
 -- by: all
 -- reads: core.bill, mart.kpi_cell, mart.moved_bill
 -- rule: a bill counts for its customer_id, and for its subscriber's source of the month
@@ -31,9 +31,20 @@ several as (
     group by b.month, b.source, b.customer_id
 )
 
-select month, 'ALL' as source, total_fen from everywhere
-union all
-select month, first_source as source, total_fen from everywhere
-where first_source = last_source
-union all
-select month, source, total_fen from several
+select month, source, total_fen, sum(customer_count) as customer_count
+from (
+    select
+        month, total_fen, unnest(case when first_source = last_source then ['ALL', first_source] else ['ALL'] end)
+            as source,
+        customer_count
+    from (
+        select month, first_source, last_source, total_fen, count(*) as customer_count
+        from everywhere
+        group by month, first_source, last_source, total_fen
+    ) as amount
+    union all
+    select month, total_fen, source, count(*) as customer_count
+    from several
+    group by month, source, total_fen
+) as counted
+group by month, source, total_fen

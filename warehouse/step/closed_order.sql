@@ -2,7 +2,7 @@
 -- grain: one row per work order that was closed in a month of the horizon
 -- key: none
 -- by: all
--- reads: mart.horizon, mart.subscriber, mart.work_order_state
+-- reads: mart.horizon, mart.work_order_state, step_number
 -- rule: of all parts at once; by the state at the as-of date and by closed_at, up to the end of that date.
 --   subscriber_no is null where the subscriber is not known; source is that of the file
 
@@ -17,4 +17,4 @@ with closed as (
 select n.subscriber_no, c.month_index, c.source, c.is_on_time
 from closed as c
 inner join mart.horizon as h on c.month_index >= h.first_month_index
-left join mart.subscriber as n on n.user_id = c.user_id
+left join step_number as n on n.user_id = c.user_id

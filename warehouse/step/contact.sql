@@ -2,7 +2,7 @@
 -- grain: one row per contact of a month of the horizon
 -- key: none
 -- by: all
--- reads: core.contact, mart.horizon, mart.subscriber
+-- reads: core.contact, mart.horizon, step_number
 -- rule: of all parts at once; contacts count by arrived_at, up to the end of the as-of date. subscriber_no is null where
 --   the subscriber is not known; source is that of the file
 
@@ -21,4 +21,4 @@ select
     c.retention_result, c.wait_s
 from contact as c
 inner join mart.horizon as h on c.month_index >= h.first_month_index
-left join mart.subscriber as n on n.user_id = c.user_id
+left join step_number as n on n.user_id = c.user_id
