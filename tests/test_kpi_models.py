@@ -62,23 +62,22 @@ def numbers(found: list[dict[str, Any]], *keys: str) -> dict[tuple[str, ...], tu
 
 
 def test_the_cohort_of_a_month_was_opened_three_months_before_by_what_stands_for_that_month() -> None:
-    found = run("mart.cohort_month", STEPS)
+    found = run("mart.cohort_member", STEPS)
     assert_rows(
         found,
         """
-        month    | source | tier:text | cohort_count | retained_count
-        '202610' | '110'  | G         | 1            | 1
-        '202610' | '110'  | N         | 1            | 0
-        '202611' | '440'  | G         | 1            | 1
-        '202610' | '440'  | -         | 1            | 0
+        user_id | month    | source | tier:text | is_retained
+        U1      | '202610' | '110'  | G         | true
+        U2      | '202610' | '110'  | N         | false
+        U1      | '202611' | '440'  | G         | true
+        U3      | '202610' | '440'  | -         | false
         """,
     )
 
 
 def test_the_cohort_goes_by_the_months_of_the_source(tmp_path: Path) -> None:
-    found = run("mart.cohort_month", STEPS, policy=policy_with(tmp_path, '{"440": {kpis: {new_retention_months: 4}}}'))
-    shown = [(row["month"], row["source"], row["cohort_count"]) for row in found]
-    assert sorted(shown) == [("202610", "110", 1)] * 2 + [("202611", "440", 1)]
+    found = run("mart.cohort_member", STEPS, policy=policy_with(tmp_path, '{"440": {kpis: {new_retention_months: 4}}}'))
+    assert_rows(found, "user_id | month | source\nU1 | '202610' | '110'\nU2 | '202610' | '110'\nU3 | '202611' | '440'")
 
 
 def test_retention_counts_who_stays() -> None:
@@ -95,11 +94,15 @@ def test_retention_counts_who_stays() -> None:
                 '202611' | '440'  | N    | true             | true
                 '202609' | '110'  | N    | true             | true
             """,
-            "mart.cohort_month": """
-                month    | source | tier:text | cohort_count | retained_count
-                '202610' | '110'  | N         | 2            | 1
-                '202610' | '110'  | N         | 3            | 3
-                '202610' | '440'  | -         | 1            | 0
+            "mart.cohort_member": """
+                user_id | month    | source | tier:text | is_retained
+                U1      | '202610' | '110'  | N         | true
+                U2      | '202610' | '110'  | N         | false
+                U3      | '202610' | '110'  | N         | true
+                U4      | '202610' | '110'  | N         | true
+                U5      | '202610' | '110'  | N         | true
+                U6      | '202610' | '440'  | -         | false
+                U7      | '202611' | '440'  | N         | true
             """,
         },
     )
@@ -124,7 +127,56 @@ def test_customers_products_are_sets_of_months_back_from_the_last_closed_one() -
     status = STEPS["step_status_month"] + "        1 | 24310 | true\n        1 | 24309 | true\n"
     found = run("mart.customer_product", STEPS | {"step_tier_month": tiers, "step_status_month": status})
     months = 2**1 + 2**2 + 2**12  # 202610, 202609, 202511; what 440 has not closed does not count
-    assert_rows(found, f"source | tier | customer_id | product | months\n'110' | G | C1 | MOB | {months}")
+    assert_rows(
+        found,
+        f"""
+        user_id | from_month_index | source | tier | customer_id | product | months
+        U1      | 0                | '110'  | G    | C1          | MOB     | {months}
+        """,
+    )
+
+
+def test_customers_products_are_told_by_subscriber_period_and_tier() -> None:
+    found = run(
+        "mart.customer_product",
+        STEPS
+        | {
+            "step_attribute": """
+                subscriber_no | source | customer_id | product | from_month_index | to_month_index
+                1             | '110'  | C1          | MOB     | 0                | 24320
+                1             | '110'  | C2          | FIX     | 24321            | 24323
+                2             | '110'  | C1          | MOB     | 0                | 24323
+            """,
+            "step_tier_month": """
+                subscriber_no | month_index | source | rank | is_later
+                1             | 24320       | '110'  | 2    | false
+                1             | 24321       | '110'  | 2    | false
+                1             | 24322       | '110'  | 4    | false
+                2             | 24320       | '110'  | 2    | false
+                2             | 24321       | '110'  | 2    | false
+                2             | 24322       | '110'  | 2    | false
+            """,
+            "step_status_month": """
+                subscriber_no | month_index | is_open_at_end
+                1             | 24320       | true
+                1             | 24321       | true
+                1             | 24322       | true
+                2             | 24320       | true
+                2             | 24321       | false
+                2             | 24322       | true
+            """,
+        },
+    )
+    assert_rows(
+        found,
+        """
+        user_id | from_month_index | source | tier | customer_id | product | months
+        U1      | 0                | '110'  | G    | C1          | MOB     | 4
+        U1      | 24321            | '110'  | G    | C2          | FIX     | 2
+        U1      | 24321            | '110'  | N    | C2          | FIX     | 1
+        U2      | 0                | '110'  | G    | C1          | MOB     | 5
+        """,
+    )
 
 
 def test_customer_share_counts_products_and_customers_once_in_every_cell() -> None:
@@ -157,7 +209,7 @@ def test_customer_share_counts_products_and_customers_once_in_every_cell() -> No
     }
 
 
-NUMBERED = GIVEN | {"mart.subscriber": "user_id\nU1\nU2"}
+NUMBERED = GIVEN | {"step_number": "user_id | subscriber_no\nU1 | 1\nU2 | 2"}
 
 
 def test_contacts_count_up_to_the_end_of_the_day_and_from_the_first_month_on() -> None:
@@ -197,6 +249,7 @@ SERVICE = STEPS | {
         subscriber_no | month_index | usage_day_count
         1             | 24322       | 7
         2             | 24322       | 2
+        2             | 24321       | 3
         2             | 24320       | 9
         4             | 24321       | 5
     """,
@@ -208,6 +261,7 @@ SERVICE = STEPS | {
         -                 | 24321       | '440'  | AGENT   | -                | ABANDONED | RETENTION | 5                | KEPT                  | -
         2                 | 24321       | '440'  | IVR     | N                | ANSWERED  | RETENTION | -                | LOST                  | 1
         2                 | 24321       | '440'  | AGENT   | N                | OVERFLOW  | RETENTION | -                | PENDING               | 1
+        3                 | 24321       | '440'  | AGENT   | -                | ANSWERED  | COMPLAINT | 3                | -                     | 16
         4                 | 24321       | '440'  | AGENT   | N                | ANSWERED  | COMPLAINT | 5                | -                     | 1
     """,
     "step_closed_order": """
@@ -221,17 +275,19 @@ SERVICE = STEPS | {
 
 
 def test_service_counts_for_the_month_of_the_subscriber_else_for_the_file() -> None:
+    """Usage only of months without a subscriber month: of those in which U1 was open and U2 closed, these have it."""
     found = run("mart.service_tier_month", SERVICE)
     assert_rows(
         found,
         """
-        month    | source | tier:text | usage_day_count | complaint_count | rated_count | satisfied_count | kept_count | lost_count | order_count | on_time_count
-        '202611' | '440'  | G         | 7               | 2               | 2           | 1               | 0          | 0          | 0           | 0
-        '202611' | '110'  | N         | 2               | 0               | 0           | 0               | 0          | 0          | 0           | 0
-        '202609' | '440'  | -         | 0               | 1               | 0           | 0               | 0          | 0          | 0           | 0
-        '202610' | '440'  | -         | 0               | 0               | 0           | 0               | 1          | 0          | 1           | 1
-        '202610' | '110'  | N         | 0               | 0               | 0           | 0               | 0          | 1          | 0           | 0
-        '202610' | '110'  | G         | 0               | 0               | 0           | 0               | 0          | 0          | 2           | 1
+        user_id:text | month    | source | tier:text | usage_day_count | complaint_count | rated_count | satisfied_count | kept_count | lost_count | order_count | on_time_count
+        U1           | '202611' | '440'  | G         | 0               | 2               | 2           | 1               | 0          | 0          | 0           | 0
+        U2           | '202611' | '110'  | N         | 2               | 0               | 0           | 0               | 0          | 0          | 0           | 0
+        U2           | '202609' | '440'  | -         | 0               | 1               | 0           | 0               | 0          | 0          | 0           | 0
+        -            | '202610' | '440'  | -         | 0               | 0               | 0           | 0               | 1          | 0          | 1           | 1
+        U3           | '202610' | '440'  | -         | 0               | 1               | 1           | 0               | 0          | 0          | 0           | 0
+        U2           | '202610' | '110'  | N         | 0               | 0               | 0           | 0               | 0          | 1          | 0           | 0
+        U1           | '202610' | '110'  | G         | 0               | 0               | 0           | 0               | 0          | 0          | 2           | 1
         """,
     )
 
@@ -241,10 +297,11 @@ def test_answers_count_for_the_tier_served_and_in_target_at_the_very_second() ->
     assert_rows(
         found,
         """
-        month    | source | tier | contact_count | answered_count | in_target_count | abandoned_count
-        '202611' | '440'  | D    | 2             | 2              | 1               | 0
-        '202609' | '440'  | N    | 1             | 1              | 1               | 0
-        '202610' | '440'  | N    | 1             | 0              | 0               | 1
-        '202610' | '110'  | N    | 1             | 0              | 0               | 0
+        user_id:text | month    | source | tier | contact_count | answered_count | in_target_count | abandoned_count
+        U1           | '202611' | '440'  | D    | 2             | 2              | 1               | 0
+        U2           | '202609' | '440'  | N    | 1             | 1              | 1               | 0
+        -            | '202610' | '440'  | N    | 1             | 0              | 0               | 1
+        U3           | '202610' | '440'  | N    | 1             | 1              | 0               | 0
+        U2           | '202610' | '110'  | N    | 1             | 0              | 0               | 0
         """,
     )

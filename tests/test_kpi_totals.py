@@ -21,12 +21,20 @@ month    | source | tier | kpi           | numerator
 '202611' | ALL    | ALL  | customer_base | 1
 """
 SERVED = """
-month    | source | tier:text | usage_day_count | complaint_count | rated_count | satisfied_count | kept_count | lost_count | order_count | on_time_count
-'202610' | '110'  | G         | 5               | 3               | 2           | 1               | 0          | 0          | 7           | 6
-'202610' | '110'  | G         | 1               | 0               | 0           | 0               | 1          | 3          | 0           | 0
-'202610' | '440'  | -         | 0               | 1               | 1           | 1               | 0          | 0          | 1           | 1
-'202611' | '440'  | N         | 9               | 9               | 9           | 9               | 9          | 9          | 9           | 9
+user_id:text | month    | source | tier:text | usage_day_count | complaint_count | rated_count | satisfied_count | kept_count | lost_count | order_count | on_time_count
+U1           | '202610' | '110'  | G         | 0               | 3               | 2           | 1               | 0          | 0          | 7           | 6
+U4           | '202610' | '110'  | G         | 1               | 0               | 0           | 0               | 1          | 3          | 0           | 0
+-            | '202610' | '440'  | -         | 0               | 1               | 1           | 1               | 0          | 0          | 1           | 1
+U5           | '202611' | '440'  | N         | 9               | 9               | 9           | 9               | 9          | 9          | 9           | 9
 """
+USED = """
+user_id | month    | source | tier | usage_day_count
+U1      | '202610' | '110'  | G    | 2
+U6      | '202610' | '110'  | G    | 3
+U7      | '202610' | '440'  | N    | 20
+U7      | '202611' | '440'  | N    | 9
+"""
+USAGE = {"mart.subscriber_month": USED, "mart.service_tier_month": SERVED, "mart.kpi_subscriber": BASE}
 
 
 def test_service_kpis_by_source_and_tier_and_all(tmp_path: Path) -> None:
@@ -59,10 +67,11 @@ def test_service_kpis_by_source_and_tier_and_all(tmp_path: Path) -> None:
 
 def test_answer_kpis_by_source_and_tier_and_all() -> None:
     answers = """
-        month    | source | tier | contact_count | answered_count | in_target_count | abandoned_count
-        '202610' | '110'  | N    | 5             | 3              | 2               | 1
-        '202610' | '440'  | N    | 2             | 1              | 0               | 0
-        '202611' | '440'  | N    | 9             | 9              | 9               | 9
+        user_id:text | month    | source | tier | contact_count | answered_count | in_target_count | abandoned_count
+        U1           | '202610' | '110'  | N    | 4             | 2              | 1               | 1
+        -            | '202610' | '110'  | N    | 1             | 1              | 1               | 0
+        U2           | '202610' | '440'  | N    | 2             | 1              | 0               | 0
+        U2           | '202611' | '440'  | N    | 9             | 9              | 9               | 9
     """
     shown = numbers(run("mart.kpi_answer", GIVEN | {"mart.answer_tier_month": answers}), "source", "tier", "kpi")
     kpis = ("answer_rate", "answer_in_target_rate", "abandon_rate")
@@ -108,13 +117,13 @@ def test_usage_of_who_is_not_known_or_not_open_yet_counts_by_its_files() -> None
         "mart.subscriber": "user_id\nU1\nU2\nU3",
         "mart.subscriber_first_month": "user_id | first_month_index:int\nU2 | 24322\nU3 | -",
     }
-    inputs = GIVEN | known | {"core.usage": usage, "mart.service_tier_month": SERVED, "mart.kpi_subscriber": BASE}
+    inputs = GIVEN | known | USAGE | {"core.usage": usage}
     assert numbers(run("mart.kpi_usage", inputs), "month", "source", "tier") == {
-        ("202610", "110", "G"): (6, 4),
+        ("202610", "110", "G"): (6, 4),  # 2 and 3 of open ones, 1 after a closing
         ("202610", "110", "N"): (0, 0),
         ("202610", "110", "ALL"): (9, 4),  # 1 of U9, U2, U3
-        ("202610", "440", "ALL"): (2, 2),
-        ("202610", "ALL", "ALL"): (10, 6),  # 2 of U9, U2, U3
+        ("202610", "440", "ALL"): (22, 2),  # 20 of an open one, 2 of U9
+        ("202610", "ALL", "ALL"): (30, 6),  # 6, 20, and 2 of U9, U2, U3
         ("202611", "110", "ALL"): (0, 1),
         ("202611", "ALL", "ALL"): (0, 1),
     }
@@ -127,7 +136,7 @@ def test_usage_of_days_to_come_does_not_count() -> None:
         "mart.subscriber": "user_id\nU1",
         "mart.subscriber_first_month": "user_id | first_month_index\nU1 | 1",
     }
-    inputs = GIVEN | known | {"core.usage": usage, "mart.service_tier_month": SERVED, "mart.kpi_subscriber": BASE}
+    inputs = GIVEN | known | USAGE | {"core.usage": usage}
     shown = numbers(run("mart.kpi_usage", inputs | {"mart.horizon": horizon}), "month", "source", "tier")
     assert shown["202610", "110", "ALL"] == (7, 4)
 

@@ -51,6 +51,53 @@ def test_bill_month_can_be_set_for_all_sources() -> None:
     assert_rows(found, "source | bill_month | month_index\n'110' | '202608' | 24319\n'440' | '202608' | 24319")
 
 
+USAGE_DAYS = range(1130, 1131), range(1201, 1207)  # D-6 to D
+
+
+def usage_cycles(source: str, but: str = "", state: str = "late") -> str:
+    """Cycles of usage, two a day, all complete in D-6 to D `but` for one (left out: of the state "")."""
+    cycles = [f"2026{day}{hour}" for days in USAGE_DAYS for day in days for hour in ("00", "23")]
+    assert not but or but in cycles
+    states = {cycle: state if cycle == but else "complete" for cycle in cycles}
+    return "\n".join(f"USGE | '{source}' | I | '{cycle}' | {each}" for cycle, each in states.items() if each)
+
+
+CYCLE = "feed | source | mode | cycle | state\n"
+OTHERS = """
+USGE | '110' | I | '2026112923' | missing
+USGE | '110' | I | '2026120700' | open
+PAYM | '110' | I | '2026120100' | missing
+USGE | '440' | I | '2026120100' | missing
+"""
+
+
+def test_usage_cover_has_the_sources_whose_usage_of_the_last_days_is_complete() -> None:
+    found = run("mart.usage_cover", {"mart.horizon": HORIZON, "ops.cycle": CYCLE + usage_cycles("110") + OTHERS})
+    assert_rows(found, "source | day_count\n'110' | 7")
+
+
+@pytest.mark.parametrize("cycle", ["2026113000", "2026120323", "2026120623"])
+@pytest.mark.parametrize("state", ["late", "missing", "held", "open"])
+def test_usage_cover_asks_for_every_cycle_of_these_days(cycle: str, state: str) -> None:
+    cycles = CYCLE + usage_cycles("110", cycle, state) + "\n" + usage_cycles("440")
+    found = run("mart.usage_cover", {"mart.horizon": HORIZON, "ops.cycle": cycles})
+    assert_rows(found, "source | day_count\n'440' | 7")
+
+
+@pytest.mark.parametrize("day", ["20261130", "20261203", "20261206"])
+def test_usage_cover_asks_for_every_day(day: str) -> None:
+    cycles = "\n".join(line for line in usage_cycles("110").splitlines() if day not in line)
+    found = run("mart.usage_cover", {"mart.horizon": HORIZON, "ops.cycle": CYCLE + cycles})
+    assert found == []
+
+
+def test_usage_cover_goes_by_the_days_of_the_source(tmp_path: Path) -> None:
+    cycles = "\n".join(usage_cycles(source, "2026120323") for source in ("110", "440"))
+    policy = policy_with(tmp_path, '{"440": {warnings: {C5: {silent_days: 3}}}}')
+    found = run("mart.usage_cover", {"mart.horizon": HORIZON, "ops.cycle": CYCLE + cycles}, policy=policy)
+    assert_rows(found, "source | day_count\n'440' | 3")
+
+
 def test_horizon_reaches_from_the_first_kpi_month_to_the_end_of_the_day() -> None:
     found = run("mart.horizon", {"mart.bill_month": BILL_MONTHS})
     assert_rows(found, HORIZON.replace("24310", "24309"))
@@ -87,7 +134,7 @@ def test_state_is_the_period_that_holds_at_the_end_of_the_day(table: str, key: s
     assert_rows(found, f"{key} | {value}\nK1 | before\nK2 | late")
 
 
-def test_subscriber_numbers_those_that_are_known() -> None:
+def test_subscriber_names_those_that_are_known_once() -> None:
     found = run(
         "mart.subscriber",
         {
@@ -101,7 +148,7 @@ def test_subscriber_numbers_those_that_are_known() -> None:
             """,
         },
     )
-    assert_rows(found, "user_id | subscriber_no\nU2 | 1\nU3 | 2")
+    assert sorted(found, key=repr) == [{"user_id": "U2"}, {"user_id": "U3"}]
 
 
 def test_customer_attribute_has_the_months_of_group_customers_and_blacklisted_ones() -> None:
@@ -399,7 +446,9 @@ def test_subscriber_month_brings_all_together() -> None:
 
 
 def test_stray_bill_goes_by_the_last_tier_and_without_a_tier_by_the_file() -> None:
-    found = run("mart.stray_bill", STEPS)
+    """Of a month in which the subscriber was open, or closed, the bill is with the subscriber month."""
+    status = "subscriber_no | month_index | is_open_at_end\n1 | 24321 | false\n2 | 24321 | true\n2 | 24323 | true"
+    found = run("mart.stray_bill", STEPS | {"step_status_month": status})
     assert_rows(
         found,
         """
@@ -594,6 +643,14 @@ def test_models_that_cannot_be_run_are_refused(files: dict[str, tuple[str, str]]
         (tmp_path / "mart" / f"{name}.sql").write_text(HEADER.format(name=name, by=by, reads=reads))
     with pytest.raises(StoreError, match=re.escape(message)):
         load_models(tmp_path)
+
+
+@pytest.mark.parametrize(("line", "expected"), [("", None), ("-- entity: user_id\n", "user_id")])
+def test_a_header_names_whose_the_rows_are(line: str, expected: str | None, tmp_path: Path) -> None:
+    (tmp_path / "mart").mkdir()
+    text = HEADER.format(name="a", by="all", reads="core.bill")
+    (tmp_path / "mart" / "a.sql").write_text(text.replace("-- by:", f"{line}-- by:"))
+    assert [each.entity for each in load_models(tmp_path)] == [expected]
 
 
 @pytest.mark.parametrize(

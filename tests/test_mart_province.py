@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -16,11 +16,11 @@ import pytest
 from mart_oracle import Oracle
 from mart_province import Province, Row, draw_province, empty_warehouse, fill, insert, rows_of
 from mart_tables import default_policy
+from mart_world import draw_world
 
 import warehouse.build
 from pipelines.errors import StoreError, UsageError
 from warehouse.build import BuildResult, build
-from warehouse.models import load_models
 
 SEEDS = range(24)
 
@@ -197,20 +197,21 @@ def test_rows_of_later_days_change_nothing_for_an_earlier_day(seed: int) -> None
     assert all_marts(connection) != before
 
 
-def test_parts_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("draw", [draw_province, lambda seed, as_of: draw_world(seed, as_of).rows])
+def test_parts_make_no_difference(draw: Callable[[int, date], Province], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Worlds have contacts with agents too, provinces many closings."""
     as_of = date(2026, 9, 6)
     connection = empty_warehouse()
-    fill(connection, draw_province(5, as_of))
+    fill(connection, draw(5, as_of))
     build(connection, default_policy(), as_of)
     whole = all_marts(connection)
     monkeypatch.setattr(warehouse.build, "PART_SIZE", 7)
     build(connection, default_policy(), as_of)
-    parted = all_marts(connection)
-    summed_up = {each.name for each in load_models() if each.by_part and each.key.startswith("none")}
-    counts = [(len(whole.pop(name)), len(parted.pop(name))) for name in summed_up]
-    assert len(counts) == 5
-    assert sum(count for count, _ in counts) < sum(count for _, count in counts)
-    assert parted == whole
+    assert all_marts(connection) == whole
+    assert len(whole["mart.subscriber"]) > 2 * 7
+    assert {user_id is None for user_id, *_ in whole["mart.service_tier_month"]} == {True, False}
+    if draw is not draw_province:
+        assert {user_id is None for user_id, *_ in whole["mart.answer_tier_month"]} == {True, False}
 
 
 def test_an_empty_warehouse_makes_empty_marts() -> None:

@@ -26,8 +26,13 @@ U3      | 3
 """
 
 
+def test_step_number_counts_known_subscribers_by_their_ids() -> None:
+    found = run("step_number", {"mart.subscriber": "user_id\nU3\nU10\nU1"})
+    assert_rows(found, "user_id | subscriber_no\nU1 | 1\nU10 | 2\nU3 | 3")
+
+
 def test_step_subscriber_is_the_part() -> None:
-    found = run("step_subscriber", {"mart.subscriber": SUBSCRIBERS + "U4 | 4"})
+    found = run("step_subscriber", {"step_number": SUBSCRIBERS + "U4 | 4"})
     assert_rows(found, SUBSCRIBERS)
 
 
@@ -394,7 +399,7 @@ def test_step_activity_month_sums_up_to_the_end_of_the_as_of_date() -> None:
         "step_activity_month",
         {
             "mart.horizon": HORIZON,
-            "mart.subscriber": SUBSCRIBERS,
+            "step_number": SUBSCRIBERS,
             "core.usage": """
                 user_id | usage_type | duration_s | volume_kb | started_at       | is_current
                 U1      | V          | 90         | 5         | 2026-10-31 23:59 | true
@@ -431,3 +436,32 @@ def test_step_activity_month_sums_up_to_the_end_of_the_as_of_date() -> None:
         2             | 24323       | 0               | 0       | 0             | 0       | 0             | 0           | 2             | 1
         """,
     )
+
+
+def test_step_silent_used_nothing_in_the_days_of_which_all_has_come() -> None:
+    found = run(
+        "step_silent",
+        {
+            "mart.horizon": HORIZON,
+            "mart.usage_cover": "source | day_count\n'110' | 7",
+            "mart.subscriber_state": """
+                user_id | source | status
+                U1      | '110'  | '1'
+                U2      | '110'  | '1'
+                U3      | '110'  | '9'
+                U4      | '440'  | '1'
+                U5      | '110'  | '4'
+                U6      | '110'  | '1'
+                U7      | '110'  | '1'
+            """,
+            "core.usage": """
+                user_id | started_at       | is_current
+                U2      | 2026-12-06 23:59 | true
+                U5      | 2026-12-07 00:00 | true
+                U5      | 2026-11-29 23:59 | true
+                U6      | 2026-11-30 00:00 | true
+                U7      | 2026-12-01 00:00 | false
+            """,
+        },
+    )
+    assert_rows(found, "user_id | day_count\nU1 | 7\nU5 | 7\nU7 | 7")

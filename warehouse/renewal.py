@@ -283,22 +283,18 @@ def _make_stale(
     connection: duckdb.DuckDBPyConnection, models: Iterable[Model], changed: set[str], parameters: Parameters
 ) -> Iterator[BuiltModel]:
     """Make the other tables anew where anything that they read changed; adds to `changed` what came out otherwise."""
-    steps = {model.name: model for model in models if model.is_step}
-    others = [model for model in models if not model.entity and not model.is_step]
-    for model in others:
-        chain = [*_steps_of(model, steps), model]
+    for model in models:
+        if model.entity or model.is_step:
+            continue
+        chain = _with_steps(model, models)
         if not changed & {table for each in chain for table in each.reads}:
             continue
         connection.execute(f"create or replace temp table former as from {model.name}")
-        yield from make_models(connection, tuple(chain), parameters)
+        yield from make_models(connection, chain, parameters)
         if _any(connection, f"from ({_difference('from former', f'from {model.name}')})"):
             changed.add(model.name)
 
 
-def _steps_of(model: Model, steps: dict[str, Model]) -> list[Model]:
-    """The steps that a model rests on through steps alone, each after those that it reads."""
-    found: list[Model] = []
-    for name in model.reads:
-        if name in steps:
-            found += [*_steps_of(steps[name], steps), steps[name]]
-    return list(dict.fromkeys(found))
+def _with_steps(model: Model, models: Iterable[Model]) -> tuple[Model, ...]:
+    """A model after the steps that it rests on through steps alone."""
+    return needed((each for each in models if each.is_step or each is model), {model.name})

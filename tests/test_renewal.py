@@ -1,0 +1,140 @@
+"""Renewed marts against whole builds: random worlds of which a few rows change, of every table and in every way."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+
+import duckdb
+import pytest
+from mart_province import Province, Row, fill, insert
+from mart_tables import default_policy
+from mart_world import World, draw_world
+
+import warehouse.renewal
+from pipelines.contracts.load import load_contracts
+from pipelines.contracts.model import Contract
+from warehouse.build import build
+from warehouse.changes import note_touched, owners_of
+from warehouse.renewal import renew
+from warehouse.store import make_tables
+
+CONTRACTS = load_contracts()
+OWNED = ("user_id", "customer_id")
+PROCESSING = ("ops.built", "ops.history_build", "ops.history_change", "ops.load_state")
+
+
+@pytest.fixture
+def connection(monkeypatch: pytest.MonkeyPatch) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A warehouse in memory, in which families may be as large as they like."""
+    monkeypatch.setattr(warehouse.renewal, "_MOST_SHARE", 1.0)
+    with duckdb.connect() as opened:
+        opened.execute("attach ':memory:' as warehouse")
+        opened.execute("use warehouse")
+        make_tables(opened, CONTRACTS)
+        yield opened
+
+
+def feeds() -> dict[str, Contract]:
+    return {f"core.{contract.table}": contract for contract in CONTRACTS.feeds}
+
+
+def former_rows(rows: Province, dice: random.Random) -> Province:
+    """What was there before a few rows came, went, ceased to count or ended."""
+    former = {table: [dict(row) for row in found] for table, found in rows.items()}
+    for table, contract in feeds().items():
+        found = former.get(table, [])
+        for _ in range(min(dice.choice((0, 1, 2)), len(found))):
+            row = dice.choice(found)
+            if contract.stateful:
+                _take_back(found, row, contract.entity_key)
+            elif dice.random() < 0.5:
+                found.remove(row)
+            else:
+                row["is_current"] = not row["is_current"]
+            if not contract.stateful and dice.random() < 0.3:
+                found.append(row | {"user_id": dice.choice((None, "U00001", "U00002")), "line": 10**6 + len(found)})
+    return former
+
+
+def _take_back(found: list[Row], row: Row, key: str) -> None:
+    """An entity without its last period: that before it goes on; of one with a single period nothing is known."""
+    periods = sorted((each for each in found if each[key] == row[key]), key=lambda each: each["valid_from"])
+    found.remove(periods[-1])
+    if len(periods) > 1:
+        periods[-2].update(valid_to=None, is_current=True)
+
+
+def load(connection: duckdb.DuckDBPyConnection, former: Province, rows: Province) -> None:
+    """Put the present rows in the place of the former ones, and note what a load would."""
+    connection.execute("update ops.load_state set load_no = load_no + 1")
+    for table, contract in feeds().items():
+        if table not in rows:
+            continue
+        gone, come = _less(former[table], rows[table]), _less(rows[table], former[table])
+        if contract.stateful:
+            _note(connection, contract.table, {row[contract.entity_key] for row in gone + come})
+            if contract.entity_key not in OWNED:
+                _note(connection, owners_of(contract.table), {row["user_id"] for row in gone} - {None})
+        else:
+            _note(connection, contract.table, set(_bear_on(gone, former.get("core.payment", []))) - {None})
+            stem = f"{contract.feed}-{connection.execute('select load_no from ops.load_state').fetchall()[0][0]}"
+            for row in rows[table]:
+                row["batch_stem"] = stem if row in come else "B"
+            batch = {"stem": stem, "digest": "1", "feed": contract.feed}
+            insert(connection, "ops.loaded_batch", [batch])
+    connection.execute("update ops.loaded_batch set load_no = (select load_no from ops.load_state) where load_no is null")
+    fill(connection, {table: found for table, found in rows.items() if table.startswith("core.")})
+
+
+def _less(rows: list[Row], others: list[Row]) -> list[Row]:
+    present = {repr(sorted(row.items())) for row in others}
+    return [row for row in rows if repr(sorted(row.items())) not in present]
+
+
+def _bear_on(rows: list[Row], payments: list[Row]) -> Iterator[Any]:
+    reversed_ids = {row.get("reversed_payment_id") for row in rows} - {None}
+    yield from (row["user_id"] for row in rows)
+    yield from (row["user_id"] for row in payments if row["payment_id"] in reversed_ids)
+
+
+def _note(connection: duckdb.DuckDBPyConnection, table: str, entities: set[Any]) -> None:
+    listed = ", ".join(f"('{entity}')" for entity in sorted(entities))
+    if listed:
+        note_touched(connection, table, f"select * from (values {listed}) as found (entity_id)")
+
+
+def marts(connection: duckdb.DuckDBPyConnection) -> dict[str, list[Any]]:
+    tables = connection.execute(
+        """
+        select schema_name || '.' || table_name from duckdb_tables()
+        where database_name = 'warehouse' and schema_name in ('mart', 'list', 'policy')
+        """
+    ).fetchall()
+    return {name: connection.execute(f"from {name} order by all").fetchall() for (name,) in tables}
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_renewed_marts_are_those_of_a_whole_build(connection: duckdb.DuckDBPyConnection, seed: int) -> None:
+    world = draw_world(seed)
+    dice = random.Random(seed)
+    for round_no in range(3):
+        for row in (row for table in feeds() for row in world.rows.get(table, ())):
+            row["batch_stem"] = "B"
+        former = former_rows(world.rows, dice)
+        fill(connection, former)
+        build(connection, default_policy(), world.as_of, world.bill_month)
+        load(connection, former, world.rows)
+        renewed = renew(connection, CONTRACTS, default_policy(), world.as_of, world.bill_month)
+        assert renewed is not None
+        found = marts(connection)
+        build(connection, default_policy(), world.as_of, world.bill_month)
+        expected = marts(connection)
+        wrong = {
+            name: ([row for row in rows if row not in found[name]], [row for row in found[name] if row not in rows])
+            for name, rows in expected.items()
+            if rows != found[name]
+        }
+        assert not wrong, f"round {round_no}: {wrong}"
