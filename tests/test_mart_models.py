@@ -64,8 +64,8 @@ def usage_cycles(source: str, but: str = "", state: str = "late") -> str:
 
 CYCLE = "feed | source | mode | cycle | state\n"
 OTHERS = """
-USGE | '110' | I | '2026112923' | missing
-USGE | '110' | I | '2026120700' | open
+USGE | '110' | I | '2026112923' | complete
+USGE | '110' | I | '2026120700' | complete
 PAYM | '110' | I | '2026120100' | missing
 USGE | '440' | I | '2026120100' | missing
 """

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from datetime import date
 from typing import Any
 
 import duckdb
 import pytest
 from mart_province import Province, Row, fill, insert
 from mart_tables import default_policy
-from mart_world import World, draw_world
+from mart_world import draw_world
 
 import warehouse.renewal
 from pipelines.contracts.load import load_contracts
@@ -85,7 +84,9 @@ def load(connection: duckdb.DuckDBPyConnection, former: Province, rows: Province
                 row["batch_stem"] = stem if row in come else "B"
             batch = {"stem": stem, "digest": "1", "feed": contract.feed}
             insert(connection, "ops.loaded_batch", [batch])
-    connection.execute("update ops.loaded_batch set load_no = (select load_no from ops.load_state) where load_no is null")
+    connection.execute(
+        "update ops.loaded_batch set load_no = (select load_no from ops.load_state) where load_no is null"
+    )
     fill(connection, {table: found for table, found in rows.items() if table.startswith("core.")})
 
 

@@ -20,39 +20,47 @@ _WHOLE = ""  # the one part of a table that has no parts
 _log = logging.getLogger(__name__)
 
 
-def prints_of(connection: duckdb.DuckDBPyConnection, tables: list[Table]) -> dict[str, Prints]:
-    """What the warehouse holds of the tables that are brought on by parts."""
-    return {table.name: _prints(connection, table) for table in tables if table.by == "part"}
+class WarehousePrints:
+    """What the warehouse holds of tables that are brought on by parts; looked at once, and only where it is asked."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+        self._found: dict[str, Prints] = {}
+
+    def of(self, table: Table) -> Prints:
+        if table.name not in self._found:
+            self._found[table.name] = _prints(self._connection, table)
+        return self._found[table.name]
 
 
 def fill(
     connection: duckdb.DuckDBPyConnection,
     tables: list[Table],
     empty: set[str],
-    prints: dict[str, Prints],
+    prints: WarehousePrints,
     *,
     parquet: Path | None,
 ) -> None:
-    """Bring all tables on; those named in `empty` from nothing; marts and lists into Parquet files too.
-
-    `prints` are those of the warehouse (`prints_of`).
-    """
+    """Bring all tables on; those named in `empty` from nothing; marts and lists into Parquet files too."""
     noted = noted_prints(connection)
     _note_batches(connection)
-    load_no = _load_no(connection)
+    load_no, build_no = _load_no(connection), _build_no(connection)
     kept: set[Path] = set()
     for table in tables:
         if table.by == "part":
-            paths = _paths(table, prints[table.name], parquet)
-            _by_parts(connection, table, prints[table.name], noted.get(table.name, {}), paths)
-            kept |= set(paths.values())
+            if table.entity and build_no is not None and table.name not in empty:
+                stale = _by_renewal(connection, table, build_no)
+            else:
+                stale = _by_parts(connection, table, prints.of(table), noted.get(table.name, {}))
+                if stale:
+                    note_prints(connection, {table.name: prints.of(table)})
+            kept |= _export(connection, table, stale, parquet)
             continue
         if table.name in empty or not _by_change(connection, table, load_no):
             _refill(connection, table)
         if _differs(connection, table):
             _log.warning("%s: what was brought on differs from the warehouse and is filled anew", table.name)
             _refill(connection, table)
-    note_prints(connection, {name: ours for name, ours in prints.items() if ours != noted.get(name)})
     for path in parquet.rglob("*.parquet") if parquet else ():
         if path not in kept:
             path.unlink()
@@ -70,6 +78,15 @@ def _note_batches(connection: duckdb.DuckDBPyConnection) -> None:
 def _load_no(connection: duckdb.DuckDBPyConnection) -> int:
     rows = connection.execute("select load_no from state.ops.load_state").fetchall()
     return int(rows[0][0]) if rows else -1
+
+
+def _build_no(connection: duckdb.DuckDBPyConnection) -> int | None:
+    """The build after which the state was made; None where not all that was built since was renewed alone."""
+    rows = connection.execute(
+        "select theirs.build_no from state.ops.built as theirs "
+        "inner join ops.built as ours on theirs.build_no between ours.whole_no and ours.build_no"
+    ).fetchall()
+    return int(rows[0][0]) if rows else None
 
 
 def _by_change(connection: duckdb.DuckDBPyConnection, table: Table, load_no: int) -> bool:
@@ -112,17 +129,44 @@ def _mark_current(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
     )
 
 
-def _by_parts(
-    connection: duckdb.DuckDBPyConnection, table: Table, ours: Prints, theirs: Prints, paths: dict[str, Path]
-) -> None:
-    """Exchange the parts that differ, in the Parquet files of `paths` too."""
-    for part in sorted(theirs.keys() | ours.keys()):
-        if ours.get(part) != theirs.get(part):
-            _exchange(connection, table, _within(table, part))
-            if part in paths:
-                paths[part].unlink(missing_ok=True)  # not written over: the file may be the state's at hand too
-        if part in paths and not paths[part].exists():
-            _export(connection, table, part, paths[part])
+def _by_parts(connection: duckdb.DuckDBPyConnection, table: Table, ours: Prints, theirs: Prints) -> set[str]:
+    """Exchange the parts that differ; which these are."""
+    if not theirs:  # nothing is known of what it holds
+        connection.execute(f"delete from state.{table.name}")
+    differing = {part for part in theirs.keys() | ours.keys() if ours.get(part) != theirs.get(part)}
+    for part in sorted(differing):
+        _exchange(connection, table, _within(table, part))
+    return differing
+
+
+def _by_renewal(connection: duckdb.DuckDBPyConnection, table: Table, build_no: int) -> set[str]:
+    """Exchange the rows of whom builds after `build_no` renewed; the parts that these are in."""
+    connection.execute(
+        "create or replace temp table changed as select distinct entity_id from ops.history_build "
+        "where table_name = $name and build_no > $build_no",
+        {"name": table.name, "build_no": build_no},
+    )
+    which = f"{table.entity} in (select entity_id from changed)"
+    if connection.execute("select 1 from changed where entity_id is null").fetchall():
+        which += f" or {table.entity} is null"
+    stale = _parts(connection, table, which)
+    _exchange(connection, table, which)
+    stale |= _parts(connection, table, which)
+    if _differs(connection, table):
+        _log.warning("%s: what was brought on differs from the warehouse and is filled anew", table.name)
+        stale |= _parts(connection, table)
+        _refill(connection, table)
+        stale |= _parts(connection, table)
+    if stale:  # the fingerprints are of before
+        connection.execute(f"delete from state.{PRINTS} where table_name = '{table.name}'")
+    return stale
+
+
+def _parts(connection: duckdb.DuckDBPyConnection, table: Table, which: str = "true") -> set[str]:
+    """Of which parts a state has rows, in that table or in some rows of it; an empty table is one part."""
+    part = f"coalesce({table.column}, '')" if table.column else f"'{_WHOLE}'"
+    found = connection.execute(f"select distinct {part} from state.{table.name} where {which}").fetchall()
+    return {each for (each,) in found} or ({_WHOLE} if which == "true" else set())
 
 
 def note_prints(connection: duckdb.DuckDBPyConnection, changed: dict[str, Prints]) -> None:
@@ -157,18 +201,30 @@ def _within(table: Table, part: str) -> str:
     return f"coalesce({table.column}, '') = '{part}'" if table.column else "true"
 
 
-def _paths(table: Table, parts: Prints, directory: Path | None) -> dict[str, Path]:
-    """Of marts and lists `mart_TABLE.parquet`, or a file a part in a directory of that name."""
+def _export(
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    stale: set[str],
+    directory: Path | None,
+) -> set[Path]:
+    """Marts and lists as `mart_TABLE.parquet`, or a file a part in a directory of that name; where these stand.
+
+    Only what is stale or missing is written, never over what is there: the file may be the state's at hand too.
+    """
     if directory is None or not table.name.startswith(("mart.", "list.")):
-        return {}
+        return set()
     stem = directory / table.name.replace(".", "_")
-    return {part: stem / f"{part}.parquet" if table.column else stem.with_suffix(".parquet") for part in parts}
-
-
-def _export(connection: duckdb.DuckDBPyConnection, table: Table, part: str, path: Path) -> None:
-    path.parent.mkdir(mode=0o750, exist_ok=True)
-    target = str(path).replace("'", "''")
-    connection.execute(f"copy (from state.{table.name} where {_within(table, part)}) to '{target}' (format parquet)")
+    kept = set()
+    for part in _parts(connection, table):
+        path = stem / f"{part}.parquet" if table.column else stem.with_suffix(".parquet")
+        if part in stale or not path.exists():
+            path.unlink(missing_ok=True)
+            path.parent.mkdir(mode=0o750, exist_ok=True)
+            target = str(path).replace("'", "''")
+            rows = f"from state.{table.name} where {_within(table, part)}"
+            connection.execute(f"copy ({rows}) to '{target}' (format parquet)")
+        kept.add(path)
+    return kept
 
 
 def _exchange(connection: duckdb.DuckDBPyConnection, table: Table, which: str) -> None:

@@ -18,7 +18,7 @@ import duckdb
 from pipelines.contracts.model import Contracts
 from pipelines.durable import naming_full_disk
 from pipelines.errors import StoreError
-from warehouse.filling import Prints, fill, note_prints, noted_prints, prints_of
+from warehouse.filling import WarehousePrints, fill, note_prints, noted_prints
 from warehouse.models import load_views
 from warehouse.state_tables import MASKS, PRINTS, VIEWS, Table, make_tables, tables_of
 from warehouse.states import DATABASES, MASKED, begin_state, drop_unfinished, finish_state
@@ -53,7 +53,7 @@ def write_state(
     try:
         with naming_full_disk(f"{bi}: the next state cannot be written"):
             making = begin_state(bi)
-            prints = prints_of(connection, tables_of(connection, contracts, {}))
+            prints = WarehousePrints(connection)
             for database in DATABASES:
                 tables = tables_of(connection, contracts, _masks(contracts) if database == MASKED else {})
                 _write(connection, tables, prints, making / database)
@@ -66,7 +66,7 @@ def write_state(
     return bi / "states" / name
 
 
-def _write(connection: duckdb.DuckDBPyConnection, tables: list[Table], prints: dict[str, Prints], path: Path) -> None:
+def _write(connection: duckdb.DuckDBPyConnection, tables: list[Table], prints: WarehousePrints, path: Path) -> None:
     try:
         _bring_on(connection, tables, prints, path)
     except (duckdb.Error, StoreError) as error:
@@ -88,9 +88,7 @@ def _remove(database: Path) -> None:
     database.with_name(f"{database.name}.wal").unlink(missing_ok=True)
 
 
-def _bring_on(
-    connection: duckdb.DuckDBPyConnection, tables: list[Table], prints: dict[str, Prints], path: Path
-) -> None:
+def _bring_on(connection: duckdb.DuckDBPyConnection, tables: list[Table], prints: WarehousePrints, path: Path) -> None:
     masks = {f"{table.name}.{column}": mask for table in tables for column, mask in table.masks.items()}
     try:
         attach(connection, path, "state")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import duckdb
 
 from pipelines.contracts.model import Contracts
-from warehouse.models import GIVEN
+from warehouse.models import GIVEN, load_models
 from warehouse.store import feed_tables
 
 SCHEMAS = ("core", "mart", "list", "ops", "policy")
@@ -22,13 +22,15 @@ class Table:
     """A table of a state: `by` says how it is brought on, and the column that decides.
 
     `batch`: rows come and go with their batch. `entity`: periods are replaced with their entity. `part`: parts of which
-    the fingerprint differs are replaced, where `column` is null all at once.
+    the fingerprint differs are replaced, where `column` is null all at once; with `entity` rows of whom builds renewed
+    alone, for as long as these are known.
     """
 
     name: str  # schema.table
     columns: dict[str, str]  # with SQL types, in the order that readers meet
     by: str
     column: str | None
+    entity: str | None
     masks: dict[str, str]
 
     @property
@@ -56,13 +58,14 @@ def tables_of(connection: duckdb.DuckDBPyConnection, contracts: Contracts, masks
     ).fetchall():
         if schema in SCHEMAS and f"{schema}.{table}" not in GIVEN:
             found.setdefault(f"{schema}.{table}", {})[column] = sql_type
+    entities = {model.name: model.entity for model in load_models()}
     tables = []
     for name, columns in found.items():
         # A table that grew has its columns in another order than a new one; readers meet that of the contracts.
         ordered = orders.get(name, columns)
         by, column = ways.get(name, ("part", "month" if {"user_id", "month"} <= columns.keys() else None))
         masked = {each: masks[each] for each in ordered if each in masks}
-        tables.append(Table(name, ordered, by, column, masked))
+        tables.append(Table(name, ordered, by, column, entities.get(name), masked))
     return tables
 
 
