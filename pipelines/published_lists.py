@@ -8,9 +8,8 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
-from pipelines.increments import apply
 from pipelines.ledger.publications import ListRecord, Publication, regular
-from pipelines.lists import LISTS, ListKind
+from pipelines.lists import LISTS
 from warehouse.build import make_given
 
 _REMEMBERED = LISTS[0]  # the list whose rows say since when they are as they are
@@ -41,29 +40,27 @@ def read_list(directory: Path, stem: str) -> pl.DataFrame | None:
 
 
 def recall_lists(directory: Path, warehouse: duckdb.DuckDBPyConnection, known: Iterable[Publication]) -> None:
-    """Give models the TIER list as it was published last, whole and as its last full list, where they have another."""
-    last = last_lists(known)
-    stems = sorted(record.stem for (feed, _, _), record in last.items() if feed == _REMEMBERED.name)
+    """Give models the last full TIER lists and what their increments put into them, where they have others."""
+    last = {name: record for name, record in last_lists(known).items() if name[0] == _REMEMBERED.name}
     make_given(warehouse)
-    if warehouse.execute("select stem from list.recalled order by stem").fetchall() == [(stem,) for stem in stems]:
+    present = {stem for (stem,) in warehouse.execute("select stem from list.recalled").fetchall()}
+    wanted = {mode: {each.stem for (_, _, of), each in last.items() if of == mode} for mode in ("F", "I")}
+    if present == wanted["F"] | wanted["I"]:
         return
     warehouse.execute("begin")
-    for table in ("tier_full", "tier_previous", "recalled"):
+    modes = {"F": "tier_full", "I": "tier_increment"}
+    if present - wanted["I"] == wanted["F"] or present & wanted["F"] == wanted["F"]:
+        modes.pop("F")  # the full lists of a day are large and stay
+    for mode, table in modes.items():
         warehouse.execute(f"delete from list.{table}")
-    for (feed, source, mode), record in last.items():
-        full = read_list(directory, record.stem) if (feed, mode) == (_REMEMBERED.name, "F") else None
-        if full is not None:
-            changes = last.get((feed, source, "I"))
-            _insert(warehouse, "tier_full", full, source)
-            _insert(warehouse, "tier_previous", _present(_REMEMBERED, full, changes, directory), source)
-    for stem in stems:
+        for (_, source, of), record in last.items():
+            rows = read_list(directory, record.stem) if of == mode else None
+            if rows is not None:
+                _insert(warehouse, table, rows.filter(pl.col("op") != "D"), source)
+    warehouse.execute("delete from list.recalled")
+    for stem in sorted(wanted["F"] | wanted["I"]):
         warehouse.execute("insert into list.recalled values ($stem)", {"stem": stem})
     warehouse.execute("commit")
-
-
-def _present(kind: ListKind, full: pl.DataFrame, changes: ListRecord | None, directory: Path) -> pl.DataFrame:
-    rows = read_list(directory, changes.stem) if changes else None
-    return full if rows is None else apply(kind, full, rows)
 
 
 def _insert(warehouse: duckdb.DuckDBPyConnection, table: str, rows: pl.DataFrame, source: str) -> None:

@@ -43,7 +43,6 @@ from warehouse.renewal import renew
 from warehouse.store import open_warehouse
 
 EVERYTHING = Scope()
-_LARGE_BYTES = 64 << 20
 _IDS_AT_ONCE = 10_000  # databases bound the parameters of a statement
 T = TypeVar("T")
 
@@ -85,8 +84,8 @@ def load_staged(site: Site) -> LoadResult:
             found = list(_found(connection, fresh))
             # In one transaction: a snapshot must not count as complete while a file of it is not among these.
             full = cycle_statuses(connection, site.config, site.contracts, site.now, Within(full_only=True))
-        if sum(each.bytes or 0 for each in found) > _LARGE_BYTES:
-            load_ahead()  # the cycle will be judged as a whole; a large load hides what that needs to begin with
+        if found:
+            load_ahead()  # cycles will be judged as a whole; loads and builds hide what that needs to begin with
         batches = [standing_batch(site, each) for each in found]
         result = load_core(warehouse, site.contracts, batches, complete_snapshots(site, full), kept)
         fault_point("commit")
@@ -139,8 +138,11 @@ def acknowledge_source(site: Site, source: str, scope: Scope, found: list[CycleS
     return done
 
 
-def load(site: Site, scope: Scope, progress: Callable[[int, int], None] | None = None) -> Loaded:
-    """verified → core, the producers' receipts, and what the rows of closed cycles say as a whole."""
+def load(site: Site, scope: Scope, progress: Callable[[int, int], None] | None = None, *, judge: bool = True) -> Loaded:
+    """verified → core, the producers' receipts, and what the rows of closed cycles say as a whole.
+
+    Without `judge` the caller does the last (`judge_cycles`) before anything is published.
+    """
     checked = check(site, scope, progress)
     core = load_staged(site)
     acknowledged, errors = Acknowledged(), dict[str, str]()
@@ -156,7 +158,7 @@ def load(site: Site, scope: Scope, progress: Callable[[int, int], None] | None =
             acknowledged.alarms += result.alarms
             if result.errors:
                 errors[source] = "; ".join(result.errors)
-    return Loaded(checked, core, acknowledged, errors, judge_cycles(site))
+    return Loaded(checked, core, acknowledged, errors, judge_cycles(site) if judge else Judged(0, ()))
 
 
 def require_sound_dates(site: Site, as_of: date, bill_month: str | None) -> None:

@@ -30,7 +30,7 @@ STANDARD = "I | '01082345678' | U4 | N | BLACKLIST | 4 | FULL | SK_GENERAL | - |
 
 
 def listed(previous: str = "", as_of: str = "2026-12-06", full: str = "") -> list[dict[str, object]]:
-    given = {"list.tier_previous": f"{PREVIOUS}\n{previous}", "list.tier_full": f"{PREVIOUS}\n{full}"}
+    given = {"list.tier_increment": f"{PREVIOUS}\n{previous}", "list.tier_full": f"{PREVIOUS}\n{full}"}
     return run("list.tier", {"mart.tier": TIERS, "mart.tier_subject": SUBJECTS, **given}, as_of=as_of)
 
 

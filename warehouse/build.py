@@ -21,14 +21,14 @@ from warehouse.models import Model, load_models
 from warehouse.policy_tables import write_policy
 
 PART_SIZE = 250_000  # subscribers; with 14 months of each the steps stay within 2 GB
-# The TIER list as published: the newest full one, that with its increment applied, and which files they are of.
+# The TIER list as published: the newest full one, what its last increment put into it, and which files they are of.
 _GIVEN = """
 create table if not exists list.tier_full (
     op varchar, service_number varchar, user_id varchar, tier varchar, reason varchar, priority bigint,
     ivr_entry varchar, skill_group varchar, overflow_group varchar, overflow_after_s bigint, flag varchar,
     valid_from date, source varchar
 );
-create table if not exists list.tier_previous as from list.tier_full;
+create table if not exists list.tier_increment as from list.tier_full;
 create table if not exists list.recalled (stem varchar)
 """
 # All that decides what core holds, as one value.

@@ -14,7 +14,7 @@ from pathlib import Path
 import duckdb
 
 from pipelines.contracts.model import Contracts
-from warehouse.models import load_models
+from warehouse.models import GIVEN, load_models
 
 BUILT_SCHEMAS = ("mart", "policy", "list")  # what a build makes of core
 _CORE = "core"
@@ -100,7 +100,7 @@ def _tables(connection: duckdb.DuckDBPyConnection, side: str, with_built: bool) 
         f"{schema}.{table}"
         for schema, table in rows
         # What was published before is no result of the files.
-        if (schema in schemas and not table.endswith("_previous")) or (schema == "ops" and table in _OPS)
+        if (schema in schemas and f"{schema}.{table}" not in GIVEN) or (schema == "ops" and table in _OPS)
     }
     return found if with_built else found - set(_AFTER_CORE)
 

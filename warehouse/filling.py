@@ -34,34 +34,42 @@ class WarehousePrints:
 
 
 def fill(
-    connection: duckdb.DuckDBPyConnection,
-    tables: list[Table],
-    empty: set[str],
-    prints: WarehousePrints,
-    *,
-    parquet: Path | None,
-) -> None:
-    """Bring all tables on; those named in `empty` from nothing; marts and lists into Parquet files too."""
+    connection: duckdb.DuckDBPyConnection, tables: list[Table], empty: set[str], prints: WarehousePrints
+) -> dict[str, set[str]]:
+    """Bring all tables on, those named in `empty` from nothing; returns which parts of which have other rows now."""
     noted = noted_prints(connection)
     _note_batches(connection)
     load_no, build_no = _load_no(connection), _build_no(connection)
-    kept: set[Path] = set()
+    stale: dict[str, set[str]] = {}
     for table in tables:
         if table.by == "part":
             if table.entity and build_no is not None and table.name not in empty:
-                stale = _by_renewal(connection, table, build_no)
-            else:
-                stale = _by_parts(connection, table, prints.of(table), noted.get(table.name, {}))
-                if stale:
-                    note_prints(connection, {table.name: prints.of(table)})
-            kept |= _export(connection, table, stale, parquet)
+                stale[table.name] = _by_renewal(connection, table, build_no)
+                continue
+            stale[table.name] = _by_parts(connection, table, prints.of(table), noted.get(table.name, {}))
+            if stale[table.name]:
+                note_prints(connection, {table.name: prints.of(table)})
             continue
         if table.name in empty or not _by_change(connection, table, load_no):
             _refill(connection, table)
         if _differs(connection, table):
             _log.warning("%s: what was brought on differs from the warehouse and is filled anew", table.name)
             _refill(connection, table)
-    for path in parquet.rglob("*.parquet") if parquet else ():
+    return stale
+
+
+def export(
+    connection: duckdb.DuckDBPyConnection, tables: list[Table], stale: dict[str, set[str]], directory: Path
+) -> None:
+    """Marts and lists of the state into Parquet files: `mart_TABLE.parquet`, or a file a part in a directory.
+
+    Only what is stale or missing is written, never over what is there: the file may be the state's at hand too.
+    """
+    kept: set[Path] = set()
+    for table in tables:
+        if table.name.startswith(("mart.", "list.")):
+            kept |= _export(connection, table, stale.get(table.name, set()), directory)
+    for path in directory.rglob("*.parquet"):
         if path not in kept:
             path.unlink()
 
@@ -149,9 +157,11 @@ def _by_renewal(connection: duckdb.DuckDBPyConnection, table: Table, build_no: i
     which = f"{table.entity} in (select entity_id from changed)"
     if connection.execute("select 1 from changed where entity_id is null").fetchall():
         which += f" or {table.entity} is null"
-    stale = _parts(connection, table, which)
-    _exchange(connection, table, which)
-    stale |= _parts(connection, table, which)
+    stale = set()
+    if connection.execute("select 1 from changed limit 1").fetchall():
+        stale = _parts(connection, table, which)
+        _exchange(connection, table, which)
+        stale |= _parts(connection, table, which)
     if _differs(connection, table):
         _log.warning("%s: what was brought on differs from the warehouse and is filled anew", table.name)
         stale |= _parts(connection, table)
@@ -163,8 +173,10 @@ def _by_renewal(connection: duckdb.DuckDBPyConnection, table: Table, build_no: i
 
 
 def _parts(connection: duckdb.DuckDBPyConnection, table: Table, which: str = "true") -> set[str]:
-    """Of which parts a state has rows, in that table or in some rows of it; an empty table is one part."""
-    part = f"coalesce({table.column}, '')" if table.column else f"'{_WHOLE}'"
+    """Of which parts a state has rows, in that table or in some rows of it; a table without any is one part."""
+    if not table.column:
+        return {_WHOLE}
+    part = f"coalesce({table.column}, '')"
     found = connection.execute(f"select distinct {part} from state.{table.name} where {which}").fetchall()
     return {each for (each,) in found} or ({_WHOLE} if which == "true" else set())
 
@@ -201,18 +213,8 @@ def _within(table: Table, part: str) -> str:
     return f"coalesce({table.column}, '') = '{part}'" if table.column else "true"
 
 
-def _export(
-    connection: duckdb.DuckDBPyConnection,
-    table: Table,
-    stale: set[str],
-    directory: Path | None,
-) -> set[Path]:
-    """Marts and lists as `mart_TABLE.parquet`, or a file a part in a directory of that name; where these stand.
-
-    Only what is stale or missing is written, never over what is there: the file may be the state's at hand too.
-    """
-    if directory is None or not table.name.startswith(("mart.", "list.")):
-        return set()
+def _export(connection: duckdb.DuckDBPyConnection, table: Table, stale: set[str], directory: Path) -> set[Path]:
+    """Write the files of a table that are stale or missing; returns where all of them stand."""
     stem = directory / table.name.replace(".", "_")
     kept = set()
     for part in _parts(connection, table):

@@ -12,8 +12,8 @@ from pipelines.errors import StoreError
 
 FOLDER = Path(__file__).parent
 LAYERS = ("step", "mart", "list")  # what is built here; other schemas that models read are there before
-GIVEN = ("list.recalled", "list.tier_full", "list.tier_previous")  # in a layer of ours, but filled by publications
-_LABELS = ("grain", "key", "entity", "by", "reads", "rule")
+GIVEN = ("list.recalled", "list.tier_full", "list.tier_increment")  # in a layer of ours, but filled by publications
+_LABELS = ("grain", "key", "entity", "by", "for", "reads", "rule")
 _LABEL = re.compile(rf"({'|'.join(_LABELS)}|title|column|columns of [a-z]+\.[a-z_]+): (.*)")
 _TITLE = re.compile(r".+ / .*[\u4e00-\u9fff].*")
 _TABLE = re.compile(r"[a-z]+\.[a-z_]+|step_[a-z_]+")
@@ -27,6 +27,7 @@ class Model:
     `name` is schema and table, or `step_…` for a temporary table. Models that are `by_part` are run once for each part
     of the subscribers: a step is made anew, a table of a schema gets the rows of every part. `entity` is the column by
     which rows can be made anew for some subscribers or customers alone (`warehouse.renewal`); None: only all at once.
+    Those not `for_readers` are stored for other models and builds alone, and not published.
     `title` and `columns` are `English / 中文`; `carried` names the table from which a column is carried along with all
     that is said of it there.
     """
@@ -42,6 +43,7 @@ class Model:
     carried: Mapping[str, str]
     by_part: bool
     entity: str | None
+    for_readers: bool
     sql: str
     parameters: frozenset[str]
 
@@ -107,7 +109,7 @@ def _read(path: Path, name: str) -> Model:
     entries = list(_entries(text, name))
     header = dict(entries)
     is_step = name.startswith("step_")
-    header = {"by": "part" if is_step else "all", "entity": "none"} | header
+    header = {"by": "part" if is_step else "all", "entity": "none", "for": "build" if is_step else "readers"} | header
     for label in ("what", *_LABELS):
         if not header.get(label):
             raise StoreError(f"{_path(name)}: expected `{label}` in the header, found none")
@@ -124,6 +126,7 @@ def _read(path: Path, name: str) -> Model:
         carried=carried,
         by_part=header["by"] == "part",
         entity=None if header["entity"] == "none" else header["entity"],
+        for_readers=header["for"] == "readers",
         sql=text,
         parameters=frozenset(_PARAMETER.findall(re.sub(r"--[^\n]*", "", text))),
     )

@@ -18,7 +18,7 @@ import duckdb
 from pipelines.contracts.model import Contracts
 from pipelines.durable import naming_full_disk
 from pipelines.errors import StoreError
-from warehouse.filling import WarehousePrints, fill, note_prints, noted_prints
+from warehouse.filling import WarehousePrints, export, fill, note_prints, noted_prints
 from warehouse.models import load_views
 from warehouse.state_tables import MASKS, PRINTS, VIEWS, Table, make_tables, tables_of
 from warehouse.states import DATABASES, MASKED, begin_state, drop_unfinished, finish_state
@@ -98,12 +98,14 @@ def _bring_on(connection: duckdb.DuckDBPyConnection, tables: list[Table], prints
             attach(connection, path, "state")
         connection.execute("begin")  # once: nobody sees what is made here before its end, and a commit takes a while
         empty = make_tables(connection, tables)
-        fill(connection, tables, empty, prints, parquet=path.parent if path.name == MASKED else None)
+        stale = fill(connection, tables, empty, prints)
         note_prints(connection, {MASKS: {"": (len(masks), _print_of(masks))}})
         _copy_comments(connection)
         _make_views(connection, tables)
         connection.execute("commit")
         connection.execute("checkpoint state")
+        if path.name == MASKED:
+            export(connection, tables, stale, path.parent)
     except BaseException:
         with suppress(duckdb.Error):  # there may be none; what is there is removed
             connection.execute("rollback")

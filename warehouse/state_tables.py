@@ -41,7 +41,12 @@ class Table:
 
 
 def tables_of(connection: duckdb.DuckDBPyConnection, contracts: Contracts, masks: dict[str, str]) -> list[Table]:
-    """The tables that readers get. Records of stateful feeds are for the history alone, and so is what a load notes."""
+    """The tables that readers get. Records of stateful feeds are for the history alone, and so is what a load notes.
+
+    Nor do they get what models store for each other.
+    """
+    models = {model.name: model for model in load_models()}
+    kept_back = {*GIVEN, *(name for name, model in models.items() if not model.for_readers)}
     orders = {f"core.{table}": columns for each in contracts.feeds for table, columns in feed_tables(each).items()}
     ways = {f"core.{each.table}": ("entity", each.entity_key) if each.stateful else ("batch", "batch_stem")
             for each in contracts.feeds}  # fmt: skip
@@ -56,16 +61,15 @@ def tables_of(connection: duckdb.DuckDBPyConnection, contracts: Contracts, masks
         order by schema_name, table_name, column_index
         """
     ).fetchall():
-        if schema in SCHEMAS and f"{schema}.{table}" not in GIVEN:
+        if schema in SCHEMAS and f"{schema}.{table}" not in kept_back:
             found.setdefault(f"{schema}.{table}", {})[column] = sql_type
-    entities = {model.name: model.entity for model in load_models()}
     tables = []
     for name, columns in found.items():
         # A table that grew has its columns in another order than a new one; readers meet that of the contracts.
         ordered = orders.get(name, columns)
         by, column = ways.get(name, ("part", "month" if {"user_id", "month"} <= columns.keys() else None))
         masked = {each: masks[each] for each in ordered if each in masks}
-        tables.append(Table(name, ordered, by, column, entities.get(name), masked))
+        tables.append(Table(name, ordered, by, column, models[name].entity if name in models else None, masked))
     return tables
 
 

@@ -14,7 +14,7 @@ from pipelines.cli.deliver import deliver_step
 from pipelines.cli.fetch import fetch_step, say_errors, tell_alarms_of
 from pipelines.cli.output import Exit, complain, progress, say
 from pipelines.errors import HeldError, UsageError
-from pipelines.quality.running import Judged
+from pipelines.quality.running import Judged, judge_cycles
 from pipelines.site import Scope, Site
 from pipelines.steps import Loaded
 
@@ -42,8 +42,9 @@ def run(
     day = _day(site, as_of)
     steps.require_sound_dates(site, day, bill_month)
     scope = scope_of(site, source, feed, cycle)
-    status = max(fetch_step(site, scope), load_step(site, scope), key=_weight)
+    status = max(fetch_step(site, scope), load_step(site, scope, judge=False), key=_weight)
     build_step(site, day, bill_month)
+    status = max(status, judge_step(site), key=_weight)
     status = max(status, publish_step(site, republish), key=_weight)
     if site.config.receivers:
         status = max(status, deliver_step(site), key=_weight)
@@ -88,10 +89,10 @@ def _day(site: Site, as_of: str | None) -> date:
         raise UsageError(f"--as-of {as_of}: expected a day such as 2026-11-21") from None
 
 
-def load_step(site: Site, scope: Scope, speak: Callable[[str], None] = say) -> Exit:
-    """Check, load, acknowledge, and say what came of it."""
+def load_step(site: Site, scope: Scope, speak: Callable[[str], None] = say, *, judge: bool = True) -> Exit:
+    """Check, load, acknowledge, and say what came of it; without `judge` cycles as a whole are left to `judge_step`."""
     with progress("load: checking batches") as tell:
-        loaded: Loaded = steps.load(site, scope, tell)
+        loaded: Loaded = steps.load(site, scope, tell, judge=judge)
     checked = loaded.checked
     speak(
         f"load: {len(loaded.core.added)} batches into core, {len(loaded.core.removed)} taken out, "
@@ -102,31 +103,39 @@ def load_step(site: Site, scope: Scope, speak: Callable[[str], None] = say) -> E
         speak(f"  rejected rows: tierline batch rejects {stem}")
     for stem in checked.refused:
         speak(f"  refused: {stem}; why: tierline batch show {stem}")
-    _say_quality(loaded.quality, speak)
+    judged = _say_quality(loaded.quality, speak)
     for message in checked.failed:
         complain(message)
     if checked.elsewhere:
         speak(f"  {len(checked.elsewhere)} batches were judged by another process meanwhile")
     tell_alarms_of(site)
     failed = say_errors(loaded.errors) or (Exit.FAILED if checked.failed or loaded.acknowledged.alarms else Exit.DONE)
-    is_refused = checked.partial or checked.refused or any(each.severity == "fail" for each in loaded.quality.failed)
-    return failed or (Exit.REFUSED if is_refused else Exit.DONE)
+    return failed or (Exit.REFUSED if checked.partial or checked.refused else judged)
 
 
-def _say_quality(judged: Judged, speak: Callable[[str], None]) -> None:
+def judge_step(site: Site) -> Exit:
+    """Judge closed cycles as a whole, and say what came of it."""
+    judged = _say_quality(judge_cycles(site), say)
+    tell_alarms_of(site)
+    return judged
+
+
+def _say_quality(judged: Judged, speak: Callable[[str], None]) -> Exit:
     if judged.cycles:
         failures = sum(each.severity == "fail" for each in judged.failed)
         warnings = len(judged.failed) - failures
         speak(f"quality: {judged.cycles} cycles judged as a whole, {failures} failures, {warnings} warnings")
     if judged.failed:
         speak("  which: tierline quality --failed")
+    return Exit.REFUSED if any(each.severity == "fail" for each in judged.failed) else Exit.DONE
 
 
 def build_step(site: Site, day: date, bill_month: str | None) -> None:
     """Work out marts and lists, and say for when."""
     result = steps.build(site, day, bill_month)
     months = ", ".join(f"{source} {month}" for source, month in sorted(result.bill_months.items())) or "none"
-    say(f"build: {len(result.models)} models as of {day}; last closed bill month: {months}")
+    what = f"{len(result.models)} models" if result.renewed is None else f"renewed {result.renewed} subscribers"
+    say(f"build: {what} as of {day}; last closed bill month: {months}")
 
 
 def publish_step(site: Site, republish: bool) -> Exit:

@@ -2,7 +2,7 @@
 -- grain: one row per service number of an open subscriber of a product that has tiers
 -- key: service_number
 -- entity: service_number
--- reads: list.tier_full, list.tier_previous, mart.tier, mart.tier_subject, policy.service_level
+-- reads: list.tier_full, list.tier_increment, mart.tier, mart.tier_subject, policy.service_level
 -- rule: of two open subscribers with one number the one with the later open_date, then the greater user_id, is
 --   listed. op is I in a full list; valid_from is the as-of date at which all else in the row first held: that of
 --   the last full list or of what was published last where nothing differs.
@@ -33,7 +33,7 @@ listed as (
 former as (
     select *, 1 as place from list.tier_full
     union all
-    select *, 2 as place from list.tier_previous
+    select *, 2 as place from list.tier_increment
 ),
 
 held as (

@@ -3,6 +3,7 @@
 -- key: user_id, month, source, tier
 -- entity: user_id
 -- by: part
+-- for: build
 -- reads: mart.month, policy.service_level, policy.tier, step_contact, step_subscriber, step_tier_month
 -- rule: a contact counts for the tier that it was served as, the lowest where that is missing, whoever called; for the
 --   source of its subscriber in the month, and of nobody known (with the first part) or before the opening for the

@@ -2,6 +2,7 @@
 -- grain: one row per open subscriber and month that has a bill to count; month_offset 0 is the last closed month
 -- key: user_id, month_offset
 -- entity: user_id
+-- for: build
 -- reads: core.bill, mart.bill_month, mart.horizon, mart.subscriber_state, policy.arpu_month, policy.held_month
 -- rule: ARPU3 of m is the mean of total_fen over those of m, m-1, m-2 that have a bill: total_fen / bill_count,
 --   compared as such; arpu3_fen is rounded half up to whole fen

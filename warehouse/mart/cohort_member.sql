@@ -3,6 +3,7 @@
 -- key: user_id, month
 -- entity: user_id
 -- by: part
+-- for: build
 -- reads: mart.month, policy.kpi, policy.tier, step_attribute, step_status_month, step_subscriber, step_tier_month
 -- rule: the cohort of a month are those whose open_date, as it stands for that month, lies new_retention_months before;
 --   closed ones too, which count for their last tier

@@ -2,6 +2,7 @@
 -- grain: one row per customer and run of months for which one such period stands
 -- key: customer_id, from_month_index
 -- entity: customer_id
+-- for: build
 -- reads: core.customer, mart.horizon, policy.code
 -- rule: for a month stands the last period that begins before its end; before the first period nothing is known
 -- title: Customers' types and blacklisting by month / 客户类型与黑名单（按月）

@@ -2,6 +2,7 @@
 -- grain: one row per customer that is not deleted
 -- key: customer_id
 -- entity: customer_id
+-- for: build
 -- reads: mart.churn_warning, mart.customer_state, mart.subscriber_last_tier, mart.subscriber_state, mart.tier,
 --   policy.code, policy.tier
 -- rule: its subscribers are those whose state at D names it, closed ones too. tier is that of its best open subscriber,

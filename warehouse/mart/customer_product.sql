@@ -3,6 +3,7 @@
 -- key: user_id, from_month_index, source, tier
 -- entity: user_id
 -- by: part
+-- for: build
 -- reads: mart.bill_month, policy.history, policy.tier, step_attribute, step_status_month, step_subscriber,
 --   step_tier_month
 -- rule: months is a set: 1 for the source's last closed month, doubled for each month before it, as far as KPIs reach

@@ -2,6 +2,7 @@
 -- grain: one row per customer whose subscribers have contacts or rated work orders in these months
 -- key: customer_id
 -- entity: customer_id
+-- for: build
 -- reads: core.contact, core.work_order, mart.horizon, mart.subscriber_state, policy.loyalty, policy.value
 -- rule: of the subscribers whose state at D names the customer; contacts by arrived_at, a work order once with its last
 --   rating, at that record's op_time; loyalty looks back advocate_months before E, value complaint_months

@@ -2,6 +2,7 @@
 -- grain: one row per customer that has a state then
 -- key: customer_id
 -- entity: customer_id
+-- for: build
 -- reads: core.customer, mart.horizon
 -- rule: the state at D is the period that begins before E and does not end before it
 -- title: Customers at the as-of date / 统计日客户资料

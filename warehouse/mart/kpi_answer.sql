@@ -1,6 +1,7 @@
 -- mart.kpi_answer: the KPIs that count contacts with agents: answer_rate, answer_in_target_rate, abandon_rate.
 -- grain: one row per month, source, tier served and KPI
 -- key: month, source, tier, kpi
+-- for: build
 -- reads: mart.answer_tier_month, mart.bill_month, mart.kpi_cell
 -- rule: of all contacts with agents that arrived in the month; the tier is the one that they were served as
 -- title: KPIs that count contacts with agents / 人工接通类指标

@@ -1,7 +1,8 @@
 -- mart.kpi_bill: the KPIs that count bills: arpu, arrears_rate.
 -- grain: one row per month, source, tier and KPI
 -- key: month, source, tier, kpi
--- reads: core.bill, mart.bill_month, mart.kpi_cell, mart.stray_bill, mart.subscriber, mart.subscriber_month
+-- for: build
+-- reads: core.bill, mart.bill_month, mart.closed_month, mart.kpi_cell, mart.stray_bill, mart.subscriber
 -- rule: arpu is the sum of the month's totals (fen) by bill, arrears_rate what is outstanding of them. A bill whose
 --   subscriber is not known or had no tier by then counts only under tier ALL of its file's source.
 -- title: KPIs that count bills / 账单类指标
@@ -11,11 +12,9 @@
 -- column: denominator: Denominator, bills or fen / 分母（账单数或分）
 
 with counted as (
-    select
-        month, source, tier, sum(total_fen) as total_fen, sum(outstanding_fen) as outstanding_fen,
-        count(total_fen) as bill_count
-    from mart.subscriber_month
-    group by month, source, tier
+    select month, source, tier, total_fen, outstanding_fen, bill_count
+    from mart.closed_month
+    where bill_count > 0
     union all
     select month, source, tier, total_fen, outstanding_fen, 1 as bill_count
     from mart.stray_bill

@@ -1,6 +1,7 @@
 -- mart.kpi_cell: which cells KPIs are worked out for.
 -- grain: one row per month, source (or ALL) and tier (or ALL)
 -- key: month, source, tier
+-- for: build
 -- reads: mart.bill_month, mart.month, policy.history, policy.tier
 -- rule: from kpi_months before the last closed month to that month, by source; for source ALL, the last month that any
 --   source has closed. A source takes part in ALL for the months up to its own last closed month.

@@ -1,6 +1,7 @@
 -- mart.kpi_customer: the KPI that counts customers: customer_share.
 -- grain: one row per month, source, tier and KPI
 -- key: month, source, tier, kpi
+-- for: build
 -- reads: mart.bill_month, mart.customer_product, mart.kpi_cell, mart.month, policy.history, policy.kpi
 -- rule: distinct (customer, product) open at the end of the month against as many as there could be, share_products for
 --   each distinct customer; each source, each tier and ALL of them count anew who is distinct. Sets of months are bits,

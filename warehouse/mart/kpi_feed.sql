@@ -1,6 +1,7 @@
 -- mart.kpi_feed: the KPIs of the feeds: feed_on_time_rate, feed_first_pass_rate, reject_rate.
 -- grain: one row per month, source, feed and KPI
 -- key: month, source, tier, feed, kpi
+-- for: build
 -- reads: mart.bill_month, mart.kpi_cell, ops.batch, ops.cycle
 -- rule: of the cycles within the month, as the ledger was at the build: complete in time of those due; SEQ whose
 --   standing version is the first that was offered of those with a standing one; rows rejected of the records of these.

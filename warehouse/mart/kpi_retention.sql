@@ -1,7 +1,8 @@
 -- mart.kpi_retention: the KPIs of subscribers that stay: retention_rate, new_retention_rate.
 -- grain: one row per month, source, tier and KPI
 -- key: month, source, tier, kpi
--- reads: mart.bill_month, mart.cohort_member, mart.kpi_cell, mart.subscriber_month
+-- for: build
+-- reads: mart.bill_month, mart.closed_month, mart.cohort_member, mart.kpi_cell
 -- rule: who is open at the end of the month of those open at its start, and of those opened some months before
 -- title: KPIs of subscribers that stay / 留存类指标
 -- columns of mart.kpi_cell: month, source, tier
@@ -10,14 +11,8 @@
 -- column: denominator: Denominator, subscribers / 分母（用户数）
 
 with counted as (
-    select
-        month, source, tier,
-        count(*) as open_count,
-        count(case when is_open_at_end then 1 end) as kept_count,
-        0 as cohort_count, 0 as retained_count
-    from mart.subscriber_month
-    where is_open_at_start
-    group by month, source, tier
+    select month, source, tier, open_at_start as open_count, kept_count, 0 as cohort_count, 0 as retained_count
+    from mart.closed_month
     union all
     select
         month, source, tier, 0 as open_count, 0 as kept_count,

@@ -2,6 +2,7 @@
 --   complaints_per_10k, work_order_on_time_rate.
 -- grain: one row per month, source, tier and KPI
 -- key: month, source, tier, kpi
+-- for: build
 -- reads: mart.bill_month, mart.kpi_cell, mart.kpi_subscriber, mart.service_tier_month, policy.kpi
 -- rule: contacts by arrived_at, work orders by closed_at; without a known subscriber only under tier ALL of the file's
 --   source. Complaints are told per so many subscribers open at the end of the month (complaints_per).

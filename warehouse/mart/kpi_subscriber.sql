@@ -1,7 +1,8 @@
 -- mart.kpi_subscriber: the KPIs that count subscribers: customer_base, gross_adds, churn_rate.
 -- grain: one row per month, source, tier and KPI
 -- key: month, source, tier, kpi
--- reads: mart.bill_month, mart.kpi_cell, mart.subscriber_month, mart.subscriber_opening
+-- for: build
+-- reads: mart.bill_month, mart.closed_month, mart.kpi_cell, mart.subscriber_opening
 -- rule: customer_base and gross_adds are counts (denominator 1, so 0 shows too); churn_rate is who closed in the month
 --   against who was open at its start
 -- title: KPIs that count subscribers / 用户类指标
@@ -11,14 +12,8 @@
 -- column: denominator: Denominator, subscribers or 1 / 分母（用户数或 1）
 
 with counted as (
-    select
-        month, source, tier,
-        sum(case when is_open_at_end then 1 else 0 end) as open_at_end,
-        sum(case when is_open_at_start then 1 else 0 end) as open_at_start,
-        sum(case when closing_count > 0 then 1 else 0 end) as closed,
-        0 as opened
-    from mart.subscriber_month
-    group by month, source, tier
+    select month, source, tier, open_at_end, open_at_start, closed_count as closed, 0 as opened
+    from mart.closed_month
     union all
     select month, source, tier, 0 as open_at_end, 0 as open_at_start, 0 as closed, count(*) as opened
     from mart.subscriber_opening

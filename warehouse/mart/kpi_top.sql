@@ -1,6 +1,7 @@
 -- mart.kpi_top: the KPI of the customers that pay most: top20_revenue_share.
 -- grain: one row per month, source and KPI
 -- key: month, source, tier, kpi
+-- for: build
 -- reads: mart.kpi_cell, policy.kpi, step_billed_customer
 -- rule: what the top customers (top_share_rate of those billed, rounded up, by the bills' customer_id) are billed of all
 --   totals of the month. Whom a tie lets in does not matter to the sum, so amounts are ranked: by whole yuan

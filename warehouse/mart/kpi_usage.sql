@@ -1,8 +1,9 @@
 -- mart.kpi_usage: the KPI that counts days of usage: usage_frequency.
 -- grain: one row per month, source, tier and KPI
 -- key: month, source, tier, kpi
--- reads: core.usage, mart.bill_month, mart.horizon, mart.kpi_cell, mart.kpi_subscriber, mart.month,
---   mart.service_tier_month, mart.subscriber, mart.subscriber_first_month, mart.subscriber_month
+-- for: build
+-- reads: core.usage, mart.bill_month, mart.closed_month, mart.horizon, mart.kpi_cell, mart.kpi_subscriber,
+--   mart.month, mart.service_tier_month, mart.subscriber, mart.subscriber_first_month
 -- rule: distinct (subscriber, day of usage) of the month against subscribers open at its end. Usage of who is not
 --   known, or was not open by then, counts only under tier ALL of the files' sources, each day once in each of them.
 -- title: KPIs that count days of usage / 使用类指标
@@ -44,9 +45,7 @@ unplaced as (
 counted as (
     select s.month, s.source, s.tier, s.usage_day_count
     from (
-        select month, source, tier, sum(usage_day_count) as usage_day_count
-        from mart.subscriber_month
-        group by month, source, tier
+        select month, source, tier, usage_day_count from mart.closed_month
         union all
         select month, source, tier, sum(usage_day_count) as usage_day_count
         from mart.service_tier_month

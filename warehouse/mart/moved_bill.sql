@@ -3,6 +3,7 @@
 -- key: user_id, month
 -- entity: user_id
 -- by: part
+-- for: build
 -- reads: mart.month, step_bill, step_subscriber, step_tier_month
 -- rule: a bill counts for its subscriber's source of the month
 -- title: Bills of subscribers that moved / 归属变更用户账单

@@ -3,6 +3,7 @@
 -- key: user_id, month, source, tier
 -- entity: user_id
 -- by: part
+-- for: build
 -- reads: mart.month, policy.kpi, policy.tier, step_activity_month, step_closed_order, step_contact,
 --   step_status_month, step_subscriber, step_tier_month
 -- rule: what a subscriber did counts for its source and tier of the month; what came before the opening, or from nobody

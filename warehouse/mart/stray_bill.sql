@@ -3,6 +3,7 @@
 -- key: user_id, month
 -- entity: user_id
 -- by: part
+-- for: build
 -- reads: mart.month, policy.tier, step_bill, step_status_month, step_subscriber, step_tier_month
 -- rule: KPIs count a bill for its subscriber's source and tier of the month, after a closing for the last tier; before
 --   the opening only for its file's source

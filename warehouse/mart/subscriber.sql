@@ -2,6 +2,7 @@
 -- grain: one row per subscriber with a period that begins before E
 -- key: user_id
 -- entity: user_id
+-- for: build
 -- reads: core.subscriber, mart.horizon
 -- rule: facts of others count under nobody's tier
 -- title: Known subscribers / 已知用户

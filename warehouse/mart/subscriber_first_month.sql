@@ -3,6 +3,7 @@
 -- key: user_id
 -- entity: user_id
 -- by: part
+-- for: build
 -- reads: mart.horizon, step_span, step_subscriber
 -- rule: what comes before the first month in which it was open at any time counts for no tier
 -- title: First months of subscribers / 用户首个在网月

@@ -2,6 +2,7 @@
 -- grain: one row per subscriber that is closed at the as-of date and was ever open
 -- key: user_id
 -- entity: user_id
+-- for: build
 -- reads: mart.subscriber_later_month, mart.subscriber_month, mart.subscriber_state, policy.tier
 -- rule: the tier of the last month in which it was open at any time, which goes on in later months
 -- title: Last tiers of closed subscribers / 销户用户最后层次

@@ -3,6 +3,7 @@
 -- key: user_id, month
 -- entity: user_id
 -- by: part
+-- for: build
 -- reads: mart.month, policy.tier, step_subscriber, step_tier_month
 -- rule: facts that come after a closing count for the last tier, and for the source that stands for the month
 -- title: Months after a closing / 离网后月份

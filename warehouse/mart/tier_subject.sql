@@ -2,6 +2,7 @@
 -- grain: one row per open subscriber of a product that has tiers
 -- key: user_id
 -- entity: user_id
+-- for: build
 -- reads: mart.bill_month, mart.subscriber_state, policy.code
 -- rule: tenure is in whole months at the end of the source's last closed month; null where it has closed none
 -- title: Subscribers that have a tier / 参与分层的用户

@@ -2,6 +2,7 @@
 -- grain: one row per open subscriber of a product that has tiers, way, and tier that the way gives
 -- key: user_id, way, rank
 -- entity: user_id
+-- for: build
 -- reads: mart.arpu, mart.customer_state, mart.tier_subject, policy.code, policy.tier, policy.tier_rule, policy.tiering
 -- rule: SPEND and TENURE by the ARPU3 of the last closed month, alone or with tenure at its end; HELD by either in the
 --   months before it that still hold; MANUAL by member_level; GROUP by the customer's type

@@ -1,6 +1,7 @@
 -- mart.usage_cover: sources of which all usage of the last days has come.
 -- grain: one row per such source
 -- key: source
+-- for: build
 -- reads: mart.horizon, ops.cycle, policy.warning
 -- rule: all usage cycles of the source in the days that rule C5 looks at are there and complete
 -- title: Sources with all usage of the last days / 近期使用详单齐全的省份

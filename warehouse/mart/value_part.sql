@@ -2,6 +2,7 @@
 -- grain: one row per customer that is not deleted and has an open subscriber
 -- key: customer_id
 -- entity: customer_id
+-- for: build
 -- reads: mart.customer_holding, mart.customer_service, mart.horizon, policy.band, policy.value, step_customer_bill
 -- rule: points by the bands of the policy; growth has none without a bill of M-3; tenure is that of the oldest open
 --   subscriber at the as-of date, whole months to the first day of its month

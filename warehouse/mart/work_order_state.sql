@@ -1,6 +1,7 @@
 -- mart.work_order_state: the state of every work order at the as-of date.
 -- grain: one row per work order that is known then
 -- key: work_order_id
+-- for: build
 -- reads: core.work_order, mart.horizon
 -- rule: the state at D is the period that begins before E and does not end before it
 -- title: Work orders at the as-of date / 统计日工单
