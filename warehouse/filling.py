@@ -150,18 +150,13 @@ def _by_parts(connection: duckdb.DuckDBPyConnection, table: Table, ours: Prints,
 def _by_renewal(connection: duckdb.DuckDBPyConnection, table: Table, build_no: int) -> set[str]:
     """Exchange the rows of whom builds after `build_no` renewed; the parts that these are in."""
     connection.execute(
-        "create or replace temp table changed as select distinct entity_id from ops.history_build "
+        "create or replace temp table changed as select distinct entity_id, part from ops.history_build "
         "where table_name = $name and build_no > $build_no",
         {"name": table.name, "build_no": build_no},
     )
-    which = f"{table.entity} in (select entity_id from changed)"
-    if connection.execute("select 1 from changed where entity_id is null").fetchall():
-        which += f" or {table.entity} is null"
-    stale = set()
-    if connection.execute("select 1 from changed limit 1").fetchall():
-        stale = _parts(connection, table, which)
-        _exchange(connection, table, which)
-        stale |= _parts(connection, table, which)
+    stale = {part for (part,) in connection.execute("select distinct part from changed").fetchall()}
+    if stale:
+        _exchange(connection, table, f"(coalesce({table.entity}, ''), {table.part}) in (from changed)")
     if _differs(connection, table):
         _log.warning("%s: what was brought on differs from the warehouse and is filled anew", table.name)
         stale |= _parts(connection, table)
@@ -194,9 +189,8 @@ def note_prints(connection: duckdb.DuckDBPyConnection, changed: dict[str, Prints
 def _prints(connection: duckdb.DuckDBPyConnection, table: Table) -> Prints:
     """Rows and fingerprint of each part as the warehouse has it; the whole has one even where it is empty."""
     listed = ", ".join(f'"{column}"' for column in table.columns)
-    part = f"coalesce({table.column}, '')" if table.column else f"'{_WHOLE}'"
     rows = connection.execute(
-        f"select {part}, count(*), cast(sum(hash({listed})) as varchar) from {table.name} group by 1"
+        f"select {table.part}, count(*), cast(sum(hash({listed})) as varchar) from {table.name} group by 1"
     ).fetchall()
     return {part: (count, fingerprint) for part, count, fingerprint in rows} or {_WHOLE: (0, "")}
 
@@ -210,7 +204,7 @@ def noted_prints(connection: duckdb.DuckDBPyConnection) -> dict[str, Prints]:
 
 
 def _within(table: Table, part: str) -> str:
-    return f"coalesce({table.column}, '') = '{part}'" if table.column else "true"
+    return f"{table.part} = '{part}'" if table.column else "true"
 
 
 def _export(connection: duckdb.DuckDBPyConnection, table: Table, stale: set[str], directory: Path) -> set[Path]:

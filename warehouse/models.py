@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -87,6 +87,11 @@ def _in_phases(ordered: list[Model]) -> tuple[Model, ...]:
         if model.by_part or on_parts:
             resting.add(model.name)
     return (*phases[0], *phases[1], *phases[2])
+
+
+def part_column(columns: Collection[str]) -> str | None:
+    """The column by which a table of these columns is kept in parts: a month of subscribers is one; None: it is one."""
+    return "month" if {"user_id", "month"} <= {*columns} else None
 
 
 def load_views(folder: Path = FOLDER) -> tuple[Model, ...]:

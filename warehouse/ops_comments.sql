@@ -47,9 +47,10 @@ comment on column ops.history_change.table_name is 'Table of core / 核心层表
 comment on column ops.history_change.entity_id is 'Customer, subscriber or work order / 实体编号';
 comment on column ops.history_change.load_no is 'Number of the load / 入库序号';
 
-comment on table ops.history_build is 'Renewed rows. Whose rows in marts a build made anew since the last whole one. Grain: one row per table, entity and build. Key: table_name, entity_id, build_no. / 集市增量更新记录';
+comment on table ops.history_build is 'Renewed rows. Whose rows in marts a build made anew since the last whole one. Grain: one row per table, entity, part and build. Key: table_name, entity_id, part, build_no. / 集市增量更新记录';
 comment on column ops.history_build.table_name is 'Table of mart or list / 集市表名';
-comment on column ops.history_build.entity_id is 'Subscriber, customer or number; null: nobody known / 实体编号';
+comment on column ops.history_build.entity_id is 'Subscriber, customer or number; empty: nobody known / 实体编号';
+comment on column ops.history_build.part is 'Month; empty where the table is one part / 月份';
 comment on column ops.history_build.build_no is 'Number of the build / 构建序号';
 
 comment on table ops.history_log is 'Reach of the changes. Tables, or * for all, of which not all changes are known. Grain: one row per table. Key: table_name. / 历史变更记录范围';

@@ -52,7 +52,7 @@ def write_state(
     """
     try:
         with naming_full_disk(f"{bi}: the next state cannot be written"):
-            making = begin_state(bi)
+            making = begin_state(bi, lambda state: _is_near(connection, state))
             prints = WarehousePrints(connection)
             for database in DATABASES:
                 tables = tables_of(connection, contracts, _masks(contracts) if database == MASKED else {})
@@ -64,6 +64,18 @@ def write_state(
         drop_unfinished(bi)  # the disk may be full; what was published before stands
         raise
     return bi / "states" / name
+
+
+def _is_near(connection: duckdb.DuckDBPyConnection, state: Path) -> bool:
+    """Whether all that was built since a state was renewed alone, so that it is brought on by what is noted of that."""
+    ((whole_no,),) = connection.execute("select max(whole_no) from ops.built").fetchall()
+    try:
+        with duckdb.connect(str(state / MASKED), read_only=True) as other:
+            return whole_no is not None and other.execute(
+                "select coalesce(max(build_no), 0) >= $whole_no from ops.built", {"whole_no": whole_no}
+            ).fetchall() == [(True,)]
+    except duckdb.Error:  # of an older release, or damaged; whoever takes it finds out
+        return False
 
 
 def _write(connection: duckdb.DuckDBPyConnection, tables: list[Table], prints: WarehousePrints, path: Path) -> None:

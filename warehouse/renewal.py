@@ -35,11 +35,12 @@ from warehouse.build import (
     note_built,
 )
 from warehouse.changes import changed_since, owners_of, users_of
-from warehouse.models import GIVEN, Model, load_models
+from warehouse.models import GIVEN, Model, load_models, part_column
 
 # Above this share of the subscribers a whole build takes about the same time.
 _MOST_SHARE = 0.15
 _TOUCHED = {"user_id": "touched_user", "customer_id": "touched_customer", "service_number": "touched_number"}
+_WHOLE = "''"  # the part of a row in a table that is not kept in parts
 _OF_USERS = "user_id in (from touched_user)"
 _UNKNOWN = "(user_id is null or user_id not in (select user_id from warehouse.mart.subscriber))"
 # What of core the small build reads; all else as it is. Rows of nobody known count in a row of their own, which is made
@@ -256,23 +257,22 @@ def _exchange_all(
 def _exchange(connection: duckdb.DuckDBPyConnection, model: Model) -> int:
     name, entity = model.name, model.entity
     assert entity is not None, "only rows of somebody can be exchanged alone"
-    which = f"{entity} in (from {_TOUCHED[entity]}) or {entity} is null"
-    connection.execute(f"create or replace temp table fresh as from small.{name} where {which}")
-    differing = _difference("from fresh", f"from warehouse.{name} where {which}")
-    connection.execute(
-        f"create or replace temp table differing as select distinct {entity} as entity_id from ({differing})"
-    )
+    columns = [column for (column, *_) in connection.execute(f"describe warehouse.{name}").fetchall()]
+    part = part_column(columns)
+    place = f"coalesce({entity}, ''), {part or _WHOLE}"
+    touched = f"{entity} in (from {_TOUCHED[entity]}) or {entity} is null"
+    connection.execute(f"create or replace temp table fresh as from small.{name} where {touched}")
+    differing = _difference("from fresh", f"from warehouse.{name} where {touched}")
+    connection.execute(f"create or replace temp table differing as select distinct {place} from ({differing}) as found")
     if not _any(connection, "from differing"):
         return 0
-    which = f"{entity} in (from differing)"
-    if _any(connection, "from differing where entity_id is null"):
-        which += f" or {entity} is null"
-    connection.execute(f"delete from warehouse.{name} where {which}")
-    ((count,),) = connection.execute(f"insert into warehouse.{name} by name from fresh where {which}").fetchall()
+    connection.execute(f"delete from warehouse.{name} where ({place}) in (from differing)")
+    rows = f"from fresh where ({place}) in (from differing)"
+    ((count,),) = connection.execute(f"insert into warehouse.{name} by name {rows}").fetchall()
     connection.execute(
         """
         insert into warehouse.ops.history_build
-        select $name, entity_id, (select coalesce(max(build_no), 0) + 1 from ops.built) from differing
+        select $name, *, (select coalesce(max(build_no), 0) + 1 from ops.built) from differing
         """,
         {"name": name},
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import duckdb
 
 from pipelines.contracts.model import Contracts
-from warehouse.models import GIVEN, load_models
+from warehouse.models import GIVEN, load_models, part_column
 from warehouse.store import feed_tables
 
 SCHEMAS = ("core", "mart", "list", "ops", "policy")
@@ -32,6 +32,11 @@ class Table:
     column: str | None
     entity: str | None
     masks: dict[str, str]
+
+    @property
+    def part(self) -> str:
+        """The part of a row, in SQL."""
+        return f"coalesce({self.column}, '')" if self.column else "''"
 
     @property
     def shown(self) -> str:
@@ -67,7 +72,7 @@ def tables_of(connection: duckdb.DuckDBPyConnection, contracts: Contracts, masks
     for name, columns in found.items():
         # A table that grew has its columns in another order than a new one; readers meet that of the contracts.
         ordered = orders.get(name, columns)
-        by, column = ways.get(name, ("part", "month" if {"user_id", "month"} <= columns.keys() else None))
+        by, column = ways.get(name, ("part", part_column(columns)))
         masked = {each: masks[each] for each in ordered if each in masks}
         tables.append(Table(name, ordered, by, column, models[name].entity if name in models else None, masked))
     return tables

@@ -13,7 +13,7 @@ import logging
 import os
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import duckdb
@@ -31,16 +31,23 @@ _log = logging.getLogger(__name__)
 _NO_LEASES = (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOLCK, errno.ENOSYS, errno.EACCES, errno.EPERM)
 
 
-def begin_state(bi: Path) -> Path:
-    """A directory to make the next state in: with a former state's files where there are any, whatever they hold."""
+def begin_state(bi: Path, is_near: Callable[[Path], bool] = lambda state: True) -> Path:
+    """A directory to make the next state in: with a former state's files where there are any, whatever they hold.
+
+    `is_near` tells of a state whether little was built since it: a retired one of long before is not taken where the
+    one at hand is near, for that is copied sooner than the retired one is brought on.
+    """
     states = bi / "states"
     states.mkdir(mode=0o750, parents=True, exist_ok=True)
     making = states / _MAKING
     drop_unfinished(bi)  # of a run that did not come to its end
-    if not _take_retired(bi, making):
+    at_hand = (bi / CURRENT).resolve() if (bi / CURRENT).exists() else None
+    retired = [state for state in _retired(bi) if is_near(state)]
+    if not retired and (at_hand is None or not is_near(at_hand)):
+        retired = _retired(bi)
+    if not _take_retired(bi, retired, making):
         making.mkdir(mode=0o700)
-        at_hand = (bi / CURRENT).resolve()
-        if (bi / CURRENT).exists() and _is_as_finished(at_hand):
+        if at_hand and _is_as_finished(at_hand):
             _copy(at_hand, making)
     making.chmod(0o700)  # until the private database has its own mode
     return making
@@ -119,8 +126,8 @@ def _retired(bi: Path) -> list[Path]:
     return sorted(states, key=lambda state: state.stat().st_mtime, reverse=True)
 
 
-def _take_retired(bi: Path, making: Path) -> bool:
-    for state in _retired(bi):
+def _take_retired(bi: Path, retired: list[Path], making: Path) -> bool:
+    for state in retired:
         if _is_free(state):
             state.rename(making)
             if _is_free(making):  # once more, now that no name leads there

@@ -57,6 +57,6 @@ create table if not exists ops.built (
     as_of date, bill_month varchar, core varchar, load_no bigint, made_by varchar, build_no bigint, whole_no bigint
 );
 
--- Grain: one entity of which a build since the last whole one changed rows in a table; key table_name, entity_id,
--- build_no. Its name begins as those that readers do not get.
-create table if not exists ops.history_build (table_name varchar, entity_id varchar, build_no bigint);
+-- Grain: one entity, in a part of a table, whose rows a build since the last whole one changed; key table_name,
+-- entity_id, part, build_no. Its name begins as those that readers do not get.
+create table if not exists ops.history_build (table_name varchar, entity_id varchar, part varchar, build_no bigint);

@@ -60,8 +60,8 @@ from ({drawn})
 _OF_CHNG = """
 select
     id as change_id, user_id, customer_id, service_number, '04' as change_type, moment as changed_at,
-    moment as effective_at, null as old_value, null as new_value, '欠费' as reason, 'SYS' as channel, null as operator_id,
-    cast(0 as bigint) as control
+    moment as effective_at, null as old_value, null as new_value, '欠费' as reason, 'SYS' as channel,
+    null as operator_id, cast(0 as bigint) as control
 from ({drawn})
 """
 
