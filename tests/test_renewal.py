@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import duckdb
 import pytest
 from mart_province import Province, Row, fill, insert
 from mart_tables import default_policy
-from mart_world import draw_world
+from mart_world import DAY, draw_world
 
 import warehouse.renewal
 from pipelines.contracts.load import load_contracts
@@ -22,7 +23,6 @@ from warehouse.store import make_tables
 
 CONTRACTS = load_contracts()
 OWNED = ("user_id", "customer_id")
-PROCESSING = ("ops.built", "ops.history_build", "ops.history_change", "ops.load_state")
 
 
 @pytest.fixture
@@ -38,6 +38,13 @@ def connection(monkeypatch: pytest.MonkeyPatch) -> Iterator[duckdb.DuckDBPyConne
 
 def feeds() -> dict[str, Contract]:
     return {f"core.{contract.table}": contract for contract in CONTRACTS.feeds}
+
+
+def with_batches(rows: Province) -> Province:
+    return {
+        table: [row | {"batch_stem": "B"} if table in feeds() else row for row in found]
+        for table, found in rows.items()
+    }
 
 
 def former_rows(rows: Province, dice: random.Random) -> Province:
@@ -117,25 +124,54 @@ def marts(connection: duckdb.DuckDBPyConnection) -> dict[str, list[Any]]:
     return {name: connection.execute(f"from {name} order by all").fetchall() for (name,) in tables}
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", [0, 2, 4, 7, 10])
 def test_renewed_marts_are_those_of_a_whole_build(connection: duckdb.DuckDBPyConnection, seed: int) -> None:
     world = draw_world(seed)
-    dice = random.Random(seed)
-    for round_no in range(3):
-        for row in (row for table in feeds() for row in world.rows.get(table, ())):
-            row["batch_stem"] = "B"
-        former = former_rows(world.rows, dice)
-        fill(connection, former)
-        build(connection, default_policy(), world.as_of, world.bill_month)
-        load(connection, former, world.rows)
+    present = with_batches(world.rows)
+    former = former_rows(present, random.Random(seed))
+    fill(connection, former)
+    build(connection, default_policy(), world.as_of, world.bill_month)
+    for before, after in ((former, present), (present, former)):  # the second rests on what the first renewed
+        load(connection, before, after)
         renewed = renew(connection, CONTRACTS, default_policy(), world.as_of, world.bill_month)
         assert renewed is not None
-        found = marts(connection)
-        build(connection, default_policy(), world.as_of, world.bill_month)
-        expected = marts(connection)
-        wrong = {
-            name: ([row for row in rows if row not in found[name]], [row for row in found[name] if row not in rows])
-            for name, rows in expected.items()
-            if rows != found[name]
-        }
-        assert not wrong, f"round {round_no}: {wrong}"
+        assert renewed.renewed
+    found = marts(connection)
+    build(connection, default_policy(), world.as_of, world.bill_month)
+    assert differing(found, marts(connection)) == {}
+
+
+def differing(found: dict[str, list[Any]], expected: dict[str, list[Any]]) -> dict[str, Any]:
+    assert found.keys() == expected.keys()
+    return {
+        name: ([row for row in rows if row not in found[name]], [row for row in found[name] if row not in rows])
+        for name, rows in expected.items()
+        if rows != found[name]
+    }
+
+
+def test_other_days_policies_and_closed_months_want_a_whole_build(connection: duckdb.DuckDBPyConnection) -> None:
+    world = draw_world(1)
+    policy = default_policy()
+    fill(connection, world.rows)
+    assert renew(connection, CONTRACTS, policy, world.as_of, world.bill_month) is None  # nothing was built yet
+    build(connection, policy, world.as_of, world.bill_month)
+    assert renew(connection, CONTRACTS, policy, world.as_of, world.bill_month) is not None
+    assert renew(connection, CONTRACTS, policy, world.as_of + DAY, world.bill_month) is None
+    assert renew(connection, CONTRACTS, policy, world.as_of, "202001") is None
+    assert renew(connection, CONTRACTS, replace(policy, version=f"{policy.version}x"), world.as_of, None) is None
+    connection.execute("update ops.cycle set state = 'open' where feed = 'BILL'")
+    assert renew(connection, CONTRACTS, policy, world.as_of, world.bill_month) is None
+
+
+def test_many_changes_want_a_whole_build(
+    connection: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(warehouse.renewal, "_MOST_SHARE", 0.01)
+    world = draw_world(2)
+    present = with_batches(world.rows)
+    former = former_rows(present, random.Random(2))
+    fill(connection, former)
+    build(connection, default_policy(), world.as_of, world.bill_month)
+    load(connection, former, present)
+    assert renew(connection, CONTRACTS, default_policy(), world.as_of, world.bill_month) is None

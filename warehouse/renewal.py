@@ -289,9 +289,11 @@ def _make_stale(
         chain = _with_steps(model, models)
         if not changed & {table for each in chain for table in each.reads}:
             continue
-        connection.execute(f"create or replace temp table former as from {model.name}")
+        is_read = any(model.name in other.reads for other in models)
+        if is_read:
+            connection.execute(f"create or replace temp table former as from {model.name}")
         yield from make_models(connection, chain, parameters)
-        if _any(connection, f"from ({_difference('from former', f'from {model.name}')})"):
+        if is_read and _any(connection, f"from ({_difference('from former', f'from {model.name}')})"):
             changed.add(model.name)
 
 
