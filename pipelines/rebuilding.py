@@ -145,7 +145,7 @@ def _make(site: Site, place: Site, moment: Moment, present: Present, restaged: R
     with open_warehouse(place.home.warehouse, site.contracts) as warehouse:
         load(warehouse, site.contracts, batches, complete_snapshots(site, whole))
         if present.why_not:
-            refresh_ops(warehouse, moment.leading, moment.cycles)
+            refresh_ops(warehouse, moment.leading, moment.cycles, ())  # who was sent what follows from no file
             recall_lists(site.home.publish, warehouse, moment.published)
         else:
             _carry_over(warehouse, place.home.root / _PRESENT / FILE_NAME, present)

@@ -23,6 +23,7 @@ from pipelines.errors import TransferError, UsageError
 from pipelines.faults import fault_point
 from pipelines.fetching import NEEDED_BYTES, each_source
 from pipelines.ledger import offerings
+from pipelines.ledger.deliveries import deliveries
 from pipelines.ledger.offerings import Move, Offering, State
 from pipelines.ledger.publications import publications
 from pipelines.ledger.standing import standing_stems
@@ -193,9 +194,9 @@ def build_in(
     require_free_space(site.home.warehouse, NEEDED_BYTES)
     with site.ledger.reading() as connection:
         batches = offerings.leading(offerings.find(connection))
-        published = publications(connection)
+        published, sent = publications(connection), deliveries(connection)
     recall_lists(site.home.publish, warehouse, published)
-    refresh_ops(warehouse, batches, statuses(site))
+    refresh_ops(warehouse, batches, statuses(site), sent)
     renewed = None if whole else renew(warehouse, site.contracts, site.policy, as_of, bill_month)
     return renewed or build_marts(warehouse, site.policy, as_of, bill_month)
 

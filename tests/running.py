@@ -20,7 +20,8 @@ FEEDS = "[CUST, USER, PAYM, CHNG, BILL, USGE, CONT, WORD]"
 # What tells of the processing itself lies outside rule 1: times and ids of runs, batches that do not stand.
 _PROCESSING = {
     **dict.fromkeys(
-        ("ops.publication", "ops.built", "ops.load_state", "ops.state_part", "ops.made_for"), "where false"
+        ("ops.publication", "ops.delivery", "ops.built", "ops.load_state", "ops.state_part", "ops.made_for"),
+        "where false",
     ),
     "ops.batch": "where state = 'loaded'",
     **dict.fromkeys(
@@ -31,7 +32,7 @@ _PROCESSING = {
 }
 # How often a batch was staged tells of the processing, its digest does not; nor when it came.
 _CHOSEN = {
-    "ops.loaded_batch": "* replace (split_part(digest, '#', 1) as digest)",
+    "ops.loaded_batch": "* exclude (load_no) replace (split_part(digest, '#', 1) as digest)",
     "ops.batch": "* exclude (offered_no)",
     "ops.cycle": "* exclude (is_on_time)",
 }

@@ -177,7 +177,7 @@ def test_the_command_writes_the_same_bytes(written: Path, tmp_path: Path) -> Non
 def model(name: str, sql: str) -> Model:
     return Model(
         name=name, title="", what="", grain="", key="", reads=(), rule="", columns={}, carried={}, by_part=False,
-        entity=None, sql=sql, parameters=frozenset(),
+        entity=None, for_readers=True, sql=sql, parameters=frozenset(),
     )  # fmt: skip
 
 

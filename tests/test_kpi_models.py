@@ -85,14 +85,12 @@ def test_retention_counts_who_stays() -> None:
         "mart.kpi_retention",
         GIVEN
         | {
-            "mart.subscriber_month": """
-                month    | source | tier | is_open_at_start | is_open_at_end
-                '202610' | '110'  | N    | true             | true
-                '202610' | '110'  | N    | true             | false
-                '202610' | '110'  | G    | false            | true
-                '202610' | '440'  | N    | true             | true
-                '202611' | '440'  | N    | true             | true
-                '202609' | '110'  | N    | true             | true
+            "mart.closed_month": """
+                month    | source | tier | open_at_start | kept_count
+                '202610' | '110'  | N    | 2             | 1
+                '202610' | '110'  | G    | 0             | 0
+                '202610' | '440'  | N    | 1             | 1
+                '202609' | '110'  | N    | 1             | 1
             """,
             "mart.cohort_member": """
                 user_id | month    | source | tier:text | is_retained

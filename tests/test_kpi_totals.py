@@ -34,7 +34,7 @@ U6      | '202610' | '110'  | G    | 3
 U7      | '202610' | '440'  | N    | 20
 U7      | '202611' | '440'  | N    | 9
 """
-USAGE = {"mart.subscriber_month": USED, "mart.service_tier_month": SERVED, "mart.kpi_subscriber": BASE}
+USAGE = {"mart.closed_month": USED, "mart.service_tier_month": SERVED, "mart.kpi_subscriber": BASE}
 
 
 def test_service_kpis_by_source_and_tier_and_all(tmp_path: Path) -> None:

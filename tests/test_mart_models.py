@@ -484,19 +484,40 @@ month    | source | tier
 """
 
 
+def test_closed_month_sums_up_what_its_source_has_closed() -> None:
+    found = run(
+        "mart.closed_month",
+        {
+            "mart.bill_month": BILL_MONTHS,
+            "mart.subscriber_month": """
+                month    | month_index | source | tier | is_open_at_start | is_open_at_end | closing_count | total_fen:int | outstanding_fen:int | usage_day_count
+                '202610' | 24321       | '110'  | N    | true             | true           | 0             | 90            | 10                  | 3
+                '202610' | 24321       | '110'  | N    | true             | false          | 2             | 10            | 0                   | 0
+                '202610' | 24321       | '110'  | N    | false            | true           | 0             | -             | -                   | 4
+                '202611' | 24322       | '440'  | N    | true             | true           | 0             | 1000          | 0                   | 1
+            """,
+        },
+    )
+    assert_rows(
+        found,
+        """
+        month    | source | tier | open_at_start | open_at_end | kept_count | closed_count | closing_count | bill_count | total_fen | outstanding_fen | usage_day_count
+        '202610' | '110'  | N    | 2             | 2           | 1          | 1            | 2             | 2          | 100       | 10              | 7
+        """,
+    )
+
+
 def test_kpi_subscriber_counts_by_source_and_tier_and_all() -> None:
     found = run(
         "mart.kpi_subscriber",
         {
             "mart.bill_month": BILL_MONTHS,
             "mart.kpi_cell": CELLS,
-            "mart.subscriber_month": """
-                month    | source | tier | is_open_at_start | is_open_at_end | closing_count
-                '202610' | '110'  | N    | true             | true           | 0
-                '202610' | '110'  | N    | true             | false          | 2
-                '202610' | '440'  | N    | false            | true           | 0
-                '202611' | '110'  | N    | true             | true           | 0
-                '202611' | '440'  | N    | true             | true           | 0
+            "mart.closed_month": """
+                month    | source | tier | open_at_start | open_at_end | closed_count
+                '202610' | '110'  | N    | 2             | 1           | 1
+                '202610' | '440'  | N    | 0             | 1           | 0
+                '202611' | '110'  | N    | 1             | 1           | 0
             """,
             "mart.subscriber_opening": """
                 month    | source | tier:text
@@ -544,12 +565,10 @@ def test_kpi_bill_counts_unknown_subscribers_only_under_all_tiers() -> None:
             "mart.bill_month": BILL_MONTHS,
             "mart.kpi_cell": CELLS,
             "mart.subscriber": "user_id\nU1",
-            "mart.subscriber_month": """
-                month    | source | tier | total_fen:int | outstanding_fen:int
-                '202610' | '110'  | N    | 90            | 10
-                '202610' | '110'  | N    | 10            | 0
-                '202610' | '110'  | N    | -             | -
-                '202611' | '440'  | N    | 1000          | 0
+            "mart.closed_month": """
+                month    | source | tier | total_fen | outstanding_fen | bill_count
+                '202610' | '110'  | N    | 100       | 10              | 2
+                '202610' | '110'  | G    | 0         | 0               | 0
             """,
             "mart.stray_bill": """
                 month    | source | tier:text | total_fen | outstanding_fen

@@ -15,7 +15,7 @@ from mart_world import SOURCES, draw_world
 
 from pipelines.contracts.load import load_contracts
 from pipelines.policy import Policy, load_policy
-from warehouse.build import build
+from warehouse.build import Built, build, note_built
 from warehouse.models import load_models
 from warehouse.store import make_tables
 
@@ -53,6 +53,7 @@ def world_home(path: Path, seed: int) -> WorldHome:
         make_tables(connection, load_contracts())
         fill(connection, world.rows)
         build(connection, default_policy(), world.as_of, world.bill_month, only=ALL_MODELS)
+        note_built(connection, Built(world.as_of, world.bill_month, "by this test"), is_whole=True)
     return WorldHome(path, world.as_of, world.bill_month)
 
 

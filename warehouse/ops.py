@@ -9,13 +9,17 @@ import duckdb
 import polars as pl
 
 from pipelines.completeness import CycleStatus
+from pipelines.ledger.deliveries import Delivery
 from pipelines.ledger.offerings import Offering
 
 
 def refresh_ops(
-    connection: duckdb.DuckDBPyConnection, batches: Iterable[Offering], cycles: Iterable[CycleStatus]
+    connection: duckdb.DuckDBPyConnection,
+    batches: Iterable[Offering],
+    cycles: Iterable[CycleStatus],
+    deliveries: Iterable[Delivery],
 ) -> None:
-    """Put batches (one row a stem) and cycles of the ledger into `ops.batch` and `ops.cycle`."""
+    """Put batches (one row a stem), cycles and deliveries of the ledger into the tables of ops of these names."""
     texts = ("stem", "feed", "source", "mode", "cycle", "seq", "version", "state", "code")
     counts = ("records", "loaded", "rejected", "offered_no")
     schema: dict[str, Any] = dict.fromkeys(texts, pl.String) | dict.fromkeys(counts, pl.Int64)
@@ -24,6 +28,10 @@ def refresh_ops(
     statuses = [[*vars(status.key).values(), status.state.value, status.is_on_time] for status in cycles]
     schema = dict.fromkeys(("feed", "source", "mode", "cycle", "state"), pl.String) | {"is_on_time": pl.Boolean}
     _fill(connection, "ops.cycle", statuses, schema)
+    columns = ("receiver", "stem", "publication_id", "state", "attempts", "delivered_at", "message")
+    schema = dict.fromkeys(columns, pl.String) | {"attempts": pl.Int64, "delivered_at": pl.Datetime("us")}
+    sent = [[getattr(each, name) for name in columns] for each in deliveries]
+    _fill(connection, "ops.delivery", sent, schema)
 
 
 def _fill(

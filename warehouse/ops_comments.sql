@@ -23,6 +23,15 @@ comment on column ops.cycle.cycle is 'Cycle / 文件周期';
 comment on column ops.cycle.state is 'State: open, complete, late, missing or held / 周期状态';
 comment on column ops.cycle.is_on_time is 'Whether it was complete before it counted as late; null: not late yet / 是否按时完整';
 
+comment on table ops.delivery is 'Deliveries. As the ledger had them at the last build. Grain: one row per receiver and list. Key: receiver, stem. / 名单分发状态';
+comment on column ops.delivery.receiver is 'Receiver / 接收系统';
+comment on column ops.delivery.stem is 'List. Name of the file before its first dot / 名单文件名';
+comment on column ops.delivery.publication_id is 'Publication that it came with / 发布批次';
+comment on column ops.delivery.state is 'State / 分发状态';
+comment on column ops.delivery.attempts is 'Attempts so far / 尝试次数';
+comment on column ops.delivery.delivered_at is 'When it was delivered whole; null: not yet / 送达时间';
+comment on column ops.delivery.message is 'What is to be known of the last attempt, or of the receipt / 说明';
+
 comment on table ops.built is 'Last build. What the marts were made for. Grain: one row. Key: none. / 最近一次构建';
 comment on column ops.built.as_of is 'As-of date / 统计日';
 comment on column ops.built.bill_month is 'Last closed month that was set by hand, YYYYMM; null: none was / 指定的已出账月';

@@ -28,6 +28,12 @@ create table if not exists ops.cycle (
     feed varchar, source varchar, mode varchar, cycle varchar, state varchar, is_on_time boolean
 );
 
+-- Grain: one list and receiver that was to have it; key receiver, stem. A copy of the ledger as of the last build.
+create table if not exists ops.delivery (
+    receiver varchar, stem varchar, publication_id varchar, state varchar, attempts bigint, delivered_at timestamp,
+    message varchar
+);
+
 -- Grain: one published state; the newest is the one at hand.
 create table if not exists ops.publication (
     publication_id varchar, as_of_date date, published_at timestamp, batch_count bigint, load_no bigint

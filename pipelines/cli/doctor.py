@@ -14,7 +14,7 @@ import typer
 
 from pipelines.cli.context import JsonOption, home_path, open_site
 from pipelines.cli.output import Exit, show_rows
-from pipelines.config import SourceConfig
+from pipelines.config import ReceiverConfig, SourceConfig
 from pipelines.errors import TierlineError
 from pipelines.site import DIRECTORIES, Site
 from pipelines.transfer.connect import connect
@@ -65,6 +65,8 @@ def examine(home: Path) -> Iterator[Finding]:
     yield _attempt("published state", lambda: _published(site), "publish again: tierline publish")
     for source in site.config.sources.values():
         yield from _source(site, source)
+    for receiver in site.config.receivers.values():
+        yield _receiver(receiver)
 
 
 def _attempt(what: str, look: Callable[[], str], to_do: str) -> Finding:
@@ -136,3 +138,15 @@ def _source(site: Site, source: SourceConfig) -> Iterator[Finding]:
     yield Finding(what, "ok", f"connected; {entries} entries in {len(directories)} directories; may write receipts")
     if source.endpoint.scheme == "ftp":
         yield Finding(what, "warning", "plain FTP sends passwords and data readable", "use sftp or ftps")
+
+
+def _receiver(receiver: ReceiverConfig) -> Finding:
+    what = f"receiver {receiver.receiver}"
+    try:
+        with connect(receiver.with_secret()) as transport:
+            for name in receiver.lists:
+                transport.write(f"{name}/.doctor", [])
+                transport.remove(f"{name}/.doctor")
+    except TierlineError as error:
+        return Finding(what, "failed", str(error), "check url, secret and host_key of this receiver, and its server")
+    return Finding(what, "ok", f"connected; may write {', '.join(receiver.lists)}")

@@ -2,7 +2,6 @@
 -- grain: one row per subscriber that has a state then, closed ones too; an end that comes later is not known yet
 -- key: user_id
 -- entity: user_id
--- for: build
 -- reads: core.subscriber, mart.horizon
 -- rule: the state at D is the period that begins before E and does not end before it
 -- title: Subscribers at the as-of date / 统计日用户资料
