@@ -17,7 +17,7 @@ _TOTALS = """
         (select count(*) from ops.loaded_batch),
         (select count(*) from core.payment), (select sum(amount_fen) from core.payment),
         (select sum(amount_fen) from bi.fact_payment),
-        (select count(*) from core.customer), (select count(*) from mart.customer_state)
+        (select count(*) from core.customer), (select count(*) from mart.loyalty)
 """
 Seen = tuple[Any, ...]
 

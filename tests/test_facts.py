@@ -38,7 +38,7 @@ def _stage(directory: Path, place: tuple[str, str, str], version: str, keys: lis
     return StandingBatch(stem, "digest", "PAYM", source, "I", cycle, seq, datetime(2026, 11, 22, 11), *paths)
 
 
-@settings(max_examples=40, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate),
+@settings(max_examples=25, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate),
           suppress_health_check=[HealthCheck.too_slow])  # fmt: skip
 @given(data=st.data(), places=st.lists(batches, min_size=1, max_size=6, unique=True))
 def test_what_stands_decides_whatever_came_and_went(data: st.DataObject, places: list[tuple[str, str, str]]) -> None:

@@ -135,7 +135,7 @@ def _expected(warehouse: Warehouse, stems: set[str], snapshots: list[Snapshot]) 
 
 
 @settings(
-    max_examples=60,
+    max_examples=40,
     deadline=None,
     phases=PHASES,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

@@ -3,12 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import sqlite3
-import subprocess
-import sys
-import time
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -139,37 +133,10 @@ def test_a_run_that_was_killed_before_leaves_the_cycle_to_the_next(place: Place,
     assert [each["rows"] for each in noted(place)] == [20]
 
 
-def kill_between_page_and_ledger(place: Place) -> None:
-    """Hold the ledger once Great Expectations is at work: then the page is written, and its word cannot be."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pipelines.cli.app", "--home", str(place.home), "load"],
-        env=os.environ | {"TIERLINE_NOW": DUE}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        maps = Path(f"/proc/{process.pid}/maps")
-        wait_until(lambda: "/pandas/" in maps.read_text())
-        with closing(sqlite3.connect(place.home / "ledger.sqlite", isolation_level=None)) as connection:
-            connection.execute("begin immediate")
-            wait_until(lambda: (place.home / "bi/quality/index.html").exists())
-            process.kill()
-            process.wait()
-            connection.execute("rollback")
-    finally:
-        process.kill()
-        process.wait()
-
-
-def wait_until(is_so: Any, seconds: float = 60) -> None:
-    until = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < until, "it never came to that"
-        time.sleep(0.01)
-
-
 def test_a_run_that_was_killed_between_page_and_ledger_is_done_again(place: Place) -> None:
     place.offer(contacts(DAY, 20))
     place.run("fetch", now=DUE)
-    kill_between_page_and_ledger(place)
+    assert tierline_process(place.home, "load", now=DUE, fault="judge").returncode == -9
     (page,) = pages(place)
     assert noted(place) == []
     assert place.judged(place.run("load", now=DUE)) == 1
