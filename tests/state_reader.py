@@ -41,7 +41,7 @@ def look(database: Path) -> Seen:
     """The totals of the state at hand, and the rows of a mart in the Parquet file beside it."""
     with connect(database) as connection:
         seen = totals(connection)
-        (path,) = [each for each in parquet_beside(database, seen[0]) if each.stem == "mart_customer_state"]
+        (path,) = [each for each in parquet_beside(database, seen[0]) if each.stem == "mart_loyalty"]
         return (*seen, *connection.execute(f"select count(*) from '{path}'").fetchall()[0])
 
 
