@@ -37,7 +37,7 @@ check: $(READY) ## style, types, SQL, contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/sqlfluff lint -q warehouse
+	$(BIN)/sqlfluff lint -q warehouse pipelines/reporting
 	$(BIN)/tierline feeds > /dev/null
 
 format: $(READY) ## put the code into the project's form
@@ -52,6 +52,7 @@ bench: $(READY) $(SERVERS) ## rates and memory of transfers and checks, as ratio
 	$(BIN)/python tests/bench/core.py --rows 5000000 --files 10
 	$(BIN)/python tests/bench/histories.py --small 500000 --large 5000000
 	$(BIN)/python tests/bench/marts.py --small 100000 --large 1000000
+	$(BIN)/python tests/bench/hourly.py --subscribers 1000000
 
 lock: $(READY) ## pin every dependency anew
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
