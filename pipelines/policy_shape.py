@@ -86,6 +86,10 @@ def _count(item: Item) -> int:
     return item.whole(1)
 
 
+def _kpi_months(item: Item) -> int:
+    return item.whole(1, 60)  # sets of months are bits of one number (mart.customer_product)
+
+
 def _points(item: Item) -> int:
     return item.whole(0)
 
@@ -152,7 +156,7 @@ _SHARE = {"most": _rate}
 
 # The same for all sources: totals over them need one measure, and so do findings about their cycles.
 COMMON: Mapping[str, Mapping[str, Any]] = {
-    "history": {"arpu_months": _count, "held_months": _count, "kpi_months": _count},
+    "history": {"arpu_months": _count, "held_months": _count, "kpi_months": _kpi_months},
     "quality": {
         "history_cycles": _count,
         "history_least": _count,

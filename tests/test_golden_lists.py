@@ -1,4 +1,4 @@
-"""The lists of one small world to the letter: `tests/golden/` was read against the rules, and a change of it is a change.
+"""The lists of one small world to the letter; `tests/golden/` was read against the rules.
 
 After a wanted change: `python tests/test_golden_lists.py` writes them anew; the difference is to be read, not trusted.
 """

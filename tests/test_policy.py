@@ -116,6 +116,7 @@ not_after: "20:00" | not_after: "24:00" | calls.not_after | found the text "24:0
 not_after: "20:00" | not_after: "08:00" | calls.not_before | less than calls.not_after
 RETAIN: {priority: 2 | RETAIN: {priority: 1 | calls.campaigns.RETAIN.priority | that of ARREARS
 silent_days: 7 | silent_days: 0 | warnings.C5.silent_days | a whole number from 1 on
+kpi_months: 12 | kpi_months: 61 | history.kpi_months | a whole number from 1 to 60
 consent: false | consent: "no" | calls.campaigns.ARREARS.consent | true or false
 core_months: 24 | core_months: 3 | loyalty.new_months | less than loyalty.core_months
 group_tier: S | group_tier: X | tiering.group_tier | one of D, G, S, N

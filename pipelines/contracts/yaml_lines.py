@@ -56,11 +56,12 @@ class Item:
             raise self._text_error(allowed[0] if len(allowed) == 1 else f"one of {', '.join(allowed)}")
         return self.value
 
-    def whole(self, least: int) -> int:
-        """A whole number, at least `least`."""
-        if isinstance(self.value, bool) or not isinstance(self.value, int) or self.value < least:
-            raise self.error(f"a whole number from {least} on")
-        return self.value
+    def whole(self, least: int, most: int | None = None) -> int:
+        """A whole number, at least `least` and at most `most`."""
+        value = self.value
+        if isinstance(value, bool) or not isinstance(value, int) or value < least or (most and value > most):
+            raise self.error(f"a whole number from {least} {f'to {most}' if most else 'on'}")
+        return value
 
     def number(self) -> float:
         """A number from 0 on."""
