@@ -12,25 +12,29 @@
 -- column: numerator: Numerator, days of subscribers / 分子（用户使用天数）
 -- column: denominator: Denominator, subscribers / 分母（用户数）
 
-with known as (
-    select
-        n.user_id,
-        case
-            when f.user_id is null then h.first_month_index
-            else coalesce(f.first_month_index, h.last_month_index + 1)
-        end as first_month_index
+-- Whoever was open in the first month or before has a place for all its usage: only the others are looked at by day.
+with settled as (
+    select n.user_id
     from mart.subscriber as n
-    cross join mart.horizon as h
     left join mart.subscriber_first_month as f on f.user_id = n.user_id
+    where f.user_id is null
+),
+
+other_usage as (
+    select u.user_id, u.source, u.started_at
+    from core.usage as u
+    left join settled as s on s.user_id = u.user_id
+    where u.is_current and s.user_id is null
 ),
 
 day as (
     select
         u.user_id, u.source, cast(u.started_at as date) as usage_date,
-        cast(extract(year from u.started_at) * 12 + extract(month from u.started_at) - 1 as integer) as month_index
-    from core.usage as u
+        cast(extract(year from u.started_at) * 12 + extract(month from u.started_at) - 1 as integer) as month_index,
+        coalesce(f.first_month_index, h.last_month_index + 1) as first_month_index
+    from other_usage as u
     inner join mart.horizon as h on u.started_at < h.end_at
-    where u.is_current
+    left join mart.subscriber_first_month as f on f.user_id = u.user_id
 ),
 
 unplaced as (
@@ -38,8 +42,7 @@ unplaced as (
     from day as d
     inner join mart.month as m on m.month_index = d.month_index
     inner join mart.bill_month as b on b.source = d.source and d.month_index <= b.month_index
-    left join known as k on k.user_id = d.user_id
-    where k.user_id is null or d.month_index < k.first_month_index
+    where d.month_index < d.first_month_index
 ),
 
 counted as (
