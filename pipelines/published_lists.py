@@ -10,6 +10,7 @@ import polars as pl
 
 from pipelines.ledger.publications import ListRecord, Publication, regular
 from pipelines.lists import LISTS
+from pipelines.names import parse_stem
 from warehouse.build import make_given
 
 _REMEMBERED = LISTS[0]  # the list whose rows say since when they are as they are
@@ -49,7 +50,7 @@ def recall_lists(directory: Path, warehouse: duckdb.DuckDBPyConnection, known: I
         return
     warehouse.execute("begin")
     modes = {"F": "tier_full", "I": "tier_increment"}
-    if present - wanted["I"] == wanted["F"] or present & wanted["F"] == wanted["F"]:
+    if {stem for stem in present if (name := parse_stem(stem)) and name.mode == "F"} == wanted["F"]:
         modes.pop("F")  # the full lists of a day are large and stay
     for mode, table in modes.items():
         warehouse.execute(f"delete from list.{table}")

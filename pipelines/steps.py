@@ -172,23 +172,18 @@ def require_sound_dates(site: Site, as_of: date, bill_month: str | None) -> None
         raise UsageError(f"bill month {bill_month}: expected a month such as 202611 that lies before {as_of:%Y%m}")
 
 
-def build(site: Site, as_of: date, bill_month: str | None = None, *, whole: bool = False) -> BuildResult:
+def build(site: Site, as_of: date, bill_month: str | None = None) -> BuildResult:
     """core → mart for an as-of date; `bill_month` (YYYYMM) sets the last closed month instead of the ledger.
 
-    Where the marts at hand are those of that day, only what changed since is made anew, unless `whole`.
+    Where the marts at hand are those of that day, only what changed since is made anew.
     """
     require_sound_dates(site, as_of, bill_month)
     with site.lock(WRITER, wait=True), open_warehouse(site.home.warehouse, site.contracts) as warehouse:
-        return build_in(site, warehouse, as_of, bill_month, whole=whole)
+        return build_in(site, warehouse, as_of, bill_month)
 
 
 def build_in(
-    site: Site,
-    warehouse: duckdb.DuckDBPyConnection,
-    as_of: date,
-    bill_month: str | None = None,
-    *,
-    whole: bool = False,
+    site: Site, warehouse: duckdb.DuckDBPyConnection, as_of: date, bill_month: str | None = None
 ) -> BuildResult:
     """As `build`, in a warehouse that the caller has open under the writer's lock."""
     require_free_space(site.home.warehouse, NEEDED_BYTES)
@@ -197,7 +192,7 @@ def build_in(
         published, sent = publications(connection), deliveries(connection)
     recall_lists(site.home.publish, warehouse, published)
     refresh_ops(warehouse, batches, statuses(site), sent)
-    renewed = None if whole else renew(warehouse, site.contracts, site.policy, as_of, bill_month)
+    renewed = renew(warehouse, site.contracts, site.policy, as_of, bill_month)
     return renewed or build_marts(warehouse, site.policy, as_of, bill_month)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+import warehouse.renewal
 from pipelines.transfer.base import Endpoint
 from sftp_fixtures.proftpd import proftpd_server
 from sftp_fixtures.rclone import rclone_sftp_server
@@ -84,6 +85,9 @@ def forking() -> ForkServerContext:
     context.set_forkserver_preload(["pipelines.cli.app", "running"])
     return context
 
+
+# Worlds of tests are small: a file touches most of them, and a share would have every build make everything anew.
+warehouse.renewal._MOST_SHARE = 1.0
 
 # How long an example takes says something of the machine only, and of what else runs on it.
 settings.register_profile("tierline", deadline=None, suppress_health_check=[HealthCheck.too_slow])

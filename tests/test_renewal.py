@@ -26,9 +26,8 @@ OWNED = ("user_id", "customer_id")
 
 
 @pytest.fixture
-def connection(monkeypatch: pytest.MonkeyPatch) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A warehouse in memory, in which families may be as large as they like."""
-    monkeypatch.setattr(warehouse.renewal, "_MOST_SHARE", 1.0)
+def connection() -> Iterator[duckdb.DuckDBPyConnection]:
+    """A warehouse in memory."""
     with duckdb.connect() as opened:
         opened.execute("attach ':memory:' as warehouse")
         opened.execute("use warehouse")

@@ -17,7 +17,7 @@ from pipelines.errors import StoreError, UsageError
 from pipelines.faults import fault_point
 from pipelines.policy import Policy
 from warehouse.comments import comment_given, comment_on
-from warehouse.models import Model, load_models
+from warehouse.models import FOLDER, Model, load_models
 from warehouse.policy_tables import write_policy
 
 PART_SIZE = 250_000  # subscribers; with 14 months of each the steps stay within 2 GB
@@ -88,7 +88,7 @@ def build(
         models = tuple(make_models(connection, chosen, parameters))
         bill_months = bill_months_of(connection)
         if only is None:
-            note_built(connection, Built(as_of, bill_month, made_by(policy, sources)), is_whole=True)
+            note_built(connection, Built(as_of, bill_month, made_by(connection, policy, sources)), is_whole=True)
             _comment(connection, chosen)
             fault_point("build")
     return BuildResult(as_of, bill_months, models)
@@ -118,9 +118,16 @@ def begin_build(connection: duckdb.DuckDBPyConnection, policy: Policy, sources: 
     write_policy(connection, policy, sources)
 
 
-def made_by(policy: Policy, sources: list[str]) -> str:
-    """A fingerprint of all that marts rest on but core, cycles and the as-of date: policy, its sources, the models."""
-    return hashlib.sha256(repr((policy, sorted(sources), [each.sql for each in load_models()])).encode()).hexdigest()
+def made_by(connection: duckdb.DuckDBPyConnection, policy: Policy, sources: list[str]) -> str:
+    """A fingerprint of all that marts rest on but core, cycles and the as-of date.
+
+    That is policy and sources, contracts with their code lists, and what this release makes of them.
+    """
+    contracts = connection.execute("from ops.made_for").fetchall()
+    digest = hashlib.sha256(repr((policy, sorted(sources), contracts)).encode())
+    for path in sorted(path for path in FOLDER.rglob("*") if path.suffix in (".py", ".sql")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def bill_months_of(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:

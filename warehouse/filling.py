@@ -167,13 +167,12 @@ def _by_renewal(connection: duckdb.DuckDBPyConnection, table: Table, build_no: i
     return stale
 
 
-def _parts(connection: duckdb.DuckDBPyConnection, table: Table, which: str = "true") -> set[str]:
-    """Of which parts a state has rows, in that table or in some rows of it; a table without any is one part."""
+def _parts(connection: duckdb.DuckDBPyConnection, table: Table) -> set[str]:
+    """Of which parts a state has rows; a table without any is one part."""
     if not table.column:
         return {_WHOLE}
-    part = f"coalesce({table.column}, '')"
-    found = connection.execute(f"select distinct {part} from state.{table.name} where {which}").fetchall()
-    return {each for (each,) in found} or ({_WHOLE} if which == "true" else set())
+    found = connection.execute(f"select distinct {table.part} from state.{table.name}").fetchall()
+    return {each for (each,) in found} or {_WHOLE}
 
 
 def note_prints(connection: duckdb.DuckDBPyConnection, changed: dict[str, Prints]) -> None:

@@ -77,7 +77,7 @@ def renew(
     only a build of all does. Raises StoreError naming a model that cannot be made.
     """
     sources = known_sources(connection)
-    wanted = Built(as_of, bill_month, made_by(policy, sources))
+    wanted = Built(as_of, bill_month, made_by(connection, policy, sources))
     last = last_built(connection)
     if last is None or Built(last.as_of, last.bill_month, last.made_by) != wanted:
         return None
@@ -145,10 +145,8 @@ def _touched_by(contract: Contract) -> Iterator[tuple[str, str]]:
         yield "user_id", f"select user_id {entities}"
         if "contact_id" in columns:  # a contact is followed up unless a work order names it
             former = f"select contact_id from mart.work_order_state where {contract.entity_key} in (from changed)"
-            yield (
-                "user_id",
-                (f"select user_id from core.contact where contact_id in (select contact_id {entities} union {former})"),
-            )
+            named = f"select contact_id {entities} union {former}"
+            yield "user_id", f"select user_id from core.contact where contact_id in ({named})"
 
 
 def _add(connection: duckdb.DuckDBPyConnection, entity: str, query: str) -> int:
@@ -189,11 +187,10 @@ def _find_families(connection: duckdb.DuckDBPyConnection) -> bool:
     )  # fmt: skip
     ((known,),) = connection.execute("select count(*) from mart.subscriber").fetchall()
     while True:
-        found = sum([_add(connection, entity, query) for entity, query in queries])
         ((touched,),) = connection.execute("select count(*) from touched_user").fetchall()
         if touched > _MOST_SHARE * known:
             return False
-        if not found:
+        if not sum([_add(connection, entity, query) for entity, query in queries]):
             return True
 
 

@@ -22,7 +22,6 @@ AsOfOption = Annotated[str | None, typer.Option("--as-of", help="The day to comp
 MonthOption = Annotated[
     str | None, typer.Option("--bill-month", help="Last closed month YYYYMM, instead of the ledger's.")
 ]
-WholeOption = Annotated[bool, typer.Option("--whole", help="Make everything anew, whatever changed.")]
 RepublishOption = Annotated[bool, typer.Option("--republish", help="Allow an as-of date before the last one.")]
 
 
@@ -64,15 +63,13 @@ def load(
     raise typer.Exit(load_step(site, scope_of(site, source, feed, cycle)))
 
 
-def build(
-    context: typer.Context, as_of: AsOfOption = None, bill_month: MonthOption = None, whole: WholeOption = False
-) -> None:
+def build(context: typer.Context, as_of: AsOfOption = None, bill_month: MonthOption = None) -> None:
     """Work out marts and lists for an as-of date; for that of the last build only what changed since.
 
     Example: tierline build --as-of 2026-11-21
     """
     site = open_site(home_path(context))
-    build_step(site, _day(site, as_of), bill_month, whole=whole)
+    build_step(site, _day(site, as_of), bill_month)
 
 
 def publish(context: typer.Context, republish: RepublishOption = False) -> None:
@@ -133,9 +130,9 @@ def _say_quality(judged: Judged, speak: Callable[[str], None]) -> Exit:
     return Exit.REFUSED if any(each.severity == "fail" for each in judged.failed) else Exit.DONE
 
 
-def build_step(site: Site, day: date, bill_month: str | None, *, whole: bool = False) -> None:
+def build_step(site: Site, day: date, bill_month: str | None) -> None:
     """Work out marts and lists, and say for when."""
-    result = steps.build(site, day, bill_month, whole=whole)
+    result = steps.build(site, day, bill_month)
     months = ", ".join(f"{source} {month}" for source, month in sorted(result.bill_months.items())) or "none"
     what = f"{len(result.models)} models" if result.renewed is None else f"renewed {result.renewed} subscribers"
     say(f"build: {what} as of {day}; last closed bill month: {months}")
