@@ -253,3 +253,18 @@ def test_two_runs_at_once_load_every_batch_once(tmp_path: Path) -> None:
     for each in batches:
         (story,) = json.loads(tierline(home, "batch", "show", each["stem"], "--json", now=NOW).out)
         assert len(story["states"]) == 5, "taken or loaded twice"
+
+
+def test_doctor_looks_at_receivers(tmp_path: Path) -> None:
+    (tmp_path / "acd").mkdir()
+    extra = (
+        "receivers:\n"
+        f'  acd: {{url: "file://{tmp_path}/acd", lists: [TIER, CARD], encoding: utf-8}}\n'
+        f'  ivr: {{url: "file://{tmp_path}/nowhere", lists: [TIER], encoding: utf-8}}\n'
+    )
+    home = make_home(tmp_path / "home", Endpoint("file", root=str(tmp_path)), extra=extra)
+    lines = [line for line in tierline(home, "doctor", now=NOW).out.splitlines() if line.startswith("receiver ")]
+    assert [line.split()[1:3] for line in lines] == [["acd", "ok"], ["ivr", "failed"]]
+    assert "may write TIER, CARD" in lines[0]
+    assert f"{tmp_path}/nowhere" in lines[1]
+    assert not [path for path in (tmp_path / "acd").rglob("*") if path.is_file()]
