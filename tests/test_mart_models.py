@@ -183,6 +183,8 @@ def test_arpu_is_the_mean_of_the_bills_of_three_months() -> None:
             "mart.horizon": HORIZON,
             "mart.bill_month": BILL_MONTHS,
             "mart.subscriber_state": "user_id | source | status\nU1 | '110' | '1'\nU2 | '110' | '9'\nU3 | '440' | '3'",
+            "step_subscriber": "user_id | subscriber_no\nU1 | 1\nU2 | 2\nU3 | 3",
+            "step_span": "subscriber_no | to_month_index\n1 | 24323\n2 | 24323\n3 | 24323",
             "core.bill": """
                 user_id | billing_cycle | total_fen | is_current
                 U1      | '202612'      | 7000      | true
@@ -195,6 +197,7 @@ def test_arpu_is_the_mean_of_the_bills_of_three_months() -> None:
                 U3      | '202606'      | 300       | true
             """,
         },
+        steps=("step_bill", "step_arpu_month"),
     )
     assert_rows(
         found,

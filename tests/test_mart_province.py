@@ -230,7 +230,7 @@ def test_a_build_that_fails_leaves_the_marts_as_they_were() -> None:
     build(connection, default_policy(), as_of)
     before = all_marts(connection)
     connection.execute("update core.bill set billing_cycle = 'autumn'")
-    with pytest.raises(StoreError, match=r"^model mart\.arpu: .*autu"):
+    with pytest.raises(StoreError, match=r"^model step_customer_bill: .*autu"):
         build(connection, default_policy(), as_of)
     assert all_marts(connection) == before
     assert connection.execute("select count(*) from duckdb_tables() where temporary").fetchall() == [(0,)]

@@ -43,6 +43,14 @@ with measured as (
     left join step_customer_bill as b on b.customer_id = c.customer_id
     left join mart.customer_service as s on s.customer_id = c.customer_id
     where c.open_count > 0
+),
+
+-- Apart from the select below: as one of its joins it would be done by one thread.
+growth as (
+    select m.customer_id, b.points
+    from measured as m
+    inner join policy.band as b on b.source = m.source and b.scale = 'growth' and m.former_fen > 0
+        and m.last_fen >= b.at_least * m.former_fen and (b.below is null or m.last_fen < b.below * m.former_fen)
 )
 
 select
@@ -67,6 +75,4 @@ inner join policy.band as product on product.source = m.source and product.scale
     and m.product_count >= product.at_least and (product.below is null or m.product_count < product.below)
 inner join policy.band as complaint on complaint.source = m.source and complaint.scale = 'complaint'
     and m.complaint_count >= complaint.at_least and (complaint.below is null or m.complaint_count < complaint.below)
-left join policy.band as growth on growth.source = m.source and growth.scale = 'growth' and m.former_fen > 0
-    and m.last_fen >= growth.at_least * m.former_fen
-    and (growth.below is null or m.last_fen < growth.below * m.former_fen)
+left join growth on growth.customer_id = m.customer_id

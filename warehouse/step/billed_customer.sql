@@ -5,30 +5,29 @@
 -- reads: core.bill, mart.kpi_cell, mart.moved_bill
 -- rule: a bill counts for its customer_id, and for its subscriber's source of the month
 
-with bill as (
+with bill as not materialized (
     select b.billing_cycle as month, coalesce(m.source, b.source) as source, b.customer_id, b.total_fen
     from core.bill as b
     left join mart.moved_bill as m on m.user_id = b.user_id and m.month = b.billing_cycle
+    inner join mart.kpi_cell as c
+        on c.month = b.billing_cycle and c.source = coalesce(m.source, b.source) and c.tier = 'ALL'
     where b.is_current
 ),
 
 -- Nearly every customer is of one source, and counts there as it does for ALL: only the others are summed up twice.
-everywhere as (
+everywhere as materialized (
     select
-        b.month, b.customer_id, min(b.source) as first_source, max(b.source) as last_source,
-        cast(sum(b.total_fen) as bigint) as total_fen
-    from bill as b
-    inner join mart.kpi_cell as c on c.month = b.month and c.source = b.source and c.tier = 'ALL'
-    group by b.month, b.customer_id
+        month, customer_id, min(source) as first_source, max(source) as last_source,
+        cast(sum(total_fen) as bigint) as total_fen
+    from bill
+    group by month, customer_id
 ),
 
 several as (
-    select b.month, b.source, b.customer_id, cast(sum(b.total_fen) as bigint) as total_fen
-    from bill as b
-    inner join everywhere as e
-        on e.month = b.month and e.customer_id = b.customer_id and e.first_source <> e.last_source
-    inner join mart.kpi_cell as c on c.month = b.month and c.source = b.source and c.tier = 'ALL'
-    group by b.month, b.source, b.customer_id
+    select month, source, customer_id, cast(sum(total_fen) as bigint) as total_fen
+    from bill
+    where (month, customer_id) in (select month, customer_id from everywhere where first_source <> last_source)
+    group by month, source, customer_id
 )
 
 select month, source, total_fen, sum(customer_count) as customer_count
