@@ -26,7 +26,11 @@ everywhere as materialized (
 several as (
     select month, source, customer_id, cast(sum(total_fen) as bigint) as total_fen
     from bill
-    where (month, customer_id) in (select month, customer_id from everywhere where first_source <> last_source)
+    where (month, customer_id) in (
+        select month, customer_id
+        from everywhere
+        where first_source <> last_source
+    )
     group by month, source, customer_id
 )
 
