@@ -1,27 +1,47 @@
-"""ingest_<feed>: remote → core for one feed, at its cadence. One DAG a contract: a new contract is a new DAG."""
+"""ingest_<feed>: remote → core for one feed, at its cadence. One DAG a contract: a new contract is a new DAG.
+
+A poll that finds nothing ends with its first task: what follows is skipped without a process of its own. So no task
+fails for what a batch or a server is like: that is in what it returns, and the last task says it.
+"""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
-from airflow.sdk import DAG, TriggerRule, dag, task
+from airflow.sdk import DAG, TriggerRule, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
-from tierline_wiring import CONTRACTS, DEFAULTS, brought_news, core_asset, site, sources_of, timetable
+from pydantic import JsonValue
+from tierline_wiring import (
+    CONTRACTS,
+    DEFAULTS,
+    WAREHOUSE_POOL,
+    brought_news,
+    core_asset,
+    is_last_try,
+    site,
+    source_pool,
+    sources_of,
+    tell,
+    timetable,
+)
 
 from pipelines import fetching, steps
+from pipelines.acknowledging import due_for_acknowledgement
+from pipelines.checking import due_for_check, in_shares
 from pipelines.contracts.model import Contract
 from pipelines.errors import TransferError
 from pipelines.quality.running import judge_cycles
 from pipelines.site import Scope
-from pipelines.watching import tell_alarms
 
-log = logging.getLogger(__name__)
+_MOST_CHECKS = 4  # mapped tasks a run: more are worth less than what each costs to begin
+Report = dict[str, Any]
+Reports = Any  # what tasks return, as TaskFlow passes it on: a sequence of Report, None for one that was skipped
 
 
 def ingest(contract: Contract) -> DAG:
-    """The DAG of one feed: fetch and check per source, one load, receipts per source."""
+    """The DAG of one feed: fetch per source, check in a few shares, one load, receipts per source."""
+    scope = Scope(feeds=(contract.feed,))
 
     @dag(
         dag_id=f"ingest_{contract.feed.lower()}",
@@ -29,69 +49,115 @@ def ingest(contract: Contract) -> DAG:
         start_date=datetime(2026, 1, 1),
         catchup=False,  # what is due is in the ledger and on the servers, not in past runs
         max_active_runs=1,
-        default_args=DEFAULTS,
+        default_args=DEFAULTS | {"trigger_rule": TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS},
         tags=["tierline", "ingest", contract.feed],
         doc_md=f"{contract.title_en} ({contract.title_zh}): {contract.description}\n\n"
         "Takes what has arrived, checks it, loads it into core and answers the producer. Any task may be cleared or "
         "run again at any time. A refused batch leaves the tasks green: see `tierline batches --state refused`.",
     )
     def flow() -> None:
-        @task
-        def fetch(source: str) -> dict[str, int]:
-            """remote → verified."""
-            taken = fetching.fetch_source(site(), source, Scope((source,), (contract.feed,)))
-            return {name: len(getattr(taken, name)) for name in ("verified", "refused", "duplicates", "ends", "left")}
-
-        @task(trigger_rule=TriggerRule.ALL_DONE)
-        def check(source: str) -> dict[str, int]:
-            """verified → staged."""
-            checked = steps.check(site(), Scope((source,), (contract.feed,)))
-            if checked.failed:
-                raise AirflowFailException("; ".join(checked.failed))
-            return {name: len(getattr(checked, name)) for name in ("staged", "partial", "refused", "superseded")}
-
-        # A source that cannot be reached does not keep what came from the others out of core.
-        @task(trigger_rule=TriggerRule.ALL_DONE, outlets=[core_asset(contract)])
-        def load(polled: Sequence[dict[str, int]], judged: Sequence[dict[str, int]]) -> int:
-            """staged → core, and closed cycles judged as a whole; skipped, and the asset left, where nothing changed.
-
-            Another feed's load, or a try of this one that was killed, may have brought our batches into core; and an
-            end file alone changes what is complete. So what this run took and judged counts too.
-            """
-            result = steps.load_staged(site())
-            judge_cycles(site())  # a failure holds publication back, and is an alarm
-            if not (result.added or result.removed or brought_news([*polled, *judged])):
-                raise AirflowSkipException("nothing came")
-            return len(result.added)
-
-        @task(trigger_rule=TriggerRule.ALL_DONE)
-        def acknowledge(source: str) -> int:
-            """Receipts, and files moved to backup/."""
-            try:
-                done = steps.acknowledge_source(site(), source, Scope((source,), (contract.feed,)))
-            finally:
-                for alarm in tell_alarms(site()):
-                    log.warning("%s %s: %s", alarm.kind, alarm.subject, alarm.message)
-            if done.errors:
-                raise TransferError("; ".join(done.errors))
-            if done.alarms:
-                raise AirflowFailException("; ".join(done.alarms))
-            return len(done.stems)
-
-        @task(trigger_rule=TriggerRule.ONE_FAILED, retries=0)
-        def tell_of_failures() -> None:
-            """Without this the run would be green although a source could not be polled."""
-            raise AirflowFailException("a task of this run failed; the other sources were loaded all the same")
-
         sources = sources_of(contract)
-        fetched = fetch.expand(source=sources)
-        checked = check.expand(source=sources)
-        loaded = load(fetched, checked)  # type: ignore[arg-type]  # TaskFlow passes what they return
-        acknowledged = acknowledge.expand(source=sources)
-        fetched >> checked >> loaded >> acknowledged
-        [fetched, checked, loaded, acknowledged] >> tell_of_failures()
+        polled = [
+            fetch.override(task_id=f"fetch_{source}", pool=source_pool(source))(source, contract.feed)
+            for source in sources
+        ]
+        shares = share_out(scope.feeds, polled)
+        checked = check.expand(batches=shares)
+        loaded = load.override(outlets=[core_asset(contract)])(polled, checked)
+        shares >> loaded
+        answered = [
+            acknowledge.override(task_id=f"acknowledge_{source}", pool=source_pool(source))(source, contract.feed)
+            for source in sources
+        ]
+        [shares, loaded] >> tell_of_failures(polled, checked) << answered
+        for each in answered:
+            [shares, loaded] >> each
 
     return flow()
+
+
+@task
+def fetch(source: str, feed: str) -> Report:
+    """remote → verified; skipped where nothing came and nothing of the feed waits from a run before."""
+    here = site()
+    scope = Scope((source,), (feed,))
+    report: Report = {}
+    try:
+        taken = fetching.fetch_source(here, source, scope)
+        report = {name: len(getattr(taken, name)) for name in ("verified", "refused", "duplicates", "ends", "left")}
+    except TransferError as error:
+        if not is_last_try():
+            raise
+        report = {"error": f"source {source}: {error}"}  # it keeps nothing that came from core, here or elsewhere
+    tell(here)
+    if not (brought_news([report]) or _waits(here, scope)):
+        raise AirflowSkipException("nothing came")
+    return report
+
+
+def _waits(here: Any, scope: Scope) -> bool:
+    """Whether a run that broke off left something of a source's feed to do."""
+    return bool(
+        due_for_check(here, scope)
+        or steps.due_for_load(here, scope)
+        or due_for_acknowledgement(here, scope.sources[0], scope)
+    )
+
+
+@task
+def share_out(feeds: tuple[str, ...], polled: Reports) -> list[list[int]]:
+    """The verified batches of a feed, by their place in the ledger, in a few shares of about the same size."""
+    return in_shares(due_for_check(site(), Scope(feeds=tuple(feeds))), _MOST_CHECKS)
+
+
+@task
+def check(batches: list[int]) -> Report:
+    """verified → staged."""
+    checked = steps.check(site(), Scope(), offering_ids=frozenset(batches))
+    names = ("staged", "partial", "refused", "superseded")
+    return {name: len(getattr(checked, name)) for name in names} | {"error": "; ".join(checked.failed) or None}
+
+
+@task(pool=WAREHOUSE_POOL)
+def load(polled: Reports, checked: Reports) -> int:
+    """staged → core, and closed cycles judged as a whole; skipped, and the asset left, where nothing changed.
+
+    Another feed's load, or a try of this one that was killed, may have brought our batches into core; and an end file
+    alone changes what is complete. So what this run took and judged counts too.
+    """
+    result = steps.load_staged(site())
+    judge_cycles(site())  # a failure holds publication back, and is an alarm
+    tell(site())
+    if not (result.added or result.removed or brought_news([*polled, *checked])):
+        raise AirflowSkipException("nothing came")
+    context = get_current_context()
+    brought: dict[str, JsonValue] = {"batches": [*result.added][:100], "batch_count": len(result.added)}
+    for asset in context["task"].outlets:
+        context["outlet_events"][asset].extra = brought
+    return len(result.added)
+
+
+@task
+def acknowledge(source: str, feed: str) -> int:
+    """Receipts, and files moved to backup/."""
+    here = site()
+    try:
+        done = steps.acknowledge_source(here, source, Scope((source,), (feed,)))
+    finally:
+        tell(here)
+    if done.errors:
+        raise TransferError("; ".join(done.errors))
+    if done.alarms:
+        raise AirflowFailException("; ".join(done.alarms))
+    return len(done.stems)
+
+
+@task
+def tell_of_failures(polled: Reports, checked: Reports) -> None:
+    """Without this the run would be green although a source could not be polled, or a batch not be judged."""
+    errors = [report["error"] for report in [*polled, *checked] if report and report.get("error")]
+    if errors:
+        raise AirflowFailException("; ".join(errors))
 
 
 for each in CONTRACTS.feeds:

@@ -8,12 +8,11 @@ from operator import or_
 
 from airflow.sdk import Param, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException
-from tierline_wiring import CONTRACTS, DEFAULTS, LISTS, MARTS, core_asset, site
+from tierline_wiring import CONTRACTS, DEFAULTS, LISTS, MARTS, OPERATED, WAREHOUSE_POOL, core_asset, site, tell
 
 from pipelines import delivering, publishing, steps
 from pipelines.clock import SHANGHAI, now
 from pipelines.errors import HeldError, TransferError
-from pipelines.watching import tell_alarms
 
 AS_OF = Param(None, type=["null", "string"], format="date", title="As-of date", description="Default: the day before.")
 BILL_MONTH = Param(None, type=["null", "string"], pattern="^[0-9]{6}$", title="Last closed bill month (YYYYMM)")
@@ -31,7 +30,7 @@ def as_of_date() -> date:
 
 
 @dag(
-    schedule=reduce(or_, [core_asset(contract) for contract in CONTRACTS.feeds]),
+    schedule=reduce(or_, [core_asset(contract) for contract in CONTRACTS.feeds], OPERATED),
     start_date=datetime(2026, 1, 1),
     catchup=False,
     max_active_runs=1,
@@ -41,7 +40,7 @@ def as_of_date() -> date:
     doc_md="Works out marts and lists for an as-of date from core and the policy, whenever a feed brought something.",
 )
 def build_marts() -> None:
-    @task(outlets=[MARTS])
+    @task(outlets=[MARTS], pool=WAREHOUSE_POOL)
     def build() -> dict[str, str]:
         """core → mart; the last closed bill month of each source is what it returns."""
         return steps.build(site(), as_of_date(), get_current_context()["params"]["bill_month"]).bill_months
@@ -60,7 +59,7 @@ def build_marts() -> None:
     doc_md="Shows readers the new state and publishes the lists made from it; nothing happens where nothing changed.",
 )
 def publish_lists() -> None:
-    @task(outlets=[LISTS])
+    @task(outlets=[LISTS], pool=WAREHOUSE_POOL)
     def publish() -> str:
         """mart → published."""
         republish = bool(get_current_context()["params"]["republish"])
@@ -86,7 +85,7 @@ def deliver_lists() -> None:
     def deliver() -> int:
         """published → delivered; how many lists went out is what it returns."""
         delivered = delivering.deliver(site())
-        tell_alarms(site())
+        tell(site())
         if delivered.errors:
             said = [f"receiver {name}: {'; '.join(messages)}" for name, messages in delivered.errors.items()]
             raise TransferError("; ".join(said))

@@ -1,7 +1,8 @@
-"""What the DAGs share: the home, its feeds and sources, assets, schedules, and which errors are worth a retry."""
+"""What the DAGs share: home, feeds, sources, assets, pools, schedules, and which errors are worth a retry."""
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
@@ -23,12 +24,17 @@ from pipelines.cli.context import open_contracts, open_site
 from pipelines.config import FILE_NAME, SECRET_READERS, load_config
 from pipelines.contracts.model import Cadence, Contract, Schedule
 from pipelines.errors import TransferError
+from pipelines.pools import WAREHOUSE_POOL as WAREHOUSE_POOL
+from pipelines.pools import source_pool as source_pool
 from pipelines.site import Site
+from pipelines.telling.alarms import tell_alarms
 
+log = logging.getLogger(__name__)
 HOME = Path(os.environ.get("TIERLINE_HOME", "home"))
 CONTRACTS = open_contracts(HOME)
 MARTS = Asset("tierline://mart")
 LISTS = Asset("tierline://publish")
+OPERATED = Asset("tierline://core/operated")  # what an operator let through or took out, of whatever feed
 OWNER = "tierline"
 # A refused file is a state of its batch, not a failure here; what a server or the network did may pass by itself.
 DEFAULTS: dict[str, Any] = {
@@ -44,7 +50,7 @@ DEFAULTS: dict[str, Any] = {
 }
 
 # What a poll or a check reports where batches or cycles of its feed stand otherwise than before.
-_NEWS = ("verified", "refused", "ends", "staged", "superseded")
+_NEWS = ("verified", "refused", "ends", "staged", "superseded", "error")
 
 
 def _password(connection_id: str) -> str:
@@ -62,9 +68,30 @@ SECRET_READERS["airflow"] = _password
 
 
 def site() -> Site:
-    """The site of the home; in the ledger the DAG run stands as the actor."""
+    """The site of the home; in the ledger stands who triggered the run, else the run."""
     run = get_current_context()["dag_run"]
-    return open_site(HOME, actor=f"airflow {run.dag_id} {run.run_id}")
+    name = run.triggering_user_name
+    return open_site(HOME, actor=f"{name} (airflow {run.dag_id})" if name else f"airflow {run.dag_id} {run.run_id}")
+
+
+def is_last_try() -> bool:
+    """Whether the task at hand is not tried again."""
+    instance = get_current_context()["ti"]
+    return instance.try_number > instance.max_tries
+
+
+def tell(here: Site) -> None:
+    """Alarms to wherever they go; a channel that cannot be told fails no task, the next one tells it."""
+    told = tell_alarms(here)
+    for alarm in told.alarms:
+        log.warning("%s %s: %s", alarm.kind, alarm.subject, alarm.message)
+    for message in told.errors:
+        log.error("alarms: %s", message)
+
+
+def configured_sources() -> list[str]:
+    """All sources of the home; none where it has no configuration yet."""
+    return list(load_config(HOME).sources) if (HOME / FILE_NAME).exists() else []
 
 
 def sources_of(contract: Contract) -> list[str]:
@@ -79,9 +106,9 @@ def core_asset(contract: Contract) -> Asset:
     return Asset(f"tierline://core/{contract.table}")
 
 
-def brought_news(reports: Iterable[Mapping[str, int]]) -> bool:
-    """Whether the polls and checks of a run report that it found anything to do."""
-    return any(report.get(name) for report in reports for name in _NEWS)
+def brought_news(reports: Iterable[Mapping[str, Any] | None]) -> bool:
+    """Whether the polls and checks of a run report that it found anything to do; None: one was skipped."""
+    return any(report.get(name) for report in reports if report for name in _NEWS)
 
 
 def timetable(schedule: Schedule) -> MultipleCronTriggerTimetable:

@@ -22,6 +22,7 @@ from pipelines.site import Scope, Site
 # One sync and one transaction serve a group; what a crash makes do again stays small.
 _GROUP_BATCHES = 200
 _GROUP_BYTES = 16 << 20
+_BATCH_BYTES = 256 << 10  # what a batch costs to judge however small it is, in bytes of rows
 
 
 @dataclass
@@ -55,6 +56,17 @@ def in_groups(due: list[Offering]) -> Iterator[list[Offering]]:
         group.append(each)
     if group:
         yield group
+
+
+def in_shares(due: list[Offering], most: int) -> list[list[int]]:
+    """The ids of batches in at most so many shares that may be checked at the same time, of about the same bytes."""
+    shares: list[list[int]] = [[] for _ in range(min(most, len(due)))]
+    sizes = [0] * len(shares)
+    for each in sorted(due, key=lambda each: -(each.bytes or 0)):
+        smallest = sizes.index(min(sizes))
+        shares[smallest].append(each.offering_id)
+        sizes[smallest] += (each.bytes or 0) + _BATCH_BYTES
+    return [sorted(share) for share in shares]
 
 
 def check_group(site: Site, group: Sequence[Offering], checked: Checked) -> None:

@@ -18,6 +18,7 @@ from pipelines.transfer.base import Endpoint
 
 FILE_NAME = "tierline.yaml"
 _PORTS = {"sftp": 22, "ftps": 21, "ftp": 21, "file": 0}
+_MAIL_PORTS = {"smtp": 25, "smtps": 465}
 _PROOFS = ("key_file", "host_key", "known_hosts", "ca_file")
 _LINE = ("connect_timeout", "idle_timeout", "retries")  # how a connection is kept; s, s, count
 _SOURCE_KEYS = ("secret", *_PROOFS, *_LINE, "encoding", "since", "patience", "settle", "connections")
@@ -28,6 +29,7 @@ _MOST_CONNECTIONS = 8
 SECRET_READERS: dict[str, Callable[[str], str]] = {
     "env": lambda name: os.environ[name],
     "file": lambda path: Path(path).read_text().rstrip("\r\n"),
+    "text": lambda text: text,  # of ours alone: what stands in the configuration and is no secret
 }
 
 
@@ -91,6 +93,28 @@ class ReceiverConfig:
 
 
 @dataclass(frozen=True)
+class WebhookConfig:
+    """Who is told of alarms as JSON: the URL, which may be a secret itself, and a bearer token."""
+
+    url: SecretRef
+    secret: SecretRef | None
+
+
+@dataclass(frozen=True)
+class MailConfig:
+    """Who is told of alarms by mail, and through which server."""
+
+    scheme: str  # smtp or smtps
+    host: str
+    port: int
+    user: str
+    secret: SecretRef | None
+    ca_file: str | None
+    sender: str
+    to: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Config:
     """The whole of `tierline.yaml`."""
 
@@ -101,6 +125,8 @@ class Config:
     ledger: str | None
     ledger_secret: SecretRef | None
     watch_days: int
+    webhook: WebhookConfig | None = None
+    mail: MailConfig | None = None
 
     def ledger_url(self, home: Path) -> str:
         return self.ledger or f"sqlite:///{home.resolve() / 'ledger.sqlite'}"
@@ -115,11 +141,12 @@ def load_config(home: Path, known_feeds: tuple[str, ...] | None = None) -> Confi
         )
     root = read_yaml(path, FILE_NAME)
     fields = root.fields(
-        ["sources"], ["timezone", "receivers", "policy", "contracts", "ledger", "ledger_secret", "watch_days"]
+        ["sources"], ["timezone", "receivers", "policy", "contracts", "ledger", "ledger_secret", "watch_days", "alarms"]
     )
     if "timezone" in fields:
         fields["timezone"].choice(["Asia/Shanghai"])
     sources = _named(fields["sources"], "[0-9]{3}", "a source of three digits")
+    alarms = fields["alarms"].fields([], ["webhook", "mail"]) if "alarms" in fields else {}
     receivers = _named(fields["receivers"], "[a-z][a-z0-9_]{0,39}", "a short name") if "receivers" in fields else {}
     return Config(
         sources={name: _source(home, name, item, known_feeds) for name, item in sources.items()},
@@ -129,6 +156,8 @@ def load_config(home: Path, known_feeds: tuple[str, ...] | None = None) -> Confi
         ledger=fields["ledger"].text() if "ledger" in fields else None,
         ledger_secret=_secret(fields, home, "ledger_secret"),
         watch_days=fields["watch_days"].whole(1) if "watch_days" in fields else 35,
+        webhook=_webhook(home, alarms["webhook"]) if "webhook" in alarms else None,
+        mail=_mail(home, alarms["mail"]) if "mail" in alarms else None,
     )
 
 
@@ -179,6 +208,38 @@ def _receiver(home: Path, name: str, item: Item, sources: tuple[str, ...]) -> Re
         receipts=fields["receipts"].flag() if "receipts" in fields else False,
         receipt_within_s=_whole(fields, "receipt_within", 1, 86_400),
     )
+
+
+def _webhook(home: Path, item: Item) -> WebhookConfig:
+    fields = item.fields([], ["url", "url_secret", "secret"])
+    if ("url" in fields) == ("url_secret" in fields):
+        raise item.error("either url or url_secret (env:NAME, file:PATH or airflow:CONNECTION_ID)")
+    url = _secret(fields, home, "url_secret")
+    if url is None:
+        stated = fields["url"].text()
+        if urlsplit(stated).scheme not in ("http", "https") or not urlsplit(stated).hostname:
+            raise fields["url"].error("a URL such as https://chat.example/hooks/tierline")
+        url = SecretRef(f"text:{stated}", f"{item.file}, line {item.line}, key url")
+    return WebhookConfig(url, _secret(fields, home))
+
+
+def _mail(home: Path, item: Item) -> MailConfig:
+    fields = item.fields(["server", "from", "to"], ["secret", "ca_file"])
+    expected = "a URL such as smtp://user@mail.example:587 or smtps://user@mail.example"
+    try:
+        url = urlsplit(fields["server"].text())
+        port = url.port
+    except ValueError:
+        raise fields["server"].error(expected) from None
+    if url.scheme not in _MAIL_PORTS or not url.hostname or url.password is not None:
+        raise fields["server"].error(expected, "another" if url.password is None else "one with a password in it")
+    if "secret" in fields and not url.username:
+        raise fields["server"].error("a user in the URL, since there is a secret")
+    stated_ca = fields["ca_file"].text() if "ca_file" in fields else None
+    return MailConfig(
+        url.scheme, url.hostname, port or _MAIL_PORTS[url.scheme], unquote(url.username or ""), _secret(fields, home),
+        _file(stated_ca, home), fields["from"].text(), fields["to"].texts(),
+    )  # fmt: skip
 
 
 def _whole(fields: dict[str, Item], key: str, least: int, default: int) -> int:

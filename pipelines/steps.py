@@ -59,11 +59,18 @@ class Loaded:
     quality: Judged
 
 
-def check(site: Site, scope: Scope, progress: Callable[[int, int], None] | None = None) -> Checked:
-    """verified → staged for all batches of a scope that wait for it."""
+def check(
+    site: Site,
+    scope: Scope,
+    progress: Callable[[int, int], None] | None = None,
+    offering_ids: frozenset[int] | None = None,
+) -> Checked:
+    """verified → staged for all batches of a scope that wait for it; of these offerings alone where they are named."""
     require_free_space(site.home.staged, NEEDED_BYTES)
     checked = Checked()
     due = due_for_check(site, scope)
+    if offering_ids is not None:
+        due = [each for each in due if each.offering_id in offering_ids]
     done = 0
     for group in in_groups(due):
         check_group(site, group, checked)
@@ -71,6 +78,13 @@ def check(site: Site, scope: Scope, progress: Callable[[int, int], None] | None 
         if progress:
             progress(done, len(due))
     return checked
+
+
+def due_for_load(site: Site, scope: Scope) -> bool:
+    """Whether batches of a scope are staged and not in core yet."""
+    with site.ledger.reading() as connection:
+        found = offerings.find(connection, offering.c.state == State.STAGED)
+    return any(scope.has(each.source, each.feed, each.cycle) for each in found)
 
 
 def load_staged(site: Site) -> LoadResult:

@@ -29,7 +29,7 @@ FOR_SQLITE = {"bigserial": "integer", "timestamp without time zone": "datetime",
 NOW = "2026-11-22T12:00:00"
 AT = "2026-11-22 11:02:31.000000"
 STEM = "PAYM_110_I_2026112210_0001"
-NEW = {"cycle_profile", "quality_result", "delivery", "delivery_event"}
+NEW = {"cycle_profile", "quality_result", "delivery", "delivery_event", "alarm_telling", "digest_telling"}
 
 # What the older release noted: one batch that was replaced, the one that stands, and a row of every other table.
 ROWS: dict[str, list[dict[str, Any]]] = {

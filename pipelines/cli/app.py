@@ -41,6 +41,9 @@ COMMANDS = {
     "explain": "explain:explain_app",
     "dictionary": "dictionary:dictionary",
     "query": "show:query",
+    "digest": "monitor:digest",
+    "metrics": "monitor:metrics",
+    "pools": "monitor:pools",
 }
 _STORES = ("duckdb", "_duckdb")  # whose errors are those of a store that cannot be used
 

@@ -14,10 +14,10 @@ from pipelines.backups import Copies, CopyState, Range
 from pipelines.cli.context import FeedOption, JsonOption, SourceOption, home_path, open_site, scope_of
 from pipelines.cli.fetch import tell_alarms_of
 from pipelines.cli.output import PLAIN, Exit, complain, progress, say, show_rows
-from pipelines.cli.show import offerings_of
 from pipelines.errors import StoreError, TransferError
 from pipelines.lanes import Lanes
 from pipelines.ledger.offerings import Offering
+from pipelines.operating import offerings_of
 from pipelines.site import Scope, Site
 
 backups_app = typer.Typer(

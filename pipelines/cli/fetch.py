@@ -8,7 +8,7 @@ from pipelines import fetching
 from pipelines.cli.context import CycleOption, FeedOption, SourceOption, home_path, open_site, scope_of
 from pipelines.cli.output import Exit, complain, progress, say
 from pipelines.site import Scope, Site
-from pipelines.watching import tell_alarms
+from pipelines.telling.alarms import tell_alarms
 
 
 def fetch(
@@ -42,9 +42,12 @@ def fetch_step(site: Site, scope: Scope) -> Exit:
 
 
 def tell_alarms_of(site: Site) -> None:
-    """Say the alarms that nobody was told of yet."""
-    for alarm in tell_alarms(site):
+    """Say the alarms that nobody was told of yet, and which channels could not be told."""
+    told = tell_alarms(site)
+    for alarm in told.alarms:
         complain(f"alarm: {alarm.kind} {alarm.subject}: {alarm.message}")
+    for message in told.errors:
+        complain(f"alarms: {message}; the next command tries again")
 
 
 def say_errors(messages: dict[str, str]) -> Exit:

@@ -6,18 +6,13 @@ from typing import Annotated
 
 import typer
 
-from pipelines import life
-from pipelines.checking import Checked
+from pipelines import operating
 from pipelines.cli.context import JsonOption, SourceOption, WhyOption, home_path, open_site, scope_of
 from pipelines.cli.output import Exit, complain, progress, say, show_rows
-from pipelines.cli.show import batch_app, offerings_of
+from pipelines.cli.show import batch_app
 from pipelines.cli.work import load_step
-from pipelines.cycles import parse_cycle
-from pipelines.errors import StoreError, UsageError
-from pipelines.ledger import offerings
-from pipelines.ledger.offerings import STANDING, Offering, State
-from pipelines.ledger.tables import offering
-from pipelines.site import Scope, Site
+from pipelines.operating import Action
+from pipelines.site import Scope
 
 OfferingOption = Annotated[
     int | None,
@@ -31,9 +26,7 @@ def retry(context: typer.Context, stem: str, why: WhyOption = "by hand", number:
 
     Example: tierline batch retry PAYM_110_I_2026112210_0001_00 --why "code list was extended"
     """
-    site = open_site(home_path(context))
-    current = _chosen(site, stem, number, (State.REFUSED, State.VERIFIED))
-    raise typer.Exit(_judged(site, current, life.retry(site, current, why)))
+    raise typer.Exit(_decide(context, Action.RETRY, stem, why, number))
 
 
 @batch_app.command("accept")
@@ -42,9 +35,7 @@ def accept(context: typer.Context, stem: str, why: WhyOption, number: OfferingOp
 
     Example: tierline batch accept PAYM_110_I_2026112210_0001_00 --why "known fault of channel WAP, ticket 4711"
     """
-    site = open_site(home_path(context))
-    current = _chosen(site, stem, number, (State.REFUSED,))
-    raise typer.Exit(_judged(site, current, life.accept(site, current, why)))
+    raise typer.Exit(_decide(context, Action.ACCEPT, stem, why, number))
 
 
 @batch_app.command("discard")
@@ -53,13 +44,7 @@ def discard(context: typer.Context, stem: str, why: WhyOption, number: OfferingO
 
     Example: tierline batch discard PAYM_110_I_2026112210_0001_01 --why "sent by mistake, says the province"
     """
-    site = open_site(home_path(context))
-    current = _chosen(site, stem, number, (*STANDING, State.VERIFIED, State.SUPERSEDED, State.REFUSED))
-    back = life.discard(site, current, why)
-    say(f"{stem}: discarded")
-    if back is not None:
-        say(f"{back.stem}: comes back")
-    raise typer.Exit(load_step(site, _scope(current)))
+    raise typer.Exit(_decide(context, Action.DISCARD, stem, why, number))
 
 
 def replay(
@@ -77,13 +62,8 @@ def replay(
     """
     site = open_site(home_path(context))
     scope = scope_of(site, source, [feed], None)
-    _require_cycles(site, feed, first, last)
-    with site.ledger.reading() as connection:
-        found = offerings.find(
-            connection, offering.c.state.in_(STANDING), offering.c.feed == feed, offering.c.cycle.between(first, last)
-        )
-    due = [each for each in found if scope.has(each.source, each.feed)]
-    replayed, failed = _replay(site, due, why)
+    with progress("replay: judging batches") as tell:
+        replayed, failed = operating.replay(site, scope, feed, first, last, why, tell)
     columns = ["stem", "code", "loaded", "rejected", "reason"]
     show_rows(columns, [[getattr(each, name) for name in columns] for each in replayed], as_json=as_json)
     for message in failed:
@@ -96,52 +76,15 @@ def replay(
     raise typer.Exit(Exit.FAILED if failed else Exit.REFUSED if refused or rejected else status)
 
 
-def _replay(site: Site, due: list[Offering], why: str) -> tuple[list[life.Replayed], list[str]]:
-    replayed, failed = [], []
-    with progress("replay: judging batches") as tell:
-        for done, current in enumerate(due, start=1):
-            try:
-                replayed.append(life.replay(site, current, site.change(f"replayed: {why}")))
-            except StoreError as error:  # this batch cannot be judged; the others can
-                failed.append(f"{current.stem}: {error}")
-            tell(done, len(due))
-    return replayed, failed
-
-
-def _require_cycles(site: Site, feed: str, first: str, last: str) -> None:
-    cadence = site.contracts[feed].schedule.cadence
-    for option, text in (("--from", first), ("--to", last)):
-        if parse_cycle(cadence, text) is None:
-            raise UsageError(f"{option} {text}: expected a cycle of {feed}, which is {cadence}")
-    if first > last:
-        raise UsageError(f"--from {first} --to {last}: expected the first cycle not after the last")
-
-
-def _chosen(site: Site, stem: str, number: int | None, states: tuple[State, ...]) -> Offering:
-    """The offering that a command is about: as numbered, else the latest in one of these states, else the latest."""
-    offered = offerings_of(site, stem)
-    if number is not None:
-        if not 1 <= number <= len(offered):
-            raise UsageError(f"--offering {number}: expected 1 to {len(offered)}; see 'tierline batch show {stem}'")
-        return offered[number - 1]
-    return next((each for state in states for each in reversed(offered) if each.state is state), offered[-1])
-
-
-def _judged(site: Site, current: Offering, checked: Checked) -> Exit:
-    """Say what became of it, whoever judged it, and load what was let through."""
-    for message in checked.failed:
-        complain(message)
-    if checked.failed:
+def _decide(context: typer.Context, action: Action, stem: str, why: str, number: int | None) -> Exit:
+    """Say what became of it, and load what was let through, or take out what was discarded."""
+    site = open_site(home_path(context))
+    decided = operating.decide(site, action, stem, why, number)
+    for line in decided.said:
+        say(line)
+    for line in (*decided.refused, *decided.failed):
+        complain(line)
+    if decided.failed:
         return Exit.FAILED
-    with site.ledger.reading() as connection:
-        now = offerings.get(connection, current.offering_id)
-    if now.state in STANDING:
-        say(f"{now.stem}: accepted" + (", with rejected rows" if now.rejected else ""))
-    else:
-        complain(f"{now.stem}: {now.state}, {now.code}: {now.reason}")
-    status = load_step(site, _scope(now))
-    return Exit.REFUSED if status is Exit.DONE and (now.rejected or now.state not in STANDING) else status
-
-
-def _scope(current: Offering) -> Scope:
-    return Scope((current.source,), (current.feed,))
+    status = load_step(site, decided.scope)
+    return Exit.REFUSED if status is Exit.DONE and decided.is_refused else status

@@ -9,7 +9,7 @@ import duckdb
 import typer
 
 from pipelines.acknowledging import kept_rejects
-from pipelines.checks.staging import RejectLines, read_rejects
+from pipelines.checks.staging import RejectLines
 from pipelines.cli.context import (
     CycleOption,
     FeedOption,
@@ -24,10 +24,9 @@ from pipelines.codes import CODES
 from pipelines.errors import UsageError
 from pipelines.ledger import offerings
 from pipelines.ledger.left_files import all_left
-from pipelines.ledger.offerings import STANDING, Offering, State
-from pipelines.ledger.quality import profiles, results
-from pipelines.ledger.tables import offering, quality_result
-from pipelines.site import Site
+from pipelines.ledger.offerings import State
+from pipelines.operating import offerings_of
+from pipelines.story import batch_story, rejected_rows
 
 batch_app = typer.Typer(
     help="One batch: its story, its rejected rows, what to do about it.", no_args_is_help=True, **PLAIN
@@ -75,14 +74,7 @@ def batch_show(context: typer.Context, stem: str, as_json: JsonOption = False) -
 
     Example: tierline batch show PAYM_110_I_2026112210_0001_00
     """
-    site = open_site(home_path(context))
-    offered = offerings_of(site, stem)
-    with site.ledger.reading() as connection:
-        story = offerings.history(connection, [each.offering_id for each in offered])
-    described = [
-        _described(site, each) | {"states": [event for event in story if event["offering_id"] == each.offering_id]}
-        for each in offered
-    ]
+    described = batch_story(open_site(home_path(context)), stem)
     if as_json:
         say_json(described)
         return
@@ -113,20 +105,16 @@ def batch_rejects(
     if not current.rejected:
         say_json([]) if as_json else say(f"{stem}: no rejected rows ({current.state})")
         return
-    encoding = site.source(current.source).encoding if current.source in site.config.sources else "utf-8"
-    rows = list(read_rejects(kept_rejects(site, current)))
     if out is not None:
         try:
             with out.open("xb") as file:
                 file.writelines(RejectLines(kept_rejects(site, current)))
         except FileExistsError:
             raise UsageError(f"--out {out}: expected a file that is not there yet; nothing was written") from None
-        say(f"{stem}: {len(rows)} rejected rows written")
+        say(f"{stem}: {current.rejected} rejected rows written")
         return
     columns = ["line", "codes", "columns", "record"]
-    shown = [
-        [row["line"], row["codes"], row["columns"], row["record"].decode(encoding, "backslashreplace")] for row in rows
-    ]
+    shown = [[getattr(row, name) for name in columns] for row in rejected_rows(site, current, masked=False)]
     show_rows(columns, shown, as_json=as_json)
 
 
@@ -157,40 +145,3 @@ def query(
     if len(rows) > limit:
         complain(f"only the first {limit} rows are shown; --limit shows more")
         raise typer.Exit(Exit.DONE)
-
-
-def offerings_of(site: Site, stem: str) -> list[Offering]:
-    """Every offering of a stem, oldest first. Raises UsageError for a stem that the ledger does not know."""
-    with site.ledger.reading() as connection:
-        found = offerings.find(connection, offering.c.stem == stem)
-    if not found:
-        raise UsageError(f"batch {stem}: the ledger knows no such stem; 'tierline batches' lists those it knows")
-    return found
-
-
-def _described(site: Site, each: Offering) -> dict[str, Any]:
-    names = (
-        "state", "code", "reason", "bytes", "digest", "records", "loaded", "rejected", "control_total",
-        "control_loaded", "control_rejected", "format_version", "orphans", "limit_waived", "taken_at", "judged_at",
-        "acknowledged_at",
-        "server_pruned_at", "archive_pruned_at",
-    )  # fmt: skip
-    described = {name: getattr(each, name) for name in names}
-    described["quality"] = _quality(site, each) if each.state in STANDING else None
-    described["kept in"] = each.kept_in
-    described["on the server"] = each.moved_to or ("gone" if each.acknowledged_at else f"outgoing/{each.feed}/")
-    return described
-
-
-def _quality(site: Site, each: Offering) -> str | None:
-    """What was found of the batch's cycle as a whole, and the page that shows it."""
-    key = each.name.cycle_key
-    with site.ledger.reading() as connection:
-        judged = profiles(connection, [key]).get(key)
-        found = results(connection, *(quality_result.c[part] == value for part, value in vars(key).items()))
-    if judged is None:
-        return None
-    failed = [result.measure for result in found if not result.success]
-    verdict = f"failed: {', '.join(failed)}" if failed else "all met"
-    page = f"; {judged.page}" if judged.page and (site.home.root / judged.page).exists() else ""
-    return f"{len(found)} expectations of its cycle, {verdict}{page}"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
-from pipelines.ledger.tables import alarm
+from pipelines.ledger.tables import alarm, alarm_telling, digest_telling
 
 
 class Kind(StrEnum):
@@ -25,6 +25,20 @@ class Kind(StrEnum):
     QUALITY = "quality"
     DELIVERY = "delivery"
     RECEIPT = "receipt"
+
+
+# What an operator does about an alarm of each kind.
+TO_DO = {
+    Kind.LATE: "Ask the producer when it comes; it is taken by itself. See 'tierline cycles --state late'.",
+    Kind.MISSING: "Ask the producer to send it; a request lies on its server. See 'tierline cycles --state missing'.",
+    Kind.HELD: "Ask the producer whether so many are gone; if so: 'tierline cycles accept FEED SOURCE CYCLE --why …'.",
+    Kind.LEFT: "Tell the producer; the file stays in outgoing/ until its other half comes or it goes.",
+    Kind.REFUSED: "Look with 'tierline batch show STEM'; then retry, accept or discard it, or wait for the resend.",
+    Kind.COPIES: "'tierline backups verify', then 'tierline backups restore'.",
+    Kind.QUALITY: "Look with 'tierline quality --failed'; a failure holds publication back until it is accepted.",
+    Kind.DELIVERY: "See that the receiver runs and lets us in; 'tierline deliver' tries again.",
+    Kind.RECEIPT: "Ask the receiver whether it took the list; 'tierline deliver' reads its receipts again.",
+}
 
 
 @dataclass(frozen=True)
@@ -72,14 +86,46 @@ def settle_alarms(
 
 def untold(connection: Connection) -> list[Alarm]:
     """Alarms that nobody was told of yet, oldest first."""
-    query = select(*_COLUMNS).where(alarm.c.told_at.is_(None)).order_by(alarm.c.alarm_id)
-    return [Alarm(**(dict(row._mapping) | {"kind": Kind(row.kind)})) for row in connection.execute(query)]
+    return _alarms(connection, alarm.c.told_at.is_(None))
 
 
 def mark_told(connection: Connection, alarms: list[Alarm], at: datetime) -> None:
     """Note that these were said wherever alarms go."""
     newest = max(each.alarm_id for each in alarms)
     connection.execute(update(alarm).where(alarm.c.alarm_id <= newest, alarm.c.told_at.is_(None)).values(told_at=at))
+
+
+def open_alarms(connection: Connection) -> list[Alarm]:
+    """Alarms of what is not mended yet, oldest first."""
+    return _alarms(connection, alarm.c.cleared_at.is_(None))
+
+
+def untold_by(connection: Connection, channel: str) -> list[Alarm]:
+    """Open alarms that a channel was not told of yet; what was mended before it could be told need not be."""
+    told = select(alarm_telling.c.alarm_id).where(alarm_telling.c.channel == channel)
+    return _alarms(connection, alarm.c.cleared_at.is_(None), alarm.c.alarm_id.not_in(told))
+
+
+def mark_told_by(connection: Connection, channel: str, alarms: list[Alarm], at: datetime) -> None:
+    """Note that a channel has taken these."""
+    rows = [{"channel": channel, "alarm_id": each.alarm_id, "told_at": at} for each in alarms]
+    connection.execute(insert(alarm_telling), rows)
+
+
+def has_digest(connection: Connection, channel: str, day: date) -> bool:
+    """Whether a channel has the digest of a day."""
+    here = (digest_telling.c.channel == channel, digest_telling.c.day == str(day))
+    return connection.execute(select(digest_telling.c.day).where(*here)).first() is not None
+
+
+def mark_digest(connection: Connection, channel: str, day: date, at: datetime) -> None:
+    """Note that a channel has taken the digest of a day."""
+    connection.execute(insert(digest_telling).values(channel=channel, day=str(day), told_at=at))
+
+
+def _alarms(connection: Connection, *conditions: Any) -> list[Alarm]:
+    query = select(*_COLUMNS).where(*conditions).order_by(alarm.c.alarm_id)
+    return [Alarm(**(dict(row._mapping) | {"kind": Kind(row.kind)})) for row in connection.execute(query)]
 
 
 def _open(kind: Kind, subject: str) -> list[Any]:

@@ -15,11 +15,12 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from pipelines.errors import ConfigurationError, StoreError
 from pipelines.ledger.tables import metadata, offering
 
-VERSION = 4  # of the tables: raise it with every change of theirs after a release
+VERSION = 5  # of the tables: raise it with every change of theirs after a release
 # Columns that came with a version; tables that came with it are made beside. Older ledgers than these are not taken up.
 _GREW: dict[int, tuple[str, ...]] = {
     3: ("alter table offering add column format_version varchar(4)", "alter table offering add column orphans bigint"),
     4: (),
+    5: (),
 }
 _PATIENCE_S = 30
 _CONNECT_S = 10

@@ -185,6 +185,24 @@ Index(
     postgresql_where=alarm.c.cleared_at.is_(None),
 )
 
+# Grain: one alarm that a channel beside the log (webhook, mail) was told of.
+alarm_telling = Table(
+    "alarm_telling",
+    metadata,
+    Column("channel", String(20), primary_key=True),
+    Column("alarm_id", _Id, ForeignKey("alarm.alarm_id"), primary_key=True, autoincrement=False),
+    Column("told_at", DateTime, nullable=False),
+)
+
+# Grain: one day whose digest a channel has.
+digest_telling = Table(
+    "digest_telling",
+    metadata,
+    Column("channel", String(20), primary_key=True),
+    Column("day", String(10), primary_key=True),
+    Column("told_at", DateTime, nullable=False),
+)
+
 # Grain: one cycle whose rows were judged as a whole, as it stood then.
 cycle_profile = Table(
     "cycle_profile",

@@ -1,0 +1,208 @@
+"""watch_cycles, audit_backups and daily_digest by the clock; operate_batches by hand, or by the page's buttons."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from airflow.sdk import CronTriggerTimetable, Param, TriggerRule, dag, get_current_context, task
+from airflow.sdk.exceptions import AirflowFailException
+from tierline_wiring import (
+    CONTRACTS,
+    DEFAULTS,
+    OPERATED,
+    WAREHOUSE_POOL,
+    configured_sources,
+    site,
+    source_pool,
+    tell,
+)
+
+from pipelines import backups, fetching, operating, rebuilding, steps
+from pipelines.backups import Range
+from pipelines.clock import compact
+from pipelines.errors import StoreError, TransferError, UsageError
+from pipelines.lanes import Lanes
+from pipelines.operating import Action
+from pipelines.quality.running import judge_cycles
+from pipelines.site import Scope, Site
+from pipelines.telling.digest import make_digest, send_digest
+
+log = logging.getLogger(__name__)
+_NONE_OF_THEM = ("none",)  # as cycles of a scope: a poll looks at everything and takes nothing
+_BATCH_ACTIONS = [action.value for action in Action]
+_REPLAY, _REBUILD = "replay", "rebuild"
+
+
+def _clock(cron: str) -> CronTriggerTimetable:
+    return CronTriggerTimetable(cron, timezone="Asia/Shanghai")
+
+
+@dag(
+    schedule=_clock("*/10 * * * *"),
+    start_date=datetime(2026, 1, 1),
+    catchup=False,
+    max_active_runs=1,
+    default_args=DEFAULTS,
+    tags=["tierline", "watch"],
+    doc_md="Looks at every source for what is late, missing or lies unpaired, asks for what is missing, and tells the "
+    "alarms that nobody was told of. Takes nothing: that is for the ingest DAGs.",
+)
+def watch_cycles() -> None:
+    @task
+    def watch(source: str) -> dict[str, int]:
+        """Files that wait too long, cycles that are late or missing, requests and receipts that are due."""
+        here = site()
+        scope = Scope((source,))
+        try:
+            looked = fetching.poll_source(here, source, Scope((source,), cycles=_NONE_OF_THEM))
+            done = steps.acknowledge_source(here, source, scope)
+        finally:
+            tell(here)
+        if errors := [*looked.errors, *done.errors]:
+            raise TransferError("; ".join(errors))
+        return {"left": len(looked.left), "acknowledged": len(done.stems)}
+
+    for source in configured_sources():
+        watch.override(task_id=f"watch_{source}", pool=source_pool(source))(source)
+
+
+@dag(
+    schedule=_clock("0 3 * * *"),
+    start_date=datetime(2026, 1, 1),
+    catchup=False,
+    max_active_runs=1,
+    default_args=DEFAULTS,
+    params={
+        "first": Param(None, type=["null", "string"], title="First cycle", description="Default: two weeks ago."),
+        "last": Param(None, type=["null", "string"], title="Last cycle"),
+    },
+    tags=["tierline", "backups"],
+    doc_md="Reads both copies of the batches of the last two weeks and compares them with what was recorded; an "
+    "unsound one is alarm E206. Other cycles by hand, with the form.",
+)
+def audit_backups() -> None:
+    @task
+    def verify(source: str) -> dict[str, int]:
+        """Both copies of every batch of a source."""
+        here, params = site(), get_current_context()["params"]
+        first = params["first"] or f"{here.now - timedelta(days=14):%Y%m%d}"
+        found = backups.kept_offerings(here, source, Scope((source,)), Range.between(first, params["last"]))
+        unsound = []
+        try:
+            if found:
+                with Lanes(here.source(source)) as lanes:
+                    unsound = [each for each in backups.verify(here, lanes, found, lambda: None) if not each.are_sound]
+        finally:
+            tell(here)
+        for each in unsound:
+            log.warning("%s: archive %s, server %s %s", each.current.stem, each.archive, each.server, each.problem)
+        return {"verified": len(found), "unsound": len(unsound)}
+
+    for source in configured_sources():
+        verify.override(task_id=f"verify_{source}", pool=source_pool(source))(source)
+
+
+@dag(
+    schedule=_clock("0 8 * * *"),
+    start_date=datetime(2026, 1, 1),
+    catchup=False,
+    max_active_runs=1,
+    default_args=DEFAULTS,
+    tags=["tierline", "digest"],
+    doc_md="What came yesterday, what did not, what waits for somebody: to the log, the webhook and mail, once.",
+)
+def daily_digest() -> None:
+    @task
+    def send() -> None:
+        here = site()
+        digest = make_digest(here, (here.now - timedelta(days=1)).date())
+        for line in digest.lines():
+            log.info("%s", line)
+        if errors := send_digest(here, digest):
+            raise TransferError("; ".join(errors))
+
+    send()
+
+
+@dag(
+    schedule=None,
+    start_date=datetime(2026, 1, 1),
+    max_active_runs=16,
+    default_args=DEFAULTS,
+    params={
+        "action": Param(
+            "retry", enum=[*_BATCH_ACTIONS, _REPLAY, _REBUILD], title="What to do",
+            description="retry, accept, discard: one batch; replay: cycles of a feed; rebuild: a warehouse beside ours",
+        ),
+        "why": Param("", type="string", minLength=1, title="Reason", description="For the ledger, with your name."),
+        "stem": Param(
+            None, type=["null", "string"], title="Batch", description="Its stem, such as PAYM_110_I_2026112210_0001_00."
+        ),
+        "feed": Param(None, enum=[None, *CONTRACTS.feed_names], title="Feed (replay)"),
+        "source": Param(None, type=["null", "string"], title="Source (replay)", description="Default: all of them."),
+        "first": Param(None, type=["null", "string"], title="First cycle (replay)"),
+        "last": Param(None, type=["null", "string"], title="Last cycle (replay)"),
+    },
+    tags=["tierline", "operate"],
+    doc_md="What an operator does by hand, as the commands `tierline batch retry`, `accept`, `discard`, `replay` and "
+    "`rebuild` do it. Who triggers it, and the reason, stand in the ledger.",
+)  # fmt: skip
+def operate_batches() -> None:
+    @task
+    def decide() -> dict[str, list[str]]:
+        """The operator's word into the ledger; what has to be loaded after it is what it returns."""
+        here, given = site(), get_current_context()["params"]
+        try:
+            if given["action"] in _BATCH_ACTIONS:
+                decided = operating.decide(here, Action(given["action"]), given["stem"] or "", given["why"])
+                said, failed, scope = [*decided.said, *decided.refused], decided.failed, decided.scope
+            elif given["action"] == _REPLAY:
+                scope = Scope((given["source"],) if given["source"] else (), (given["feed"] or "",))
+                said, failed = _replay(here, scope, given)
+            else:
+                into = here.home.root / "rebuilt" / compact(here.now)
+                rebuilt = rebuilding.rebuild(here, into)
+                said = [f"{rebuilt.batches} batches judged again into {into}; equal to ours: {rebuilt.is_sound}"]
+                failed, scope = ([] if rebuilt.is_sound else ["see docs/operators/rebuild.md"]), Scope(("",))
+        except (UsageError, StoreError) as error:  # for people to mend, not for another try
+            raise AirflowFailException(str(error)) from error
+        for line in said:
+            log.info("%s", line)
+        if failed:
+            raise AirflowFailException("; ".join(failed))
+        return {"sources": list(scope.sources), "feeds": list(scope.feeds)}
+
+    @task(pool=WAREHOUSE_POOL, outlets=[OPERATED], trigger_rule=TriggerRule.ALL_SUCCESS)
+    def load(scope: dict[str, list[str]]) -> int:
+        """What was let through into core, what was taken out out of it; and the producer's answer."""
+        here, within = site(), Scope(tuple(scope["sources"]), tuple(scope["feeds"]))
+        if within.sources == ("",):  # a rebuild stands beside our warehouse
+            return 0
+        steps.check(here, within)  # a version that came back, a replay that broke off
+        result = steps.load_staged(here)
+        judge_cycles(here)
+        errors = []
+        for source in within.sources or tuple(here.config.sources):
+            errors += steps.acknowledge_source(here, source, within).errors
+        tell(here)
+        if errors:
+            raise TransferError("; ".join(errors))
+        return len(result.added)
+
+    load(decide())  # type: ignore[arg-type]  # TaskFlow passes what it returns
+
+
+def _replay(here: Site, scope: Scope, given: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    if given["feed"] is None or given["first"] is None or given["last"] is None:
+        raise UsageError("replay: expected feed, first and last cycle, found not all of them")
+    replayed, failed = operating.replay(here, scope, given["feed"], given["first"], given["last"], given["why"])
+    return [f"{each.stem}: {each.code or 'judged again'}, {each.rejected} rejected" for each in replayed], failed
+
+
+watch_cycles()
+audit_backups()
+daily_digest()
+operate_batches()

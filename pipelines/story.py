@@ -1,0 +1,89 @@
+"""The story of a batch, for whoever asks: its offerings, their states with causes and actors, its rejected rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from pipelines.acknowledging import kept_rejects
+from pipelines.checks.staging import read_rejects
+from pipelines.contracts.model import Contract
+from pipelines.ledger import offerings
+from pipelines.ledger.offerings import STANDING, Offering
+from pipelines.ledger.quality import profiles, results
+from pipelines.ledger.tables import quality_result
+from pipelines.operating import offerings_of
+from pipelines.site import Site
+
+_FIELDS = (
+    "state", "code", "reason", "bytes", "digest", "records", "loaded", "rejected", "control_total", "control_loaded",
+    "control_rejected", "format_version", "orphans", "limit_waived", "taken_at", "judged_at", "acknowledged_at",
+    "server_pruned_at", "archive_pruned_at",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class RejectedRow:
+    """One rejected row: where, why, in which columns, and what it held (`record`, decoded)."""
+
+    line: int
+    codes: str
+    columns: str
+    record: str
+
+
+def batch_story(site: Site, stem: str) -> list[dict[str, Any]]:
+    """Every offering of a stem, oldest first, with its `states`. Raises UsageError for a stem that nobody knows."""
+    offered = offerings_of(site, stem)
+    with site.ledger.reading() as connection:
+        story = offerings.history(connection, [each.offering_id for each in offered])
+    return [
+        _described(site, each) | {"states": [event for event in story if event["offering_id"] == each.offering_id]}
+        for each in offered
+    ]
+
+
+def rejected_rows(site: Site, current: Offering, *, masked: bool, most: int | None = None) -> Iterator[RejectedRow]:
+    """The rejected rows of an offering, as they came or with personal data hidden."""
+    encoding = site.source(current.source).encoding if current.source in site.config.sources else "utf-8"
+    contract = site.contracts[current.feed]
+    for row in islice(read_rejects(kept_rejects(site, current)), most):
+        record = row["record"].decode(encoding, "backslashreplace")
+        shown = _masked(record, contract) if masked else record
+        yield RejectedRow(row["line"], row["codes"], row["columns"], shown)
+
+
+def _masked(record: str, contract: Contract) -> str:
+    """Personal fields hidden; all of a record of which nobody can tell which field is which."""
+    fields = record.split(contract.delimiter)
+    file_columns = contract.columns
+    if len(fields) != len(file_columns):
+        return f"({len(fields)} fields instead of {len(file_columns)}, not shown)"
+    return contract.delimiter.join(
+        "*" * min(len(field), 4) if column.personal and field else field
+        for field, column in zip(fields, file_columns, strict=True)
+    )
+
+
+def _described(site: Site, each: Offering) -> dict[str, Any]:
+    described = {name: getattr(each, name) for name in _FIELDS}
+    described["quality"] = _quality(site, each) if each.state in STANDING else None
+    described["kept in"] = each.kept_in
+    described["on the server"] = each.moved_to or ("gone" if each.acknowledged_at else f"outgoing/{each.feed}/")
+    return described
+
+
+def _quality(site: Site, each: Offering) -> str | None:
+    """What was found of the batch's cycle as a whole, and the page that shows it."""
+    key = each.name.cycle_key
+    with site.ledger.reading() as connection:
+        judged = profiles(connection, [key]).get(key)
+        found = results(connection, *(quality_result.c[part] == value for part, value in vars(key).items()))
+    if judged is None:
+        return None
+    failed = [result.measure for result in found if not result.success]
+    verdict = f"failed: {', '.join(failed)}" if failed else "all met"
+    page = f"; {judged.page}" if judged.page and (site.home.root / judged.page).exists() else ""
+    return f"{len(found)} expectations of its cycle, {verdict}{page}"

@@ -1,0 +1,1 @@
+"""Telling people: alarms and the daily digest, in the log, by webhook and by mail."""

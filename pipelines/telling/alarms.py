@@ -1,0 +1,104 @@
+"""Every alarm is told once in each place: the log, and the channels that `tierline.yaml` names."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.durable import naming_full_disk
+from pipelines.errors import ConfigurationError, TransferError
+from pipelines.ledger.alarms import TO_DO, Alarm, mark_told, mark_told_by, untold, untold_by
+from pipelines.site import Site
+from pipelines.telling.channels import Channel, Mail, Message, Webhook
+
+LOG = "alarms.jsonl"
+_MOST = 100  # alarms in the words of one message; a program gets all
+
+
+@dataclass(frozen=True)
+class Told:
+    """Alarms that the log had not said before, and which channels could not be told, and why."""
+
+    alarms: list[Alarm]
+    errors: list[str]
+
+
+def tell_alarms(site: Site) -> Told:
+    """Tell alarms wherever they were not told yet: `logs/alarms.jsonl` first, then webhook and mail.
+
+    A channel that does not answer is told by the next call; it keeps nothing from the others. A crash in between tells
+    one twice rather than never.
+    """
+    errors: list[str] = []
+    with site.lock("alarms", wait=True):
+        alarms = _log(site)
+        for channel in channels(site, errors):
+            with site.ledger.reading() as connection:
+                due = untold_by(connection, channel.name)
+            if not due:
+                continue
+            try:
+                channel.send(_message(due))
+            except (TransferError, ConfigurationError) as error:
+                errors.append(str(error))
+                continue
+            with site.ledger.transaction() as connection:
+                mark_told_by(connection, channel.name, due, site.now)
+    return Told(alarms, errors)
+
+
+def channels(site: Site, errors: list[str]) -> Iterator[Channel]:
+    """The channels of the configuration; one whose secret is missing is an error of its own."""
+    if site.config.webhook is not None:
+        try:
+            yield Webhook(site.config.webhook)
+        except ConfigurationError as error:
+            errors.append(str(error))
+    if site.config.mail is not None:
+        yield Mail(site.config.mail)
+
+
+def alarm_lines(alarms: list[Alarm]) -> Iterator[str]:
+    """Alarms in words, each with what to do."""
+    for each in alarms[:_MOST]:
+        yield f"{each.raised_at:%Y-%m-%d %H:%M} {each.kind} {each.subject}: {each.message}"
+        yield f"    {TO_DO[each.kind]}"
+    if len(alarms) > _MOST:
+        yield f"and {len(alarms) - _MOST} more: logs/{LOG}"
+
+
+def _message(alarms: list[Alarm]) -> Message:
+    counts = Counter(str(each.kind) for each in alarms)
+    noun = "alarm" if len(alarms) == 1 else "alarms"
+    subject = f"{len(alarms)} {noun}: " + ", ".join(f"{count} {kind}" for kind, count in counts.items())
+    content = {"alarms": [vars(each) | {"to_do": TO_DO[each.kind]} for each in alarms]}
+    return Message(subject, "\n".join(alarm_lines(alarms)), content)
+
+
+def _log(site: Site) -> list[Alarm]:
+    with site.ledger.reading() as connection:
+        alarms = untold(connection)
+    if alarms:
+        lines = "".join(json.dumps(vars(each), ensure_ascii=False, default=str) + "\n" for each in alarms)
+        _append(site.home.logs / LOG, lines.encode())
+        with site.ledger.transaction() as connection:
+            mark_told(connection, alarms, site.now)
+    return alarms
+
+
+def _append(path: Path, content: bytes) -> None:
+    """All of it or nothing: what was written of a line that found the disk full would spoil the next one."""
+    with naming_full_disk(str(path)), path.open("ab", buffering=0) as log:
+        former = log.tell()
+        try:
+            if log.write(content) < len(content):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(log.fileno())
+        except OSError:
+            log.truncate(former)
+            raise
