@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 SERVERS := $(VENV)/.servers
 APT := $(if $(filter 0,$(shell id -u)),,sudo )apt-get
 
-.PHONY: help setup demo test check format bench lock clean
+.PHONY: help setup demo airflow test check format bench lock clean
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -29,6 +29,9 @@ $(SERVERS): $(READY) sftp_fixtures/install-servers
 
 demo: $(READY) ## a small operator on local servers, run through once
 	$(BIN)/tierline demo
+
+airflow: $(READY) ## Airflow with everything scheduled, on local servers; says where and how to log in
+	$(BIN)/python -m sftp_fixtures.show_airflow
 
 test: $(READY) $(SERVERS) ## all tests, real servers included
 	$(BIN)/python -m pytest

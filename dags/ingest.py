@@ -131,7 +131,8 @@ def load(polled: Reports, checked: Reports) -> int:
     if not (result.added or result.removed or brought_news([*polled, *checked])):
         raise AirflowSkipException("nothing came")
     context = get_current_context()
-    brought: dict[str, JsonValue] = {"batches": [*result.added][:100], "batch_count": len(result.added)}
+    stems: list[JsonValue] = list(result.added[:100])
+    brought: dict[str, JsonValue] = {"batches": stems, "batch_count": len(result.added)}
     for asset in context["task"].outlets:
         context["outlet_events"][asset].extra = brought
     return len(result.added)

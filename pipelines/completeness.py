@@ -76,24 +76,28 @@ class _Known:
 
 @dataclass(frozen=True)
 class Within:
-    """What is asked of the cycles: of one source; full snapshots only; or no old increments without news.
+    """What is asked of the cycles: of one source; full snapshots only; no old increments without news; or just these.
 
-    A ledger keeps the cycles of years, and most questions are of the last weeks.
+    A ledger keeps the cycles of years, and most questions are of the last weeks. Just these (`cycles`) are not held
+    against snapshots before them, unless those are among them too.
     """
 
     source: str | None = None
     full_only: bool = False
     watched_only: bool = False
+    cycles: frozenset[str] | None = None
 
     @property
     def is_all(self) -> bool:
-        return not (self.full_only or self.watched_only)
+        return not (self.full_only or self.watched_only or self.cycles is not None)
 
     def conditions(self, table: Table, watched_from: datetime) -> list[Any]:
         """As SQLAlchemy conditions on the ledger's `offering` or `end_file`."""
         found: list[Any] = [] if self.source is None else [table.c.source == self.source]
         if self.full_only:
             found.append(table.c.mode == Mode.FULL.value)
+        if self.cycles is not None:
+            found.append(table.c.cycle.in_(self.cycles))
         if self.watched_only:
             # A cycle of any age may still come, and then have gaps to ask for and an alarm to clear.
             came = (select(each.c.cycle).where(each.c.taken_at >= watched_from) for each in (offering, end_file))
@@ -114,6 +118,8 @@ def cycle_statuses(
     known = _known(connection, *within.conditions(offering, watched_from))
     ends = standing_ends(connection, *within.conditions(end_file, watched_from))
     due = set() if within.full_only else _all_due(connection, config, contracts, now, within.source)
+    if within.cycles is not None:
+        due = {key for key in due if key.cycle in within.cycles}
     statuses = []
     for key in sorted(known.keys() | ends.keys() | due):
         cycle = _cycle(key, contracts)

@@ -19,7 +19,7 @@ from pipelines.site import Site, archive_place, quarantine_place
 from pipelines.verdicts import Verdict, received_from, verdict
 
 LIMIT = "E501"
-_DISCARDABLE = (State.VERIFIED, *STANDING, State.SUPERSEDED, State.REFUSED)
+DISCARDABLE = (State.VERIFIED, *STANDING, State.SUPERSEDED, State.REFUSED)
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def discard(site: Site, current: Offering, why: str) -> Offering | None:
     """
     with site.batch_locks(current.stem), site.ledger.transaction() as connection:
         current = offerings.get(connection, current.offering_id)
-        if current.state not in _DISCARDABLE:
+        if current.state not in DISCARDABLE:
             advice = _ADVICE.get(current.state, "see 'batch show'")
             raise UsageError(f"batch {current.stem}: is {current.state}; there is nothing to discard; {advice}")
         offerings.move(

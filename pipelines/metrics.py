@@ -56,7 +56,7 @@ class _Ledger(Collector):
 
 
 def _batches(connection: Connection) -> list[GaugeMetricFamily]:
-    columns = [offering.c[name] for name in ("feed", "source", "state")]
+    columns: Any = [offering.c[name] for name in ("feed", "source", "state")]
     counts = GaugeMetricFamily("tierline_batches", "Offerings of batches, by state", labels=["feed", "source", "state"])
     rows = GaugeMetricFamily(
         "tierline_rows", "Rows of batches that stand: loaded, rejected", labels=["feed", "source", "result"]
@@ -64,7 +64,7 @@ def _batches(connection: Connection) -> list[GaugeMetricFamily]:
     last = GaugeMetricFamily(
         "tierline_last_batch_timestamp_seconds", "When the last batch was taken", labels=["feed", "source"]
     )
-    query = select(*columns, func.count()).group_by(*columns).order_by(*columns)
+    query: Any = select(*columns, func.count()).group_by(*columns).order_by(*columns)
     for feed, source, state, count in connection.execute(query):
         counts.add_metric([feed, source, state], count)
     standing = offering.c.state.in_(("staged", "loaded"))
@@ -88,11 +88,10 @@ def _alarms(connection: Connection) -> GaugeMetricFamily:
 
 
 def _deliveries(connection: Connection) -> GaugeMetricFamily:
-    columns = [delivery.c.receiver, delivery.c.state]
+    columns: Any = [delivery.c.receiver, delivery.c.state]
     family = GaugeMetricFamily("tierline_deliveries", "Lists to receivers, by state", labels=["receiver", "state"])
-    for receiver, state, count in connection.execute(
-        select(*columns, func.count()).group_by(*columns).order_by(*columns)
-    ):
+    query: Any = select(*columns, func.count()).group_by(*columns).order_by(*columns)
+    for receiver, state, count in connection.execute(query):
         family.add_metric([receiver, state], count)
     return family
 

@@ -21,6 +21,7 @@ COMMANDS = [
     "batch retry", "batch accept", "batch discard", "replay", "cycles", "cycles accept", "backups verify",
     "quality", "quality accept", "backups restore", "backups prune", "feeds", "feeds show", "feeds diff",
     "policy show", "policy try", "explain user", "explain customer", "dictionary", "rebuild", "query",
+    "digest", "metrics", "pools",
 ]  # fmt: skip
 
 

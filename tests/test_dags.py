@@ -29,6 +29,9 @@ NOW = "2026-11-22T12:00:00"
 AS_OF = ("--as-of", "2026-11-21")
 FEEDS = [contract.feed for contract in load_contracts(DEFAULT_SCHEMAS).feeds]
 INGEST = [f"ingest_{feed.lower()}" for feed in FEEDS]
+OTHERS = (
+    "build_marts", "publish_lists", "deliver_lists", "watch_cycles", "audit_backups", "daily_digest", "operate_batches"
+)  # fmt: skip
 AIRFLOW = [sys.executable, "-m", "airflow"]
 
 
@@ -82,13 +85,18 @@ def airflow(tmp_path: Path) -> Iterator[Installation]:
             [*AIRFLOW, "db", "migrate"], env=environment, capture_output=True, text=True, check=False
         )
         assert migrated.returncode == 0, migrated.stderr
+        pools = tmp_path / "pools.json"
+        pools.write_text(tierline(home, "pools").out)
+        imported = subprocess.run(
+            [*AIRFLOW, "pools", "import", str(pools)], env=environment, capture_output=True, text=True, check=False
+        )
+        assert imported.returncode == 0, imported.stderr
         yield Installation(environment, home, remote)
 
 
 def test_every_feed_runs_to_a_published_list_and_again_changes_nothing(airflow: Installation) -> None:
     runs = airflow.run(*INGEST, "build_marts", "publish_lists", "deliver_lists", "ingest_paym", "publish_lists")
-    others = ["build_marts", "publish_lists", "deliver_lists"]
-    assert runs.pop("imported") == [{"errors": {}, "dags": sorted([*INGEST, *others])}]
+    assert runs.pop("imported") == [{"errors": {}, "dags": sorted([*INGEST, *OTHERS])}]
     assert {run["state"] for each in runs.values() for run in each} == {"success"}
     batches = airflow.batches()
     assert {stem[:4] for stem in batches} == set(FEEDS)
@@ -147,9 +155,9 @@ def test_conventions() -> None:
     """Owner, tags and documentation on every DAG; parsing reads no secret and stays below two seconds."""
     code = (
         "import sys, json, time; sys.path.insert(0, sys.argv[1]); begun = time.perf_counter()\n"
-        "import ingest, marts\n"
+        "import ingest, marts, operations\n"
         "from airflow.sdk import DAG\n"
-        "found = {d.dag_id: d for m in (ingest, marts) for d in vars(m).values() if isinstance(d, DAG)}\n"
+        "found = {d.dag_id: d for m in (ingest, marts, operations) for d in vars(m).values() if isinstance(d, DAG)}\n"
         "print('DAGS', json.dumps({n: [d.owner, sorted(d.tags), bool(d.doc_md)] for n, d in found.items()}))\n"
         "from tierline_wiring import DEFAULTS; from pipelines.errors import ConfigurationError, HostKeyError\n"
         "policy = DEFAULTS['retry_policy']\n"

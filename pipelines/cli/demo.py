@@ -45,23 +45,13 @@ def demo(
 
     Example: tierline demo --subscribers 5000
     """
-    _clear(directory)
+    clear(directory)
     servers = directory / "servers"
-    end = now()
-    for source, encoding in _PROVINCES.items():
-        made = make_province(
-            servers / source, source=source, subscribers=subscribers, months=4, days=2, end=end,
-            seed=seed + int(source), encoding=encoding, bad_share=0.0005,
-        )  # fmt: skip
-        batches = sum(len(each) for each in made.batches.values())
-        say(f"province {source}: {batches} batches of {len(made.batches)} feeds, {made.bytes >> 10} KiB in {encoding}")
+    make_provinces(servers, subscribers, seed)
     home = directory / "home"
     with ExitStack() as stack:
-        endpoints = {
-            "110": stack.enter_context(sftp_server(servers / "110")),
-            "440": stack.enter_context(ftps_server(servers / "440")),
-        }
-        _configure(home, endpoints)
+        endpoints = serve(stack, servers)
+        configure(home, endpoints)
         site = open_site(home)
         say(f"servers: SFTP on port {endpoints['110'].port}, FTPS on port {endpoints['440'].port}, until this is done")
         failed = _run(site)
@@ -70,7 +60,27 @@ def demo(
         raise typer.Exit(Exit.FAILED)
 
 
-def _clear(directory: Path) -> None:
+def make_provinces(servers: Path, subscribers: int, seed: int) -> None:
+    """What the provinces' billing systems have written by now, a directory each, and say how much that is."""
+    end = now()
+    for source, encoding in _PROVINCES.items():
+        made = make_province(
+            servers / source, source=source, subscribers=subscribers, months=4, days=2, end=end,
+            seed=seed + int(source), encoding=encoding, bad_share=0.0005,
+        )  # fmt: skip
+        batches = sum(len(each) for each in made.batches.values())
+        say(f"province {source}: {batches} batches of {len(made.batches)} feeds, {made.bytes >> 10} KiB in {encoding}")
+
+
+def serve(stack: ExitStack, servers: Path) -> dict[str, Endpoint]:
+    """A server for each province, until the stack is left."""
+    return {
+        "110": stack.enter_context(sftp_server(servers / "110")),
+        "440": stack.enter_context(ftps_server(servers / "440")),
+    }
+
+
+def clear(directory: Path) -> None:
     """Begin anew, but never remove a directory that no demo made."""
     if directory.exists() and any(directory.iterdir()):
         if not (directory / _MARKER).exists():
@@ -80,7 +90,8 @@ def _clear(directory: Path) -> None:
     (directory / _MARKER).touch()
 
 
-def _configure(home: Path, endpoints: dict[str, Endpoint]) -> None:
+def configure(home: Path, endpoints: dict[str, Endpoint]) -> None:
+    """A home whose sources are these servers."""
     (home / "secrets").mkdir(mode=0o700, parents=True)
     lines = ["timezone: Asia/Shanghai", "sources:"]
     for source, endpoint in endpoints.items():

@@ -104,6 +104,13 @@ def find(connection: Connection, *conditions: Any) -> list[Offering]:
     return [_offering(row) for row in connection.execute(query)]
 
 
+def find_page(connection: Connection, *conditions: Any, most: int, after: int) -> tuple[list[Offering], int]:
+    """Some of the offerings that meet conditions, newest first, from place `after` on; and how many there are."""
+    total = connection.execute(select(func.count()).select_from(offering).where(*conditions)).scalar_one()
+    query = select(*_COLUMNS).where(*conditions).order_by(offering.c.offering_id.desc()).limit(most).offset(after)
+    return [_offering(row) for row in connection.execute(query)], total
+
+
 def get(connection: Connection, offering_id: int) -> Offering:
     return find(connection, offering.c.offering_id == offering_id)[0]
 

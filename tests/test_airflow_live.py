@@ -1,0 +1,221 @@
+"""A running Airflow with its scheduler: hours of cycles in minutes, and the page "File batches" in a browser."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Frame, Page, expect, sync_playwright
+from running import make_home, tierline
+
+from pipelines.contracts.load import DEFAULT_SCHEMAS, load_contracts
+from sftp_fixtures.airflow import Airflow, make_airflow, running
+from sftp_fixtures.province import make_province
+from sftp_fixtures.sshd import sshd_server
+
+FEEDS = load_contracts(DEFAULT_SCHEMAS).feed_names
+DAGS = len(FEEDS) + 7
+BEGIN = datetime(2026, 11, 22, 12, 0)
+HOURS = 6
+
+
+@dataclass(frozen=True)
+class Live:
+    """A running Airflow, its home, the producer's directory, and what holds the moment for all of its processes."""
+
+    airflow: Airflow
+    home: Path
+    remote: Path
+    clock: Path
+
+    def now(self) -> str:
+        return self.clock.read_text()
+
+    def batches(self) -> dict[str, dict[str, Any]]:
+        shown = json.loads(tierline(self.home, "batches", "--json", now=self.now()).out)
+        return {each["stem"]: each for each in shown}
+
+    def run(self, dag_id: str, **conf: Any) -> tuple[str, dict[str, str]]:
+        """A run to its end: its state, and the states of its tasks."""
+        token = self.airflow.token("admin")
+        run_id = self.airflow.trigger(dag_id, token, **conf)
+        state = self.airflow.finished(dag_id, run_id, token)
+        tasks = self.airflow.tasks(dag_id, run_id, token)
+        return state, {f"{each['task_id']}[{each['map_index']}]": str(each["state"]) for each in tasks}
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    work = tmp_path_factory.mktemp("live")
+    remote, clock = work / "remote", work / "clock"
+    last = BEGIN + timedelta(hours=HOURS)
+    make_province(remote, subscribers=150, months=1, days=1, hours=HOURS + 2, end=last, seed=5, bad_share=0.02)
+    _hold_back(remote, work / "later")
+    clock.write_text(BEGIN.isoformat())
+    with sshd_server(remote) as endpoint:
+        home = make_home(work / "home", endpoint)
+        pools = tierline(home, "pools", now=clock.read_text()).out
+        airflow = make_airflow(work / "airflow", home, pools, {"TIERLINE_NOW": f"@{clock}"})
+        with running(airflow, DAGS):
+            yield Live(airflow, home, remote, clock)
+
+
+def _hold_back(remote: Path, later: Path) -> None:
+    """Hourly files of cycles that end after the beginning come hour by hour."""
+    later.mkdir()
+    for path in sorted((remote / "outgoing").rglob("*.*")):
+        cycle = path.stem.split("_")[3]
+        if len(cycle) == 10 and datetime.strptime(cycle, "%Y%m%d%H") >= BEGIN:
+            path.rename(later / path.name)
+
+
+def _offer(live: Live, hour: datetime) -> int:
+    """Put the files of the hour that ends now where the producer puts them; how many batches that are."""
+    cycle = f"{hour - timedelta(hours=1):%Y%m%d%H}"
+    found = sorted((live.remote.parent / "later").glob(f"*_{cycle}*"))
+    for path in sorted(found, key=lambda path: path.suffix == ".END"):
+        path.rename(live.remote / "outgoing" / path.name[:4] / path.name)
+    return sum(path.suffix == ".CHK" for path in found)
+
+
+def test_hours_of_cycles_are_loaded_once_each(live: Live) -> None:
+    """Six hours pass in a minute or two: each cycle is loaded once, and what was loaded is published."""
+    token = live.airflow.token("admin")
+    runs = [(f"ingest_{feed.lower()}", live.airflow.trigger(f"ingest_{feed.lower()}", token)) for feed in FEEDS]
+    offered = 0
+    for number in range(1, HOURS + 1):
+        hour = BEGIN + timedelta(hours=number)
+        offered += _offer(live, hour)
+        live.clock.write_text((hour + timedelta(minutes=20)).isoformat())
+        runs += [(dag_id, live.airflow.trigger(dag_id, token)) for dag_id in ("ingest_paym", "ingest_chng")]
+        runs[-1:] and live.airflow.finished(*runs[-1], token, 240)
+    assert offered >= HOURS
+    assert {live.airflow.finished(*run, token, 240) for run in runs} == {"success"}
+    assert not list((live.remote / "outgoing").rglob("*.*")), "everything was taken and answered"
+    for stem, each in live.batches().items():
+        (story,) = json.loads(tierline(live.home, "batch", "show", stem, "--json", now=live.now()).out)
+        states = [event["state"] for event in story["states"]]
+        assert states.count("loaded") == (each["state"] == "loaded"), f"{stem}: {states}"
+        assert each["state"] in ("loaded", "refused"), f"{stem}: {states}"
+    cycles = json.loads(tierline(live.home, "cycles", "--json", now=live.now()).out)
+    hourly = [each for each in cycles if each["feed"] in ("PAYM", "CHNG") and each["cycle"] >= f"{BEGIN:%Y%m%d%H}"]
+    assert len(hourly) >= 2 * HOURS
+
+
+def test_an_idle_poll_is_one_task_and_a_cleared_run_changes_nothing(live: Live) -> None:
+    before = live.batches()
+    state, tasks = live.run("ingest_paym")
+    assert state == "success"
+    assert set(tasks.values()) == {"skipped"}, tasks
+    token = live.airflow.token("admin")
+    runs = live.airflow.call("GET", "/api/v2/dags/ingest_paym/dagRuns?order_by=run_after&limit=1", token)["dag_runs"]
+    run_id = runs[0]["dag_run_id"]  # the one that took the most
+    live.airflow.call("POST", f"/api/v2/dags/ingest_paym/dagRuns/{run_id}/clear", token, {"dry_run": False})
+    assert live.airflow.finished("ingest_paym", run_id, token) == "success"
+    assert live.batches() == before
+
+
+def test_the_page_is_for_those_who_are_logged_in_and_buttons_for_those_who_may_act(live: Live) -> None:
+    refused = next(stem for stem, each in live.batches().items() if each["code"] == "E501")
+    addresses = ("/", "/batches", f"/batch/{refused}", f"/batch/{refused}/rejects", "/alarms", "/page.js")
+    for address in addresses:
+        assert _status(live, address, None) == 401, address
+        assert _status(live, address, "not a token") in (401, 403), address
+    viewer, operator = live.airflow.token("viewer"), live.airflow.token("operator")
+    assert [_status(live, address, viewer) for address in addresses] == [200, 200, 200, 403, 200, 200]
+    assert [_status(live, address, operator) for address in addresses] == [200] * 6
+    assert 'value="accept"' in _text(live, f"/batch/{refused}", operator)
+    assert 'value="accept"' not in _text(live, f"/batch/{refused}", viewer)
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        live.airflow.trigger("operate_batches", viewer, action="accept", why="may I?", stem=refused)
+    assert live.batches()[refused]["state"] == "refused"
+    assert _status(live, "/batch/PAYM_999_I_2026112210_0001_00", operator) == 404
+    assert _status(live, "/cycle/PAYM/110/I/2026x", operator) == 404
+    assert _status(live, "/?day=yesterday", operator) == 404
+
+
+def test_rejected_rows_are_masked_on_the_page(live: Live) -> None:
+    refused = next(stem for stem, each in live.batches().items() if each["code"] == "E501")
+    rows = json.loads(tierline(live.home, "batch", "rejects", refused, "--json", now=live.now()).out)
+    contract = load_contracts(DEFAULT_SCHEMAS)["PAYM" if refused.startswith("PAYM") else refused[:4]]
+    page = _text(live, f"/batch/{refused}", live.airflow.token("operator"))
+    personal = [number for number, column in enumerate(contract.columns) if column.personal]
+    assert personal
+    shown = 0
+    for row in rows:
+        fields = row["record"].split(contract.delimiter)
+        if len(fields) == len(contract.columns):
+            shown += 1
+            for number in personal:
+                assert not fields[number] or fields[number] not in page
+    assert shown, "no row of which the fields can be told apart"
+
+
+def test_an_operator_accepts_a_refused_batch_in_the_browser(live: Live) -> None:
+    refused = next(stem for stem, each in live.batches().items() if each["code"] == "E501")
+    pictures = live.home.parent
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1400, "height": 900})
+        _log_in(live, page, "operator")
+        page.goto(f"{live.airflow.url}/plugin/file-batches")
+        frame = _frame(page)
+        expect(frame.locator("h1")).to_contain_text("Cycles up to")
+        page.screenshot(path=pictures / "board.png")
+        frame.get_by_role("link", name="Refused").click()
+        frame.get_by_role("link", name=refused).click()
+        expect(frame.locator("section").first).to_contain_text("E501")
+        expect(frame.locator("section").first).to_contain_text("What to do")
+        expect(frame.locator("#rejects")).to_be_visible()
+        page.screenshot(path=pictures / "batch.png")
+        frame.get_by_role("button", name="accept").click()
+        expect(frame.locator("#outcome")).to_contain_text("A reason is needed")
+        frame.get_by_label("Reason").fill("known fault, ticket 4711")
+        frame.get_by_role("button", name="accept").click()
+        expect(frame.locator("h2").first).to_contain_text("loaded", timeout=90_000)
+        page.screenshot(path=pictures / "accepted.png")
+        browser.close()
+    assert live.batches()[refused]["state"] == "loaded"
+    (story,) = json.loads(tierline(live.home, "batch", "show", refused, "--json", now=live.now()).out)
+    said = [(event["cause"], event["actor"]) for event in story["states"]]
+    assert ("E501 waived: known fault, ticket 4711", "operator (airflow operate_batches)") in said
+
+
+def _log_in(live: Live, page: Page, user: str) -> None:
+    page.goto(live.airflow.url)
+    page.get_by_label("Username").fill(user)
+    page.get_by_label("Password", exact=True).fill(live.airflow.password(user))
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url(f"{live.airflow.url}/**")
+
+
+def _frame(page: Page) -> Frame:
+    page.wait_for_selector("iframe")
+    frame = page.query_selector("iframe")
+    assert frame is not None
+    content = frame.content_frame()
+    assert content is not None
+    return content
+
+
+def _status(live: Live, address: str, token: str | None) -> int:
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    request = urllib.request.Request(f"{live.airflow.url}/tierline{address}", headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def _text(live: Live, address: str, token: str) -> str:
+    request = urllib.request.Request(f"{live.airflow.url}/tierline{address}", headers={"Authorization": f"Bearer {token}"})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return str(answer.read().decode())
