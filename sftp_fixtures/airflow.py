@@ -124,6 +124,11 @@ def make_airflow(
     return airflow
 
 
+def on_postgres(url: str) -> dict[str, str]:
+    """The settings for a database on PostgreSQL, by the driver that our ledger uses too."""
+    return {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": url, "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC": url}
+
+
 @contextmanager
 def running(airflow: Airflow, dag_count: int) -> Iterator[Airflow]:
     """API server, scheduler and DAG processor, until the block ends; ready once so many DAGs are known.
