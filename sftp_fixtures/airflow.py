@@ -152,7 +152,7 @@ def running(airflow: Airflow, dag_count: int) -> Iterator[Airflow]:
                     os.killpg(part.pid, signal.SIGTERM)
             for part in started:
                 try:
-                    part.wait(20)
+                    part.wait(5)
                 except subprocess.TimeoutExpired:
                     os.killpg(part.pid, signal.SIGKILL)
                     part.wait()

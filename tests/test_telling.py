@@ -1,0 +1,183 @@
+"""Alarms and the digest, told once in each place: log, webhook, mail; by real servers of both kinds."""
+
+from __future__ import annotations
+
+import json
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from message_servers import Hook, Mailbox, mail_server, webhook
+from offers import MANY_BAD, STEM, payments
+from running import Run, make_home, tierline
+
+from pipelines.transfer.base import Endpoint
+from sftp_fixtures.tls import make_certificate
+
+NOW = "2026-11-22T11:30:00"  # before the cycle of these files is late
+NEXT_DAY = "2026-11-23T08:00:00"
+
+
+@pytest.fixture
+def hook() -> Iterator[Hook]:
+    with webhook() as made:
+        yield made
+
+
+@pytest.fixture
+def mailbox() -> Iterator[Mailbox]:
+    with mail_server() as made:
+        yield made
+
+
+def home_with(tmp_path: Path, alarms: str) -> Path:
+    return make_home(tmp_path / "home", Endpoint("file", root=str(tmp_path / "remote")), extra=f"alarms:\n{alarms}")
+
+
+def to_both(hook: Hook, mailbox: Mailbox) -> str:
+    people = "from: tierline@example.cn, to: [noc@example.cn, ops@example.cn]"
+    mail = f"{{server: 'smtp://127.0.0.1:{mailbox.port}', {people}}}"
+    return f"  webhook: {{url: '{hook.url}'}}\n  mail: {mail}\n"
+
+
+def load(home: Path, now: str = NOW) -> Run:
+    tierline(home, "fetch", now=now)
+    return tierline(home, "load", now=now)
+
+
+def test_an_alarm_is_told_once_everywhere_with_what_to_do(tmp_path: Path, hook: Hook, mailbox: Mailbox) -> None:
+    home = home_with(tmp_path, to_both(hook, mailbox))
+    MANY_BAD.put(tmp_path / "remote")
+    assert f"alarm: refused {STEM}" in load(home).err
+    ((_, posted),) = hook.posts
+    (alarm,) = posted["alarms"]
+    assert (alarm["kind"], alarm["subject"]) == ("refused", STEM)
+    assert "tierline batch show STEM" in alarm["to_do"]
+    assert alarm["to_do"] in posted["text"]
+    (mail,) = mailbox.mails
+    assert mail["Subject"] == "[tierline] 1 alarm: 1 refused"
+    assert mailbox.recipients == [["noc@example.cn", "ops@example.cn"]]
+    assert STEM in mail.get_payload(decode=True).decode()  # type: ignore[union-attr]
+    load(home)
+    tierline(home, "fetch", now=NOW)
+    assert (len(hook.posts), len(mailbox.mails)) == (1, 1)
+    assert len((home / "logs" / "alarms.jsonl").read_text().splitlines()) == 1
+
+
+def test_a_channel_that_is_down_is_told_later_and_keeps_nothing_from_the_others(
+    tmp_path: Path, hook: Hook, mailbox: Mailbox
+) -> None:
+    home = home_with(tmp_path, to_both(hook, mailbox))
+    MANY_BAD.put(tmp_path / "remote")
+    hook.status = 503
+    ran = load(home)
+    assert ran.exit_status == 3, "the batch was refused; that nobody could be told is no failure of the load"
+    assert "webhook at 127.0.0.1: expected it to take the message, found status 503" in ran.err
+    assert "/hooks/T0P" not in ran.err, "a hook's address is a secret where whoever knows it may post"
+    assert (len(hook.posts), len(mailbox.mails)) == (0, 1)
+    hook.status = 204
+    tierline(home, "fetch", now=NOW)
+    assert (len(hook.posts), len(mailbox.mails)) == (1, 1)
+
+
+def test_what_is_mended_before_it_could_be_told_is_not_told(tmp_path: Path, hook: Hook) -> None:
+    home = home_with(tmp_path, f"  webhook: {{url: '{hook.url}'}}\n")
+    MANY_BAD.put(tmp_path / "remote")
+    hook.status = 500
+    load(home)
+    hook.status = 200
+    payments(STEM.replace("_00", "_01"), "CARD").put(tmp_path / "remote")
+    assert load(home).exit_status == 0
+    assert not hook.posts
+
+
+def test_secrets_are_sent_and_never_said(tmp_path: Path, hook: Hook) -> None:
+    made = make_certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(made.certificate_file, made.key_file)
+    with mail_server(context, "s3cret-mail") as mailbox:
+        home = home_with(
+            tmp_path,
+            f"  webhook: {{url_secret: 'file:hook', secret: 'file:bearer'}}\n"
+            f"  mail: {{server: 'smtp://tierline@127.0.0.1:{mailbox.port}', secret: 'file:mail', "
+            f"ca_file: '{made.ca_file}', from: tierline@example.cn, to: [noc@example.cn]}}\n",
+        )
+        for name, secret in (("hook", hook.url), ("bearer", "s3cret-bearer"), ("mail", "wrong")):
+            (home / name).write_text(secret)
+        MANY_BAD.put(tmp_path / "remote")
+        first = load(home)
+        assert "mail server 127.0.0.1" in first.err
+        assert not mailbox.mails
+        (home / "mail").write_text("s3cret-mail")
+        again = tierline(home, "fetch", now=NOW)
+        assert len(mailbox.mails) == 1
+    assert mailbox.over_tls == [True]
+    ((headers, _),) = hook.posts
+    assert headers["Authorization"] == "Bearer s3cret-bearer"
+    for said in (first.out, first.err, again.out, again.err, (home / "logs" / "alarms.jsonl").read_text()):
+        assert "s3cret" not in said
+        assert "T0P" not in said
+
+
+def test_a_digest_tells_a_day_once(tmp_path: Path, hook: Hook, mailbox: Mailbox) -> None:
+    home = home_with(tmp_path, to_both(hook, mailbox))
+    MANY_BAD.put(tmp_path / "remote")
+    payments(STEM.replace("_0001_", "_0002_"), "CARD", "CARD", "GIFT").put(tmp_path / "remote")
+    load(home)
+    shown = tierline(home, "digest", "--day", "2026-11-22", now=NEXT_DAY).out
+    assert "batches taken: 1 loaded, 1 refused; rejected rows: 5" in shown
+    assert f"refused {STEM}" in shown
+    assert len(hook.posts) == 1, "nothing is sent without --send"
+    for _ in range(2):
+        assert tierline(home, "digest", "--send", now=NEXT_DAY).exit_status == 0
+    (digest,) = [posted["digest"] for _, posted in hook.posts if "digest" in posted]
+    assert digest["day"] == "2026-11-22"
+    assert digest["batches"] == {"loaded": 1, "refused": 1}
+    assert [mail["Subject"] for mail in mailbox.mails].count("[tierline] digest of 2026-11-22") == 1
+    assert tierline(home, "digest", "--day", "yesterday", now=NEXT_DAY).exit_status == 2
+
+
+@pytest.mark.parametrize(
+    ("alarms", "expected"),
+    [
+        ("  webhook: {}\n", "either url or url_secret"),
+        ("  webhook: {url: 'http://a/b', url_secret: 'env:X'}\n", "either url or url_secret"),
+        ("  webhook: {url: 'ftp://a/b'}\n", "a URL such as https://chat.example"),
+        ("  mail: {server: 'smtp://a', from: x@y}\n", "to"),
+        ("  mail: {server: 'smtp://u:pw@a', from: x@y, to: [a@b]}\n", "one with a password in it"),
+        ("  mail: {server: 'smtp://a', secret: 'env:X', from: x@y, to: [a@b]}\n", "a user in the URL"),
+        ("  mail: {server: 'imap://a', from: x@y, to: [a@b]}\n", "a URL such as smtp://"),
+        ("  pager: {}\n", "pager"),
+    ],
+)
+def test_a_wrong_configuration_says_where_and_what(tmp_path: Path, alarms: str, expected: str) -> None:
+    ran = tierline(home_with(tmp_path, alarms), "batches", now=NOW)
+    assert ran.exit_status == 2
+    assert expected in ran.err
+    assert "tierline.yaml, line" in ran.err
+    assert "pw" not in ran.err
+
+
+def test_metrics_are_open_metrics_and_count_what_the_ledger_has(tmp_path: Path) -> None:
+    from prometheus_client.openmetrics.parser import text_string_to_metric_families
+
+    home = make_home(tmp_path / "home", Endpoint("file", root=str(tmp_path / "remote")))
+    MANY_BAD.put(tmp_path / "remote")
+    payments(STEM.replace("_0001_", "_0002_"), "CARD", "CARD", "GIFT").put(tmp_path / "remote")
+    load(home)
+    text = tierline(home, "metrics", now=NOW).out
+    assert text.endswith("# EOF\n")
+    found = {
+        (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+    assert found["tierline_batches", "PAYM", "110", "refused"] == 1
+    assert found["tierline_batches", "PAYM", "110", "loaded"] == 1
+    assert found["tierline_rows", "PAYM", "loaded", "110"] == 2
+    assert found["tierline_rows", "PAYM", "rejected", "110"] == 1
+    assert found["tierline_open_alarms", "refused"] == 1
+    pools = json.loads(tierline(home, "pools", now=NOW).out)
+    assert pools["tierline_warehouse"]["slots"] == 1
+    assert "tierline_source_110" in pools
