@@ -56,6 +56,7 @@ bench: $(READY) $(SERVERS) ## rates and memory of transfers and checks, as ratio
 	$(BIN)/python tests/bench/histories.py --small 500000 --large 5000000
 	$(BIN)/python tests/bench/marts.py --small 100000 --large 1000000
 	$(BIN)/python tests/bench/hourly.py --subscribers 1000000
+	PYTHONPATH=tests $(BIN)/python tests/bench/scheduling.py
 
 lock: $(READY) ## pin every dependency anew
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \

@@ -1,7 +1,8 @@
 """ingest_<feed>: remote → core for one feed, at its cadence. One DAG a contract: a new contract is a new DAG.
 
-A poll that finds nothing ends with its first task: what follows is skipped without a process of its own. So no task
-fails for what a batch or a server is like: that is in what it returns, and the last task says it.
+A poll that finds nothing ends with its first tasks: the last of these skips what follows, so that it takes neither
+processes nor rounds of the scheduler. For that no task fails for what a batch or a server is like: that is in what it
+returns, and the last task says it. Tasks import what they alone need: of an idle poll imports are most of the cost.
 """
 
 from __future__ import annotations
@@ -19,20 +20,20 @@ from tierline_wiring import (
     brought_news,
     core_asset,
     is_last_try,
+    lineage,
     site,
+    skip_the_rest,
     source_pool,
     sources_of,
     tell,
     timetable,
 )
 
-from pipelines import fetching, steps
-from pipelines.acknowledging import due_for_acknowledgement
-from pipelines.checking import due_for_check, in_shares
+from pipelines import fetching
 from pipelines.contracts.model import Contract
 from pipelines.errors import TransferError
-from pipelines.quality.running import judge_cycles
 from pipelines.site import Scope
+from pipelines.waiting import is_waiting
 
 _MOST_CHECKS = 4  # mapped tasks a run: more are worth less than what each costs to begin
 Report = dict[str, Any]
@@ -90,30 +91,30 @@ def fetch(source: str, feed: str) -> Report:
             raise
         report = {"error": f"source {source}: {error}"}  # it keeps nothing that came from core, here or elsewhere
     tell(here)
-    if not (brought_news([report]) or _waits(here, scope)):
-        raise AirflowSkipException("nothing came")
+    if not (brought_news([report]) or is_waiting(here, scope)):
+        skip_the_rest("fetch_")
+    if said := lineage():
+        said.fetched(here, source, feed, report.get("verified", 0))
     return report
-
-
-def _waits(here: Any, scope: Scope) -> bool:
-    """Whether a run that broke off left something of a source's feed to do."""
-    return bool(
-        due_for_check(here, scope)
-        or steps.due_for_load(here, scope)
-        or due_for_acknowledgement(here, scope.sources[0], scope)
-    )
 
 
 @task
 def share_out(feeds: tuple[str, ...], polled: Reports) -> list[list[int]]:
     """The verified batches of a feed, by their place in the ledger, in a few shares of about the same size."""
+    from pipelines.checking import due_for_check, in_shares
+
     return in_shares(due_for_check(site(), Scope(feeds=tuple(feeds))), _MOST_CHECKS)
 
 
 @task
 def check(batches: list[int]) -> Report:
     """verified → staged."""
-    checked = steps.check(site(), Scope(), offering_ids=frozenset(batches))
+    from pipelines import steps
+
+    here = site()
+    checked = steps.check(here, Scope(), offering_ids=frozenset(batches))
+    if said := lineage():
+        said.checked(here, checked.staged)
     names = ("staged", "partial", "refused", "superseded")
     return {name: len(getattr(checked, name)) for name in names} | {"error": "; ".join(checked.failed) or None}
 
@@ -125,12 +126,18 @@ def load(polled: Reports, checked: Reports) -> int:
     Another feed's load, or a try of this one that was killed, may have brought our batches into core; and an end file
     alone changes what is complete. So what this run took and judged counts too.
     """
-    result = steps.load_staged(site())
-    judge_cycles(site())  # a failure holds publication back, and is an alarm
-    tell(site())
+    from pipelines import steps
+    from pipelines.quality.running import judge_cycles
+
+    here = site()
+    result = steps.load_staged(here)
+    judge_cycles(here)  # a failure holds publication back, and is an alarm
+    tell(here)
     if not (result.added or result.removed or brought_news([*polled, *checked])):
         raise AirflowSkipException("nothing came")
     context = get_current_context()
+    if said := lineage():
+        said.loaded(here, result.added)
     stems: list[JsonValue] = list(result.added[:100])
     brought: dict[str, JsonValue] = {"batches": stems, "batch_count": len(result.added)}
     for asset in context["task"].outlets:
@@ -141,6 +148,8 @@ def load(polled: Reports, checked: Reports) -> int:
 @task
 def acknowledge(source: str, feed: str) -> int:
     """Receipts, and files moved to backup/."""
+    from pipelines import steps
+
     here = site()
     try:
         done = steps.acknowledge_source(here, source, Scope((source,), (feed,)))

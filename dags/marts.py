@@ -8,7 +8,7 @@ from operator import or_
 
 from airflow.sdk import Param, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException
-from tierline_wiring import CONTRACTS, DEFAULTS, LISTS, MARTS, OPERATED, WAREHOUSE_POOL, core_asset, site, tell
+from tierline_wiring import CONTRACTS, DEFAULTS, LISTS, MARTS, OPERATED, WAREHOUSE_POOL, core_asset, lineage, site, tell
 
 from pipelines import delivering, publishing, steps
 from pipelines.clock import SHANGHAI, now
@@ -43,7 +43,10 @@ def build_marts() -> None:
     @task(outlets=[MARTS], pool=WAREHOUSE_POOL)
     def build() -> dict[str, str]:
         """core → mart; the last closed bill month of each source is what it returns."""
-        return steps.build(site(), as_of_date(), get_current_context()["params"]["bill_month"]).bill_months
+        result = steps.build(site(), as_of_date(), get_current_context()["params"]["bill_month"])
+        if said := lineage():
+            said.built(result)
+        return result.bill_months
 
     build()
 
@@ -64,9 +67,12 @@ def publish_lists() -> None:
         """mart → published."""
         republish = bool(get_current_context()["params"]["republish"])
         try:
-            return publishing.publish(site(), republish=republish).publication.publication_id
+            published = publishing.publish(site(), republish=republish)
         except HeldError as error:  # it waits for people, not for another try
             raise AirflowFailException(str(error)) from error
+        if published.is_new and (said := lineage()):
+            said.published(published)
+        return published.publication.publication_id
 
     publish()
 
@@ -84,11 +90,14 @@ def deliver_lists() -> None:
     @task
     def deliver() -> int:
         """published → delivered; how many lists went out is what it returns."""
-        delivered = delivering.deliver(site())
-        tell(site())
+        here = site()
+        delivered = delivering.deliver(here)
+        tell(here)
+        if said := lineage():
+            said.delivered(here, [(each.receiver, each.stem) for each in delivered.done])
         if delivered.errors:
-            said = [f"receiver {name}: {'; '.join(messages)}" for name, messages in delivered.errors.items()]
-            raise TransferError("; ".join(said))
+            failed = [f"receiver {name}: {'; '.join(messages)}" for name, messages in delivered.errors.items()]
+            raise TransferError("; ".join(failed))
         return len(delivered.done)
 
     deliver()

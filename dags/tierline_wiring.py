@@ -7,8 +7,10 @@ import os
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, NoReturn
 
+from airflow.providers.openlineage import conf as openlineage
 from airflow.sdk import (
     Asset,
     BaseHook,
@@ -18,7 +20,7 @@ from airflow.sdk import (
     RetryRule,
     get_current_context,
 )
-from airflow.sdk.exceptions import AirflowNotFoundException
+from airflow.sdk.exceptions import AirflowNotFoundException, AirflowSkipException, DownstreamTasksSkipped
 
 from pipelines.cli.context import open_contracts, open_site
 from pipelines.config import FILE_NAME, SECRET_READERS, load_config
@@ -78,6 +80,32 @@ def is_last_try() -> bool:
     """Whether the task at hand is not tried again."""
     instance = get_current_context()["ti"]
     return instance.try_number > instance.max_tries
+
+
+def skip_the_rest(prefix: str) -> NoReturn:
+    """End the task at hand as one of several alike (by the beginning of their names) that found nothing to do.
+
+    The last of them that ends skips all that follows in one go. Where two end at the same moment, and each takes the
+    other for the last, the scheduler skips task by task: the same, slower.
+    """
+    context = get_current_context()
+    run, task, instance = context["dag_run"], context["task"], context["ti"]
+    assert task.dag is not None, "a task that runs is of a DAG"
+    alike = [name for name in task.dag.task_ids if name.startswith(prefix) and name != task.task_id]
+    states = instance.get_task_states(run.dag_id, task_ids=alike, run_ids=[run.run_id]).get(run.run_id, {})
+    if all(states.get(name) == "skipped" for name in alike):
+        following = sorted(task.get_flat_relative_ids(upstream=False))
+        raise DownstreamTasksSkipped(tasks=following)  # type: ignore[no-untyped-call]
+    raise AirflowSkipException("nothing came")
+
+
+def lineage() -> ModuleType | None:
+    """What says lineage; None where Airflow's configuration has no transport for it, for it takes a second to load."""
+    if openlineage.is_disabled():
+        return None
+    import tierline_lineage
+
+    return tierline_lineage
 
 
 def tell(here: Site) -> None:

@@ -80,13 +80,6 @@ def check(
     return checked
 
 
-def due_for_load(site: Site, scope: Scope) -> bool:
-    """Whether batches of a scope are staged and not in core yet."""
-    with site.ledger.reading() as connection:
-        found = offerings.find(connection, offering.c.state == State.STAGED)
-    return any(scope.has(each.source, each.feed, each.cycle) for each in found)
-
-
 def load_staged(site: Site) -> LoadResult:
     """staged → core: bring the warehouse to what stands in the ledger, then the ledger to what the warehouse says."""
     require_free_space(site.home.warehouse, NEEDED_BYTES)

@@ -7,9 +7,11 @@ import re
 import shutil
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +76,9 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         configuration = home / "tierline.yaml"
         configuration.write_text(re.sub(r"feeds: .*", f"feeds: [{', '.join(SENT)}]", configuration.read_text()))
         pools = tierline(home, "pools", now=clock.read_text()).out
-        airflow = make_airflow(work / "airflow", home, pools, database | {"TIERLINE_NOW": f"@{clock}"})
+        transport = {"type": "file", "log_file_path": str(work / "lineage.jsonl"), "append": True}
+        settings = {"TIERLINE_NOW": f"@{clock}", "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(transport)}
+        airflow = make_airflow(work / "airflow", home, pools, database | settings)
         with running(airflow, DAGS):
             yield Live(airflow, home, remote, clock)
 
@@ -117,14 +121,36 @@ def test_hours_of_cycles_are_loaded_once_each(live: Live) -> None:
         assert states.count("loaded") == (each["state"] == "loaded"), f"{stem}: {states}"
         assert each["state"] in ("loaded", "refused"), f"{stem}: {states}"
     cycles = json.loads(tierline(live.home, "cycles", "--json", now=live.now()).out)
+    assert list((live.home / "publish" / "TIER").glob("TIER_110_F_*.END")), "the assets started marts and lists"
     hourly = [each for each in cycles if each["feed"] in ("PAYM", "CHNG") and each["cycle"] >= f"{BEGIN:%Y%m%d%H}"]
     assert len(hourly) >= 2 * HOURS
+
+
+def test_lineage_goes_from_the_server_to_the_published_lists_with_row_counts(live: Live) -> None:
+    """What OpenLineage's file transport got from the hours before, held against the ledger."""
+    said = [json.loads(line) for line in (live.home.parent / "lineage.jsonl").read_text().splitlines()]
+    edges, rows = set(), Counter[str]()
+    for event in said:
+        for output in event.get("outputs", []):
+            counted = output.get("outputFacets", {}).get("outputStatistics", {})
+            rows[output["name"]] += counted.get("rowCount") or 0
+            edges |= {(read["name"], output["name"]) for read in event.get("inputs", [])}
+    way = ["outgoing/PAYM", "archive/PAYM", "staged/PAYM", "core.payment", "mart.tier"]
+    assert set(pairwise(way)) <= edges
+    assert ("list.tier", "list/TIER") in edges
+    loaded = [each["loaded"] for stem, each in live.batches().items() if stem.startswith("PAYM")]
+    assert rows["staged/PAYM"] == rows["core.payment"] == sum(each or 0 for each in loaded)
+    assert rows["list/TIER"] > 100
+    inputs = [read for event in said for read in event.get("inputs", [])]
+    (server,) = {read["namespace"] for read in inputs if read["name"] == "outgoing/PAYM"}
+    assert re.fullmatch(r"sftp://[^@/]+:[0-9]+", server), "neither user nor path nor secret"
 
 
 def test_an_idle_poll_is_one_task_and_a_cleared_run_changes_nothing(live: Live) -> None:
     before = live.batches()
     state, tasks = live.run("ingest_paym")
     assert state == "success"
+    assert tasks.pop("fetch_110[-1]") == "success"
     assert set(tasks.values()) == {"skipped"}, tasks
     token = live.airflow.token("admin")
     runs = live.airflow.call("GET", "/api/v2/dags/ingest_paym/dagRuns?order_by=run_after&limit=1", token)["dag_runs"]

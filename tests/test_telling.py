@@ -15,7 +15,7 @@ from running import Run, make_home, tierline
 from pipelines.transfer.base import Endpoint
 from sftp_fixtures.tls import make_certificate
 
-NOW = "2026-11-22T11:30:00"  # before the cycle of these files is late
+NOW = "2026-11-22T11:10:00"  # before the cycle of these files is late
 NEXT_DAY = "2026-11-23T08:00:00"
 
 
@@ -86,9 +86,10 @@ def test_what_is_mended_before_it_could_be_told_is_not_told(tmp_path: Path, hook
     MANY_BAD.put(tmp_path / "remote")
     hook.status = 500
     load(home)
-    hook.status = 200
-    payments(STEM.replace("_00", "_01"), "CARD").put(tmp_path / "remote")
+    payments(f"{STEM[:-2]}01", "CARD").put(tmp_path / "remote")
     assert load(home).exit_status == 0
+    hook.status = 200
+    tierline(home, "fetch", now=NOW)
     assert not hook.posts
 
 

@@ -14,7 +14,7 @@ from pipelines.durable import naming_full_disk
 from pipelines.errors import ConfigurationError, TransferError
 from pipelines.ledger.alarms import TO_DO, Alarm, mark_told, mark_told_by, untold, untold_by
 from pipelines.site import Site
-from pipelines.telling.channels import Channel, Mail, Message, Webhook
+from pipelines.telling.message import Channel, Message
 
 LOG = "alarms.jsonl"
 _MOST = 100  # alarms in the words of one message; a program gets all
@@ -54,6 +54,10 @@ def tell_alarms(site: Site) -> Told:
 
 def channels(site: Site, errors: list[str]) -> Iterator[Channel]:
     """The channels of the configuration; one whose secret is missing is an error of its own."""
+    if site.config.webhook is None and site.config.mail is None:
+        return
+    from pipelines.telling.channels import Mail, Webhook  # a poll without channels does not load mail and TLS
+
     if site.config.webhook is not None:
         try:
             yield Webhook(site.config.webhook)

@@ -7,35 +7,16 @@ import smtplib
 import ssl
 import urllib.error
 import urllib.request
-from dataclasses import dataclass
 from email.message import EmailMessage
 from hashlib import sha256
-from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from pipelines.config import MailConfig, WebhookConfig
 from pipelines.errors import TransferError
+from pipelines.telling.message import Message
 
 _PATIENCE_S = 10
 _CHARSET = "utf-8"
-
-
-@dataclass(frozen=True)
-class Message:
-    """What is said: a line, all of it in words, and the same for programs."""
-
-    subject: str
-    text: str
-    content: dict[str, Any]
-
-
-class Channel(Protocol):
-    """One place where messages go; `name` stands in the ledger for it."""
-
-    name: str
-
-    def send(self, message: Message) -> None:
-        """Have the message taken. Raises TransferError, without secrets, where it was not."""
 
 
 class Webhook:

@@ -17,7 +17,7 @@ from pipelines.ledger.alarms import Alarm, has_digest, mark_digest, open_alarms
 from pipelines.ledger.tables import delivery, offering, publication
 from pipelines.site import Site
 from pipelines.telling.alarms import alarm_lines, channels
-from pipelines.telling.channels import Message
+from pipelines.telling.message import Message
 
 
 @dataclass(frozen=True)
