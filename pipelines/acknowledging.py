@@ -200,12 +200,17 @@ def _others(site: Site, current: Offering) -> list[Offering]:
 
 
 def kept_rejects(site: Site, current: Offering) -> StagedPaths:
-    """Where the rejects of a judged batch stand: beside its staged rows, or in quarantine."""
-    if current.state is State.REFUSED:
-        assert current.kept_in is not None
-        directory = site.home.root / current.kept_in
-        return StagedPaths(directory / f"{current.stem}.parquet", directory / f"{current.stem}.rejects.parquet")
-    return site.staged_paths(current.name, cycle_day(site, current))
+    """Where the rejects of a judged batch stand: beside its staged rows, or in quarantine.
+
+    Of a discarded one, where they stood before: with its bytes where it was refused, else they may be gone.
+    """
+    staged = site.staged_paths(current.name, cycle_day(site, current))
+    if current.kept_in is None:
+        return staged
+    directory = site.home.root / current.kept_in
+    kept = StagedPaths(directory / f"{current.stem}.parquet", directory / f"{current.stem}.rejects.parquet")
+    is_with_its_bytes = current.state is State.DISCARDED and kept.rejects.exists()
+    return kept if current.state is State.REFUSED or is_with_its_bytes else staged
 
 
 def _check_backup(site: Site, transport: Transport, directory: str, files: list[tuple[Offering, str]]) -> list[str]:

@@ -45,6 +45,11 @@ def batch_story(site: Site, stem: str) -> list[dict[str, Any]]:
     ]
 
 
+def has_rejects(site: Site, current: Offering) -> bool:
+    """Whether an offering has rejected rows, and they are kept: those of a discarded one may be gone."""
+    return bool(current.rejected) and kept_rejects(site, current).rejects.exists()
+
+
 def rejected_rows(site: Site, current: Offering, *, masked: bool, most: int | None = None) -> Iterator[RejectedRow]:
     """The rejected rows of an offering, as they came or with personal data hidden."""
     encoding = site.source(current.source).encoding if current.source in site.config.sources else "utf-8"

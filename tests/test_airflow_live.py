@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import time
 import urllib.error
 import urllib.request
 from collections import Counter
@@ -121,7 +122,10 @@ def test_hours_of_cycles_are_loaded_once_each(live: Live) -> None:
         assert states.count("loaded") == (each["state"] == "loaded"), f"{stem}: {states}"
         assert each["state"] in ("loaded", "refused"), f"{stem}: {states}"
     cycles = json.loads(tierline(live.home, "cycles", "--json", now=live.now()).out)
-    assert list((live.home / "publish" / "TIER").glob("TIER_110_F_*.END")), "the assets started marts and lists"
+    end = time.monotonic() + 120
+    while not list((live.home / "publish").rglob("TIER_110_F_*.END")):
+        assert time.monotonic() < end, "the assets did not start marts and lists"
+        time.sleep(1)
     hourly = [each for each in cycles if each["feed"] in ("PAYM", "CHNG") and each["cycle"] >= f"{BEGIN:%Y%m%d%H}"]
     assert len(hourly) >= 2 * HOURS
 

@@ -1,14 +1,12 @@
-"""The DAGs under Airflow itself: parsed, run to their end against OpenSSH's server, and by a live scheduler."""
+"""The DAGs under Airflow itself: parsed, and run to their end against OpenSSH's server."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,7 +18,6 @@ import pytest
 from running import make_home, tierline
 
 from pipelines.contracts.load import DEFAULT_SCHEMAS, load_contracts
-from sftp_fixtures.ports import free_ports
 from sftp_fixtures.province import make_province
 from sftp_fixtures.sshd import sshd_server
 
@@ -174,51 +171,3 @@ def test_conventions() -> None:
         assert owner == "tierline", name
         assert "tierline" in tags, name
         assert has_doc, name
-
-
-def test_a_live_scheduler_takes_a_feed_to_the_published_list(airflow: Installation) -> None:
-    """One trigger; the asset of the feed starts build_marts, and that of the marts publish_lists."""
-    environment = airflow.environment | {
-        "AIRFLOW__API__PORT": str(free_ports(1)),
-        "AIRFLOW__API__HOST": "127.0.0.1",
-        "AIRFLOW__API__WORKERS": "1",
-        "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
-        "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
-        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
-        "AIRFLOW__CORE__PARALLELISM": "4",
-    }
-    port = environment["AIRFLOW__API__PORT"]
-    environment["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] = f"http://127.0.0.1:{port}/execution/"
-    log = (airflow.home / "logs").with_name("airflow.log")
-    with log.open("wb") as output:
-        live = subprocess.Popen(
-            [*AIRFLOW, "standalone"], env=environment, stdout=output, stderr=output, start_new_session=True
-        )
-    try:
-        _wait(lambda: "publish_lists" in _airflow(environment, "dags", "list", "-o", "plain"), 90, log)
-        _airflow(environment, "dags", "trigger", "ingest_user")
-        _wait(lambda: bool(list((airflow.home / "publish").rglob("TIER_110_F_*.END"))), 120, log)
-    finally:
-        os.killpg(live.pid, signal.SIGTERM)
-        try:
-            live.wait(20)
-        except subprocess.TimeoutExpired:
-            os.killpg(live.pid, signal.SIGKILL)
-            live.wait()
-    batches = airflow.batches()
-    users = {stem: each["state"] for stem, each in batches.items() if stem.startswith("USER")}
-    assert users
-    assert set(users.values()) == {"loaded"}
-
-
-def _airflow(environment: dict[str, str], *words: str) -> str:
-    ran = subprocess.run([*AIRFLOW, *words], env=environment, capture_output=True, text=True, timeout=60, check=False)
-    return ran.stdout
-
-
-def _wait(is_so: object, seconds: float, log: Path) -> None:
-    assert callable(is_so)
-    end = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < end, log.read_text(errors="replace")[-4000:]
-        time.sleep(1)

@@ -26,7 +26,7 @@ from pipelines.ledger import offerings
 from pipelines.ledger.left_files import all_left
 from pipelines.ledger.offerings import State
 from pipelines.operating import offerings_of
-from pipelines.story import batch_story, rejected_rows
+from pipelines.story import batch_story, has_rejects, rejected_rows
 
 batch_app = typer.Typer(
     help="One batch: its story, its rejected rows, what to do about it.", no_args_is_help=True, **PLAIN
@@ -102,7 +102,7 @@ def batch_rejects(
     """
     site = open_site(home_path(context))
     current = offerings_of(site, stem)[-1]
-    if not current.rejected:
+    if not has_rejects(site, current):
         say_json([]) if as_json else say(f"{stem}: no rejected rows ({current.state})")
         return
     if out is not None:

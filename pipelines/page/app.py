@@ -31,7 +31,7 @@ from pipelines.operating import Action, offerings_of
 from pipelines.page import PREFIX
 from pipelines.page.board import cycle_story, is_cycle, list_batches, make_board
 from pipelines.site import Site
-from pipelines.story import batch_story, rejected_rows
+from pipelines.story import batch_story, has_rejects, rejected_rows
 
 _SIZE = 50  # rows of a page
 _REJECTS = 100  # rejected rows that are shown; the file has all
@@ -146,9 +146,11 @@ def page_app(home: Path, look: Callable[..., Any], may_act: Callable[[Any], bool
         """The story of a batch, its rejected rows masked, and what may be done."""
         site = sites.get()
         offered = offerings_of(site, stem)
-        rejects = list(rejected_rows(site, offered[-1], masked=True, most=_REJECTS)) if offered[-1].rejected else []
+        rejects = (
+            list(rejected_rows(site, offered[-1], masked=True, most=_REJECTS)) if has_rejects(site, offered[-1]) else []
+        )
         return shown(
-            request, "batch.html.j2", stem=stem, batch=offered[-1], story=batch_story(site, stem), codes=CODES,
+            request, "batch.html.j2", stem=stem, batch=current, story=batch_story(site, stem), codes=CODES,
             rejects=rejects, actions=_actions(offered), may_act=may_act(user),
         )  # fmt: skip
 
@@ -159,7 +161,7 @@ def page_app(home: Path, look: Callable[..., Any], may_act: Callable[[Any], bool
             raise HTTPException(403, "the reject file holds personal data: only operators get it")
         site = sites.get()
         current = offerings_of(site, stem)[-1]
-        if not current.rejected:
+        if not has_rejects(site, current):
             raise UsageError(f"batch {stem}: no rejected rows ({current.state})")
         lines: Iterator[bytes] = iter(RejectLines(kept_rejects(site, current)))
         headers = _HEADERS | {"Content-Disposition": f'attachment; filename="{current.stem}.REJ"'}

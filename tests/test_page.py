@@ -1,0 +1,136 @@
+"""The page "File batches" by itself: board, lists and stories, held against the commands and the ledger."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+from offers import MANY_BAD, STEM, payments, put_end
+from running import make_home, tierline
+from sqlalchemy import insert
+
+from pipelines.cli.context import close_sites, open_site
+from pipelines.ledger.tables import offering
+from pipelines.page.app import page_app
+from pipelines.transfer.base import Endpoint
+
+NOW = "2026-11-22T15:30:00"
+
+
+class Cells(HTMLParser):
+    """The cells of the board: the word of each by feed, source, mode and cycle."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.words: dict[tuple[str, ...], str] = {}
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        named = {name: value or "" for name, value in attrs}
+        if tag == "a" and "/cycle/" in named.get("href", ""):
+            self.words[tuple(named["href"].split("/cycle/")[1].split("/"))] = named["class"].split()[1]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.setenv("TIERLINE_NOW", NOW)
+    yield make_home(tmp_path / "home", Endpoint("file", root=str(tmp_path / "remote")))
+    close_sites()
+
+
+def page(home: Path, *, may_act: bool = True) -> TestClient:
+    return TestClient(page_app(home, lambda: "somebody", lambda user: may_act))
+
+
+def test_the_board_says_of_every_cycle_what_the_command_says(home: Path) -> None:
+    remote = home.parent / "remote"
+    whole = payments("PAYM_110_I_2026112208_0001_00", "CARD")
+    late = payments("PAYM_110_I_2026112212_0001_00", "CARD")
+    for each in (whole, late, MANY_BAD):
+        each.put(remote)
+    put_end(remote, whole)
+    tierline(home, "fetch", now=NOW)
+    tierline(home, "load", now=NOW)
+    shown = Cells(page(home).get("/").text).words
+    cycles = json.loads(tierline(home, "cycles", "--json", now=NOW).out)
+    said = {(each["feed"], each["source"], each["mode"], each["cycle"]): each["state"] for each in cycles}
+    refused = ("PAYM", "110", "I", STEM.split("_")[3])
+    assert said[refused] in ("late", "missing")
+    assert shown == said | {refused: "refused"}
+    assert {"complete", "late", "missing"} & set(shown.values()) >= {"complete", "missing"}
+    day_before = Cells(page(home).get("/?day=2026-11-21").text).words
+    assert all(cycle[3] <= "2026112123" for cycle in day_before)
+
+
+def test_lists_are_paged_and_filtered_by_the_server(home: Path) -> None:
+    """20,000 batches: every page is small, and together they show each batch once."""
+    site, begin = open_site(home), datetime(2026, 11, 22)
+    rows = []
+    for number in range(20_000):
+        hour = begin - timedelta(hours=number // 20)
+        feed, cycle, seq = ("PAYM", "CHNG")[number % 2], f"{hour:%Y%m%d%H}", f"{number % 20 // 2 + 1:04d}"
+        state = "refused" if number % 100 == 7 else "loaded"
+        stem = f"{feed}_110_I_{cycle}_{seq}_00"
+        rows.append(
+            {"stem": stem, "feed": feed, "source": "110", "mode": "I", "cycle": cycle, "seq": seq, "version": "00",
+             "file_name": f"{stem}.DAT", "state": state, "records": 1, "taken_at": hour, "acknowledged_at": hour}
+        )  # fmt: skip
+    with site.ledger.transaction() as connection:
+        connection.execute(insert(offering), rows)
+    shown = page(home)
+    answer = shown.get("/batches?state=refused")
+    assert len(answer.content) < 60_000
+    assert "200 in all, 1 to 50" in " ".join(answer.text.split())
+    stems: list[str] = []
+    for number in range(1, 5):
+        stems += re.findall(r"/batch/(\w+)", shown.get(f"/batches?state=refused&page={number}").text)
+    assert sorted(stems) == sorted(each["stem"] for each in rows if each["state"] == "refused")
+    assert len(shown.get("/batches?page=400").content) < 60_000
+    found = re.findall(r"/batch/(\w+)", shown.get("/batches?feed=CHNG&cycle=20261121").text)
+    assert len(found) == 50
+    assert {stem[:19] for stem in found} <= {f"CHNG_110_I_20261121{hour:02d}"[:19] for hour in range(24)}
+    assert shown.get("/batches?state=lost").status_code == 404
+    assert shown.get("/batches?page=0").status_code == 422
+    assert len(shown.get("/").content) < 60_000
+
+
+def test_what_files_and_people_say_is_text_and_never_markup(home: Path) -> None:
+    MANY_BAD.put(home.parent / "remote")
+    tierline(home, "fetch", now=NOW)
+    tierline(home, "load", now=NOW)
+    why = "<script>alert(1)</script>"
+    tierline(home, "batch", "discard", STEM, "--why", why, now=NOW)
+    answer = page(home).get(f"/batch/{STEM}")
+    assert "&lt;script&gt;alert(1)" in answer.text
+    assert why not in answer.text
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+    asked = page(home).get('/batches?text="><script>alert(1)</script>')
+    assert "<script>alert" not in asked.text
+
+
+def test_the_reject_file_is_for_those_who_may_act(home: Path) -> None:
+    MANY_BAD.put(home.parent / "remote")
+    tierline(home, "fetch", now=NOW)
+    tierline(home, "load", now=NOW)
+    assert page(home, may_act=False).get(f"/batch/{STEM}/rejects").status_code == 403
+    got = page(home).get(f"/batch/{STEM}/rejects")
+    out = home.parent / "rejects"
+    tierline(home, "batch", "rejects", STEM, "--out", str(out), now=NOW)
+    assert got.content == out.read_bytes()
+    shown = page(home, may_act=False).get(f"/batch/{STEM}").text
+    assert "13800010001" not in shown
+    assert "****" in shown
+    assert "<button" not in shown.split("<main>")[1]
+    assert page(home).get("/batch/PAYM_110_I_2026112299_0001_00").status_code == 404
+
+
+def test_a_home_without_configuration_is_an_error_in_words(tmp_path: Path) -> None:
+    answer = page(tmp_path / "nothing").get("/")
+    assert answer.status_code == 503
+    assert "expected a configuration, found none" in answer.text
