@@ -146,12 +146,11 @@ def page_app(home: Path, look: Callable[..., Any], may_act: Callable[[Any], bool
         """The story of a batch, its rejected rows masked, and what may be done."""
         site = sites.get()
         offered = offerings_of(site, stem)
-        rejects = (
-            list(rejected_rows(site, offered[-1], masked=True, most=_REJECTS)) if has_rejects(site, offered[-1]) else []
-        )
+        current = offered[-1]
+        rejects = rejected_rows(site, current, masked=True, most=_REJECTS) if has_rejects(site, current) else []
         return shown(
             request, "batch.html.j2", stem=stem, batch=current, story=batch_story(site, stem), codes=CODES,
-            rejects=rejects, actions=_actions(offered), may_act=may_act(user),
+            rejects=list(rejects), actions=_actions(offered), may_act=may_act(user),
         )  # fmt: skip
 
     @app.get("/batch/{stem}/rejects")
