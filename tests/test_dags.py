@@ -15,6 +15,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from offers import payments
 from running import make_home, tierline
 
 from pipelines.contracts.load import DEFAULT_SCHEMAS, load_contracts
@@ -83,7 +84,7 @@ def airflow(tmp_path: Path) -> Iterator[Installation]:
         )
         assert migrated.returncode == 0, migrated.stderr
         pools = tmp_path / "pools.json"
-        pools.write_text(tierline(home, "pools").out)
+        pools.write_text(tierline(home, "pools", now=NOW).out)
         imported = subprocess.run(
             [*AIRFLOW, "pools", "import", str(pools)], env=environment, capture_output=True, text=True, check=False
         )
@@ -146,6 +147,45 @@ def test_runs_and_airflow_at_once_load_each_batch_once(airflow: Installation) ->
         states = [event["state"] for event in story["states"]]
         assert len(states) == len(set(states)), f"{stem}: {states}"
     assert {path.stem for path in (airflow.remote / "receipt").rglob("*.RCP")} == set(batches)
+
+
+def test_what_operators_do_and_what_watches(airflow: Installation) -> None:
+    """Watch, audit, digest; retry, discard, replay and rebuild with the form; and what cannot be done is said."""
+    bad, good = "PAYM_110_I_2026112210_0009_00", "PAYM_110_I_2026112210_0008_00"
+    payments(bad, "GIFT", "GIFT", "GIFT", "GIFT", "CARD").put(airflow.remote)
+    payments(good, "CARD", "CARD").put(airflow.remote)
+    airflow.run("ingest_paym")
+    (kept,) = (airflow.home / "archive").rglob(f"{good}.DAT")
+    kept.chmod(0o600)
+    kept.write_bytes(b"damaged")
+    waiting = "PAYM_110_I_2026112210_0006_00"
+    payments(waiting, "CARD").put(airflow.remote)
+
+    def asked(**conf: str) -> str:
+        return f"operate_batches:{json.dumps({'why': 'ticket 4711', **conf})}"
+
+    hours = {"feed": "PAYM", "source": "110", "first": "2026112210", "last": "2026112210"}
+    runs = airflow.run(
+        "watch_cycles", "audit_backups", "daily_digest",
+        asked(action="retry", stem=bad), asked(action="accept", stem=good), asked(action="discard", stem=bad),
+        asked(action="discard", stem=good, why=" "),
+        asked(action="replay", **hours), asked(action="rebuild"),
+    )  # fmt: skip
+    states = [str(run["state"]) for run in runs["operate_batches"]]
+    assert [runs[name][0]["state"] for name in ("watch_cycles", "audit_backups", "daily_digest")] == ["success"] * 3
+    # A retry ends in a state of the batch, whatever that is. Replay and rebuild want bytes that are sound.
+    assert states == ["success", "failed", "success", "failed", "failed", "failed"]
+    batches = airflow.batches()
+    assert batches[bad]["state"] == "discarded"
+    (story,) = json.loads(tierline(airflow.home, "batch", "show", bad, "--json", now=NOW).out)
+    assert [event["state"] for event in story["states"]].count("refused") == 2, "and refused again by the retry"
+    assert story["states"][-1]["cause"] == "discarded: ticket 4711"
+    told = [json.loads(line) for line in (airflow.home / "logs" / "alarms.jsonl").read_text().splitlines()]
+    kinds = {(each["kind"], each["subject"]) for each in told}
+    assert ("E206", good) in kinds
+    assert ("refused", bad) in kinds
+    assert waiting not in batches, "watching takes nothing"
+    assert (airflow.home / "rebuilt").is_dir()
 
 
 def test_conventions() -> None:
