@@ -1,12 +1,14 @@
 """ingest_<feed>: remote → core for one feed, at its cadence. One DAG a contract: a new contract is a new DAG.
 
 A poll that finds nothing ends with its first tasks: the last of these skips what follows, so that it takes neither
-processes nor rounds of the scheduler. For that no task fails for what a batch or a server is like: that is in what it
-returns, and the last task says it. Tasks import what they alone need: of an idle poll imports are most of the cost.
+processes nor rounds of the scheduler. All other tasks run whatever became of those before them, since what is due is in
+the ledger; the last one makes the run red where anything failed. Tasks import what they alone need: of an idle poll
+imports are most of the cost.
 """
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +21,7 @@ from tierline_wiring import (
     WAREHOUSE_POOL,
     brought_news,
     core_asset,
+    failed_tasks,
     is_last_try,
     lineage,
     site,
@@ -31,10 +34,11 @@ from tierline_wiring import (
 
 from pipelines import fetching
 from pipelines.contracts.model import Contract
-from pipelines.errors import TransferError
+from pipelines.errors import TierlineError, TransferError
 from pipelines.site import Scope
 from pipelines.waiting import is_waiting
 
+log = logging.getLogger(__name__)
 _MOST_CHECKS = 4  # mapped tasks a run: more are worth less than what each costs to begin
 Report = dict[str, Any]
 Reports = Any  # what tasks return, as TaskFlow passes it on: a sequence of Report, None for one that was skipped
@@ -42,37 +46,34 @@ Reports = Any  # what tasks return, as TaskFlow passes it on: a sequence of Repo
 
 def ingest(contract: Contract) -> DAG:
     """The DAG of one feed: fetch per source, check in a few shares, one load, receipts per source."""
-    scope = Scope(feeds=(contract.feed,))
+    sources = sources_of(contract)
 
     @dag(
         dag_id=f"ingest_{contract.feed.lower()}",
-        schedule=timetable(contract.schedule),
+        schedule=timetable(contract.schedule) if sources else None,  # nobody sends it: nothing to poll
         start_date=datetime(2026, 1, 1),
         catchup=False,  # what is due is in the ledger and on the servers, not in past runs
         max_active_runs=1,
-        default_args=DEFAULTS | {"trigger_rule": TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS},
+        default_args=DEFAULTS | {"trigger_rule": TriggerRule.ALL_DONE},
         tags=["tierline", "ingest", contract.feed],
         doc_md=f"{contract.title_en} ({contract.title_zh}): {contract.description}\n\n"
         "Takes what has arrived, checks it, loads it into core and answers the producer. Any task may be cleared or "
         "run again at any time. A refused batch leaves the tasks green: see `tierline batches --state refused`.",
     )
     def flow() -> None:
-        sources = sources_of(contract)
         polled = [
             fetch.override(task_id=f"fetch_{source}", pool=source_pool(source))(source, contract.feed)
             for source in sources
         ]
-        shares = share_out(scope.feeds, polled)
+        shares = share_out(contract.feed, polled)
         checked = check.expand(batches=shares)
         loaded = load.override(outlets=[core_asset(contract)])(polled, checked)
-        shares >> loaded
+        judged = judge()
         answered = [
             acknowledge.override(task_id=f"acknowledge_{source}", pool=source_pool(source))(source, contract.feed)
             for source in sources
         ]
-        [shares, loaded] >> tell_of_failures(polled, checked) << answered
-        for each in answered:
-            [shares, loaded] >> each
+        shares >> loaded >> [judged, *answered] >> tell_of_failures(polled, checked)
 
     return flow()
 
@@ -85,13 +86,18 @@ def fetch(source: str, feed: str) -> Report:
     report: Report = {}
     try:
         taken = fetching.fetch_source(here, source, scope)
+        if taken.busy:
+            raise TransferError(f"another process looks at {', '.join(taken.busy)} right now")
         report = {name: len(getattr(taken, name)) for name in ("verified", "refused", "duplicates", "ends", "left")}
     except TransferError as error:
         if not is_last_try():
             raise
-        report = {"error": f"source {source}: {error}"}  # it keeps nothing that came from core, here or elsewhere
+        report = {"error": f"source {source}: {error}"}  # it keeps nothing from core that came before, or elsewhere
+    except TierlineError as error:
+        report = {"error": f"source {source}: {error}"}
     tell(here)
-    if not (brought_news([report]) or is_waiting(here, scope)):
+    report["waiting"] = is_waiting(here, scope)
+    if not (brought_news([report]) or report.get("error")):
         skip_the_rest("fetch_")
     if said := lineage():
         said.fetched(here, source, feed, report.get("verified", 0))
@@ -99,11 +105,11 @@ def fetch(source: str, feed: str) -> Report:
 
 
 @task
-def share_out(feeds: tuple[str, ...], polled: Reports) -> list[list[int]]:
+def share_out(feed: str, polled: Reports) -> list[list[int]]:
     """The verified batches of a feed, by their place in the ledger, in a few shares of about the same size."""
     from pipelines.checking import due_for_check, in_shares
 
-    return in_shares(due_for_check(site(), Scope(feeds=tuple(feeds))), _MOST_CHECKS)
+    return in_shares(due_for_check(site(), Scope(feeds=(feed,))), _MOST_CHECKS)
 
 
 @task
@@ -113,6 +119,8 @@ def check(batches: list[int]) -> Report:
 
     here = site()
     checked = steps.check(here, Scope(), offering_ids=frozenset(batches))
+    for message in checked.failed:
+        log.error("%s", message)
     if said := lineage():
         said.checked(here, checked.staged)
     names = ("staged", "partial", "refused", "superseded")
@@ -121,19 +129,16 @@ def check(batches: list[int]) -> Report:
 
 @task(pool=WAREHOUSE_POOL)
 def load(polled: Reports, checked: Reports) -> int:
-    """staged → core, and closed cycles judged as a whole; skipped, and the asset left, where nothing changed.
+    """staged → core; skipped, and the asset left, where nothing changed.
 
     Another feed's load, or a try of this one that was killed, may have brought our batches into core; and an end file
-    alone changes what is complete. So what this run took and judged counts too.
+    alone changes what is complete. So what this run took and judged counts too, and what waited before it.
     """
     from pipelines import steps
-    from pipelines.quality.running import judge_cycles
 
     here = site()
     result = steps.load_staged(here)
-    judge_cycles(here)  # a failure holds publication back, and is an alarm
-    tell(here)
-    if not (result.added or result.removed or brought_news([*polled, *checked])):
+    if not (result.added or result.removed or brought_news([*(polled or ()), *(checked or ())])):
         raise AirflowSkipException("nothing came")
     context = get_current_context()
     if said := lineage():
@@ -143,6 +148,17 @@ def load(polled: Reports, checked: Reports) -> int:
     for asset in context["task"].outlets:
         context["outlet_events"][asset].extra = brought
     return len(result.added)
+
+
+@task(pool=WAREHOUSE_POOL)
+def judge() -> int:
+    """Closed cycles as a whole; a failure holds publication back, and is an alarm."""
+    from pipelines.quality.running import judge_cycles
+
+    here = site()
+    judged = judge_cycles(here)
+    tell(here)
+    return judged.cycles
 
 
 @task
@@ -164,8 +180,9 @@ def acknowledge(source: str, feed: str) -> int:
 
 @task
 def tell_of_failures(polled: Reports, checked: Reports) -> None:
-    """Without this the run would be green although a source could not be polled, or a batch not be judged."""
-    errors = [report["error"] for report in [*polled, *checked] if report and report.get("error")]
+    """Without this the run would be green although a source could not be polled, or a task failed."""
+    errors = [report["error"] for report in [*(polled or ()), *(checked or ())] if report and report.get("error")]
+    errors += [f"task {name} failed" for name in failed_tasks()]
     if errors:
         raise AirflowFailException("; ".join(errors))
 

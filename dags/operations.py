@@ -8,13 +8,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from airflow.sdk import CronTriggerTimetable, Param, TriggerRule, dag, get_current_context, task
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from tierline_wiring import (
     CONTRACTS,
     DEFAULTS,
     OPERATED,
     WAREHOUSE_POOL,
     configured_sources,
+    failed_tasks,
+    is_last_try,
     site,
     source_pool,
     tell,
@@ -41,7 +43,7 @@ def _clock(cron: str) -> CronTriggerTimetable:
 
 
 @dag(
-    schedule=_clock("*/10 * * * *"),
+    schedule=_clock("3-59/10 * * * *"),
     start_date=datetime(2026, 1, 1),
     catchup=False,
     max_active_runs=1,
@@ -55,18 +57,28 @@ def watch_cycles() -> None:
     def watch(source: str) -> dict[str, int]:
         """Files that wait too long, cycles that are late or missing, requests and receipts that are due."""
         here = site()
-        scope = Scope((source,))
         try:
+            # First: it settles the alarms of cycles before it connects, and a server that is down is why they are late.
+            done = steps.acknowledge_source(here, source, Scope((source,)))
             looked = fetching.poll_source(here, source, Scope((source,), cycles=_NONE_OF_THEM))
-            done = steps.acknowledge_source(here, source, scope)
         finally:
             tell(here)
         if errors := [*looked.errors, *done.errors]:
             raise TransferError("; ".join(errors))
         return {"left": len(looked.left), "acknowledged": len(done.stems)}
 
-    for source in configured_sources():
-        watch.override(task_id=f"watch_{source}", pool=source_pool(source))(source)
+    @task(pool=WAREHOUSE_POOL, trigger_rule=TriggerRule.ALL_DONE)
+    def judge() -> int:
+        """Cycles that closed by the clock alone: nothing comes that would have them judged."""
+        here = site()
+        judged = judge_cycles(here)
+        tell(here)
+        return judged.cycles
+
+    watched = [
+        watch.override(task_id=f"watch_{source}", pool=source_pool(source))(source) for source in configured_sources()
+    ]
+    watched >> judge() if watched else None
 
 
 @dag(
@@ -141,6 +153,9 @@ def daily_digest() -> None:
         "stem": Param(
             None, type=["null", "string"], title="Batch", description="Its stem, such as PAYM_110_I_2026112210_0001_00."
         ),
+        "offering": Param(
+            None, type=["null", "integer"], minimum=1, title="Offering", description="Default: the newest of the stem."
+        ),
         "feed": Param(None, enum=[None, *CONTRACTS.feed_names], title="Feed (replay)"),
         "source": Param(None, type=["null", "string"], title="Source (replay)", description="Default: all of them."),
         "first": Param(None, type=["null", "string"], title="First cycle (replay)"),
@@ -153,46 +168,81 @@ def daily_digest() -> None:
 def operate_batches() -> None:
     @task
     def decide() -> dict[str, list[str]]:
-        """The operator's word into the ledger; what has to be loaded after it is what it returns."""
+        """The operator's word into the ledger; what has to be loaded after it, and what failed, is what it returns.
+
+        The offering is the newest of its stem unless another is named: a second try must not go on to the next.
+        """
         here, given = site(), get_current_context()["params"]
         try:
-            if given["action"] in _BATCH_ACTIONS:
-                decided = operating.decide(here, Action(given["action"]), given["stem"] or "", given["why"])
-                said, failed, scope = [*decided.said, *decided.refused], decided.failed, decided.scope
-            elif given["action"] == _REPLAY:
-                scope = Scope((given["source"],) if given["source"] else (), (given["feed"] or "",))
-                said, failed = _replay(here, scope, given)
-            else:
-                into = here.home.root / "rebuilt" / compact(here.now)
-                rebuilt = rebuilding.rebuild(here, into)
-                said = [f"{rebuilt.batches} batches judged again into {into}; equal to ours: {rebuilt.is_sound}"]
-                failed, scope = ([] if rebuilt.is_sound else ["see docs/operators/rebuild.md"]), Scope(("",))
+            said, failed, scope = _done(here, given)
         except (UsageError, StoreError) as error:  # for people to mend, not for another try
             raise AirflowFailException(str(error)) from error
         for line in said:
             log.info("%s", line)
-        if failed:
-            raise AirflowFailException("; ".join(failed))
-        return {"sources": list(scope.sources), "feeds": list(scope.feeds)}
+        for line in failed:
+            log.error("%s", line)
+        sources = [] if scope is None else [*(scope.sources or here.config.sources)]
+        return {"sources": sources, "feeds": [] if scope is None else [*scope.feeds], "failed": failed}
 
-    @task(pool=WAREHOUSE_POOL, outlets=[OPERATED], trigger_rule=TriggerRule.ALL_SUCCESS)
-    def load(scope: dict[str, list[str]]) -> int:
-        """What was let through into core, what was taken out out of it; and the producer's answer."""
-        here, within = site(), Scope(tuple(scope["sources"]), tuple(scope["feeds"]))
-        if within.sources == ("",):  # a rebuild stands beside our warehouse
-            return 0
-        steps.check(here, within)  # a version that came back, a replay that broke off
-        result = steps.load_staged(here)
-        judge_cycles(here)
-        errors = []
-        for source in within.sources or tuple(here.config.sources):
-            errors += steps.acknowledge_source(here, source, within).errors
+    @task(pool=WAREHOUSE_POOL, outlets=[OPERATED])
+    def load(decided: dict[str, list[str]]) -> int:
+        """What was let through into core, what was taken out out of it; skipped where nothing is to be loaded."""
+        if not decided["sources"]:
+            raise AirflowSkipException("nothing to load")
+        here = site()
+        # A version that came back, a replay that broke off.
+        checked = steps.check(here, Scope(tuple(decided["sources"]), tuple(decided["feeds"])))
+        for message in checked.failed:
+            log.error("%s", message)
+        return len(steps.load_staged(here).added)
+
+    @task(trigger_rule=TriggerRule.ALL_DONE)
+    def acknowledge(decided: dict[str, list[str]]) -> None:
+        """The producers' answers; and the run is red where anything failed."""
+        here, errors = site(), [*(decided or {}).get("failed", [])]
+        transfer = []
+        for source in (decided or {}).get("sources", []):
+            try:
+                done = steps.acknowledge_source(here, source, Scope((source,), tuple(decided["feeds"])))
+                errors += done.alarms
+                transfer += done.errors
+            except TransferError as error:
+                transfer.append(str(error))
         tell(here)
+        if transfer and not is_last_try():
+            raise TransferError("; ".join(transfer))
+        errors += [*transfer, *(f"task {name} failed" for name in failed_tasks())]
         if errors:
-            raise TransferError("; ".join(errors))
-        return len(result.added)
+            raise AirflowFailException("; ".join(errors))
 
-    load(decide())  # type: ignore[arg-type]  # TaskFlow passes what it returns
+    decided = decide()
+    load(decided) >> acknowledge(decided)  # type: ignore[arg-type]  # TaskFlow passes what it returns
+
+
+def _done(here: Site, given: Mapping[str, Any]) -> tuple[list[str], list[str], Scope | None]:
+    """What was asked for, done: what to say, what failed, and the scope to load, None where there is nothing to."""
+    if given["action"] in _BATCH_ACTIONS:
+        stem = given["stem"] or ""
+        number = given["offering"] or len(operating.offerings_of(here, stem))
+        decided = operating.decide(here, Action(given["action"]), stem, given["why"], number)
+        return [*decided.said, *decided.refused], decided.failed, decided.scope
+    if given["action"] == _REPLAY:
+        scope = Scope((given["source"],) if given["source"] else (), (given["feed"] or "",))
+        return (*_replay(here, scope, given), scope)
+    into = here.home.root / "rebuilt" / compact(here.now)
+    rebuilt = rebuilding.rebuild(here, into)
+    failed = [f"{each.stem}: {each.file}: {each.found}; {each.to_do}" for each in rebuilt.failed]
+    said = [f"{rebuilt.batches} batches judged again from the archive into {into}"]
+    if rebuilt.comparison is None:
+        said.append(f"nothing to compare with: {rebuilt.why_not}")
+    else:
+        said.append(f"{rebuilt.comparison.tables} tables compared with the present warehouse")
+        failed += [
+            f"{each.table}: differs: {each.only_present} rows only in the present one, {each.only_rebuilt} only in the "
+            f"new one; see docs/operators/rebuild.md"
+            for each in rebuilt.comparison.differences
+        ]
+    return said, failed, None
 
 
 def _replay(here: Site, scope: Scope, given: Mapping[str, Any]) -> tuple[list[str], list[str]]:

@@ -52,7 +52,7 @@ DEFAULTS: dict[str, Any] = {
 }
 
 # What a poll or a check reports where batches or cycles of its feed stand otherwise than before.
-_NEWS = ("verified", "refused", "ends", "staged", "superseded", "error")
+_NEWS = ("verified", "refused", "ends", "staged", "superseded", "waiting")
 
 
 def _password(connection_id: str) -> str:
@@ -86,7 +86,7 @@ def skip_the_rest(prefix: str) -> NoReturn:
     """End the task at hand as one of several alike (by the beginning of their names) that found nothing to do.
 
     The last of them that ends skips all that follows in one go. Where two end at the same moment, and each takes the
-    other for the last, the scheduler skips task by task: the same, slower.
+    other for the last, what follows runs, and finds nothing to do either.
     """
     context = get_current_context()
     run, task, instance = context["dag_run"], context["task"], context["ti"]
@@ -97,6 +97,14 @@ def skip_the_rest(prefix: str) -> NoReturn:
         following = sorted(task.get_flat_relative_ids(upstream=False))
         raise DownstreamTasksSkipped(tasks=following)  # type: ignore[no-untyped-call]
     raise AirflowSkipException("nothing came")
+
+
+def failed_tasks() -> list[str]:
+    """The tasks of the run at hand that failed, by their names; `check_2` is the third of a mapped task."""
+    context = get_current_context()
+    run = context["dag_run"]
+    states = context["ti"].get_task_states(run.dag_id, run_ids=[run.run_id]).get(run.run_id, {})
+    return sorted(name for name, state in states.items() if state == "failed")
 
 
 def lineage() -> ModuleType | None:

@@ -78,8 +78,8 @@ class _Known:
 class Within:
     """What is asked of the cycles: of one source; full snapshots only; no old increments without news; or just these.
 
-    A ledger keeps the cycles of years, and most questions are of the last weeks. Just these (`cycles`) are not held
-    against snapshots before them, unless those are among them too.
+    A ledger keeps the cycles of years, and most questions are of the last weeks. Snapshots are looked at whatever is
+    asked, since each is held against the one before it.
     """
 
     source: str | None = None
@@ -97,7 +97,7 @@ class Within:
         if self.full_only:
             found.append(table.c.mode == Mode.FULL.value)
         if self.cycles is not None:
-            found.append(table.c.cycle.in_(self.cycles))
+            found.append(table.c.cycle.in_(self.cycles) | (table.c.mode == Mode.FULL.value))
         if self.watched_only:
             # A cycle of any age may still come, and then have gaps to ask for and an alarm to clear.
             came = (select(each.c.cycle).where(each.c.taken_at >= watched_from) for each in (offering, end_file))
@@ -130,7 +130,8 @@ def cycle_statuses(
         statuses.append(_status(key, cycle, contracts[key.feed], ends.get(key), seen, now if may_be_late else None))
     if within.is_all:
         statuses = _with_punctuality(connection, contracts, statuses, ends, now, within.source)
-    return _hold(statuses, contracts, accepted_cycles(connection))
+    found = _hold(statuses, contracts, accepted_cycles(connection))
+    return found if within.cycles is None else [each for each in found if each.key.cycle in within.cycles]
 
 
 def closed_cycles(

@@ -217,8 +217,9 @@ def _webhook(home: Path, item: Item) -> WebhookConfig:
     url = _secret(fields, home, "url_secret")
     if url is None:
         stated = fields["url"].text()
-        if urlsplit(stated).scheme not in ("http", "https") or not urlsplit(stated).hostname:
-            raise fields["url"].error("a URL such as https://chat.example/hooks/tierline")
+        parts = urlsplit(stated)
+        if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+            raise fields["url"].error("a URL such as https://chat.example/hooks/tierline", "another")
         url = SecretRef(f"text:{stated}", f"{item.file}, line {item.line}, key url")
     return WebhookConfig(url, _secret(fields, home))
 

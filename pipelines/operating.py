@@ -23,6 +23,8 @@ class Action(StrEnum):
     DISCARD = "discard"
 
 
+# What an offering is once it was done: asked again of the same offering, nothing is left to do.
+_DONE = {Action.RETRY: STANDING, Action.ACCEPT: STANDING, Action.DISCARD: (State.DISCARDED,)}
 # Which offering of a stem each is about: the latest in the first of these states that one has.
 _OF = {
     Action.RETRY: (State.REFUSED, State.VERIFIED),
@@ -55,6 +57,8 @@ def decide(site: Site, action: Action, stem: str, why: str, number: int | None =
         raise UsageError(f"batch {stem}: expected a reason (--why), found none; it stands in the ledger with your name")
     current = _chosen(site, stem, number, _OF[action])
     scope = Scope((current.source,), (current.feed,))
+    if number is not None and current.state in _DONE[action]:
+        return Decided([f"{stem}: is {current.state} already"], [], [], scope)
     if action is Action.DISCARD:
         back = life.discard(site, current, why)
         said = [f"{stem}: discarded", *([f"{back.stem}: comes back"] if back else [])]
@@ -75,8 +79,13 @@ def replay(
 ) -> tuple[list[life.Replayed], list[str]]:
     """Judge the standing batches of some cycles of a feed again; what became of each, and which could not be judged.
 
-    Raises UsageError for cycles that the feed cannot have.
+    Raises UsageError for a source or feed that is not configured, and for cycles that the feed cannot have.
     """
+    for source in scope.sources:
+        if source not in site.config.sources:
+            raise UsageError(f"source {source}: expected one of {', '.join(site.config.sources)}")
+    if feed not in site.contracts:
+        raise UsageError(f"feed {feed}: expected one of {', '.join(site.contracts.feed_names)}")
     cadence = site.contracts[feed].schedule.cadence
     for option, text in (("--from", first), ("--to", last)):
         if parse_cycle(cadence, text) is None:

@@ -53,17 +53,22 @@ def has_rejects(site: Site, current: Offering) -> bool:
 def rejected_rows(site: Site, current: Offering, *, masked: bool, most: int | None = None) -> Iterator[RejectedRow]:
     """The rejected rows of an offering, as they came or with personal data hidden."""
     encoding = site.source(current.source).encoding if current.source in site.config.sources else "utf-8"
-    contract = site.contracts[current.feed]
+    versions = {each.format_version: each for each in site.contracts[current.feed].versions}
+    contract = versions.get(current.format_version or "")
     for row in islice(read_rejects(kept_rejects(site, current)), most):
         record = row["record"].decode(encoding, "backslashreplace")
         shown = _masked(record, contract) if masked else record
         yield RejectedRow(row["line"], row["codes"], row["columns"], shown)
 
 
-def _masked(record: str, contract: Contract) -> str:
-    """Personal fields hidden; all of a record of which nobody can tell which field is which."""
-    fields = record.split(contract.delimiter)
-    file_columns = contract.columns
+def _masked(record: str, contract: Contract | None) -> str:
+    """Personal fields hidden; all of a record of which nobody can tell which field is which.
+
+    `contract` is of the version that the file was written by; None where that is not known.
+    """
+    if contract is None:
+        return "(of an unknown version of the contract, not shown)"
+    fields, file_columns = record.split(contract.delimiter), contract.columns
     if len(fields) != len(file_columns):
         return f"({len(fields)} fields instead of {len(file_columns)}, not shown)"
     return contract.delimiter.join(

@@ -43,6 +43,12 @@ def webhook() -> Iterator[Hook]:
             if hook.status < 300:
                 hook.posts.append((dict(self.headers), json.loads(body)))
             self.send_response(hook.status)
+            if hook.status == 302:
+                self.send_header("Location", "/login")
+            self.end_headers()
+
+        def do_GET(self) -> None:
+            self.send_response(200)
             self.end_headers()
 
         def log_message(self, format: str, *args: Any) -> None:
@@ -74,6 +80,14 @@ def mail_server(context: ssl.SSLContext | None = None, password: str | None = No
     box = Mailbox(free_ports(1))
 
     class Handler:
+        async def handle_RCPT(  # noqa: N802
+            self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+        ) -> str:
+            if address.startswith("gone@"):
+                return "550 nobody of that name"
+            envelope.rcpt_tos.append(address)
+            return "250 known"
+
         async def handle_DATA(  # noqa: N802  # the name by which aiosmtpd calls it
             self, server: SMTP, session: Session, envelope: Envelope
         ) -> str:

@@ -11,13 +11,15 @@ from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
-from offers import MANY_BAD, STEM, payments, put_end
+from offers import MANY_BAD, STEM, customers, payments, put_end
 from running import make_home, tierline
 from sqlalchemy import insert
 
 from pipelines.cli.context import close_sites, open_site
 from pipelines.ledger.tables import offering
+from pipelines.operating import Action, decide
 from pipelines.page.app import page_app
+from pipelines.story import batch_story
 from pipelines.transfer.base import Endpoint
 
 NOW = "2026-11-22T15:30:00"
@@ -128,6 +130,39 @@ def test_the_reject_file_is_for_those_who_may_act(home: Path) -> None:
     assert "****" in shown
     assert "<button" not in shown.split("<main>")[1]
     assert page(home).get("/batch/PAYM_110_I_2026112299_0001_00").status_code == 404
+
+
+def test_buttons_belong_to_an_offering_and_are_done_once(home: Path) -> None:
+    """The same stem with other bytes is refused (E503): to discard that leaves alone what stands."""
+    remote = home.parent / "remote"
+    payments(STEM, "CARD").put(remote)
+    tierline(home, "fetch", now=NOW)
+    tierline(home, "load", now=NOW)
+    payments(STEM, "WALLET").put(remote)
+    tierline(home, "fetch", now=NOW)
+    shown = page(home).get(f"/batch/{STEM}").text
+    buttons = re.findall(r'data-offering="(\d+)" value="(\w+)"', shown)
+    assert buttons == [("2", "retry"), ("2", "discard"), ("1", "discard"), ("1", "replay")]
+    site = open_site(home)
+    for _ in range(2):
+        decide(site, Action.DISCARD, STEM, "sent by mistake", 2)
+    states = [each["state"] for each in batch_story(site, STEM)]
+    assert states == ["loaded", "discarded"]
+
+
+def test_a_held_snapshot_is_held_wherever_it_is_shown(home: Path) -> None:
+    """E505, the snapshot before it older than the board reaches."""
+    remote = home.parent / "remote"
+    for cycle, count in (("20261101", 40), ("20261121", 10)):
+        offer = customers(cycle, count)
+        offer.put(remote)
+        put_end(remote, offer)
+    tierline(home, "fetch", now=NOW)
+    tierline(home, "load", now=NOW)
+    cycles = json.loads(tierline(home, "cycles", "--feed", "CUST", "--cycle", "20261121", "--json", now=NOW).out)
+    assert "held" in {each["state"] for each in cycles}
+    assert Cells(page(home).get("/").text).words["CUST", "110", "F", "20261121"] == "held"
+    assert "held" in page(home).get("/cycle/CUST/110/F/20261121").text
 
 
 def test_a_home_without_configuration_is_an_error_in_words(tmp_path: Path) -> None:

@@ -121,6 +121,46 @@ def test_secrets_are_sent_and_never_said(tmp_path: Path, hook: Hook) -> None:
         assert "T0P" not in said
 
 
+@pytest.mark.parametrize(
+    ("url", "token", "said"),
+    [
+        ("chat.example/hooks/s3cret", "t", "expected a URL such as https://chat.example/hooks/x"),
+        ("https://user:s3cret@chat.example/", "t", "expected a URL such as https://chat.example/hooks/x"),
+        ("http://127.0.0.1:99999/s3cret", "t", "expected it to take the message, found"),
+        ("http://127.0.0.1:9/s3cret x", "t", "expected it to take the message, found"),
+        ("http://127.0.0.1:9/", "s3cret\nsecond line", "expected it to take the message, found"),
+    ],
+)
+def test_a_bad_secret_is_an_error_that_does_not_show_it(tmp_path: Path, url: str, token: str, said: str) -> None:
+    home = home_with(tmp_path, "  webhook: {url_secret: 'file:hook', secret: 'file:bearer'}\n")
+    (home / "hook").write_text(url)
+    (home / "bearer").write_text(token)
+    MANY_BAD.put(tmp_path / "remote")
+    ran = load(home)
+    assert ran.exit_status == 3
+    assert said in ran.err
+    assert "s3cret" not in ran.err + ran.out
+
+
+def test_a_redirected_message_was_not_taken(tmp_path: Path, hook: Hook) -> None:
+    home = home_with(tmp_path, f"  webhook: {{url: '{hook.url}'}}\n")
+    MANY_BAD.put(tmp_path / "remote")
+    hook.status = 302
+    assert "found status 302" in load(home).err
+    hook.status = 200
+    tierline(home, "fetch", now=NOW)
+    assert len([content for _, content in hook.posts if "alarms" in content]) == 1
+
+
+def test_whom_a_mail_does_not_reach_is_said_and_the_others_get_it_once(tmp_path: Path, mailbox: Mailbox) -> None:
+    mail = f"server: 'smtp://127.0.0.1:{mailbox.port}', from: a@b.cn, to: [noc@example.cn, gone@example.cn]"
+    home = home_with(tmp_path, f"  mail: {{{mail}}}\n")
+    MANY_BAD.put(tmp_path / "remote")
+    assert "took the message, but not for gone@example.cn" in load(home).err
+    tierline(home, "fetch", now=NOW)
+    assert mailbox.recipients == [["noc@example.cn"]]
+
+
 def test_a_digest_tells_a_day_once(tmp_path: Path, hook: Hook, mailbox: Mailbox) -> None:
     home = home_with(tmp_path, to_both(hook, mailbox))
     MANY_BAD.put(tmp_path / "remote")

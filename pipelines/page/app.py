@@ -150,7 +150,7 @@ def page_app(home: Path, look: Callable[..., Any], may_act: Callable[[Any], bool
         rejects = rejected_rows(site, current, masked=True, most=_REJECTS) if has_rejects(site, current) else []
         return shown(
             request, "batch.html.j2", stem=stem, batch=current, story=batch_story(site, stem), codes=CODES,
-            rejects=list(rejects), actions=_actions(offered), may_act=may_act(user),
+            rejects=list(rejects), actions=[_actions(each) for each in offered], may_act=may_act(user),
         )  # fmt: skip
 
     @app.get("/batch/{stem}/rejects")
@@ -169,19 +169,12 @@ def page_app(home: Path, look: Callable[..., Any], may_act: Callable[[Any], bool
     return app
 
 
-def _actions(offered: list[Offering]) -> list[str]:
-    """What may be asked of the newest offering of a stem, or of another one of it that stands."""
-    states = {each.state for each in offered}
-    newest = offered[-1]
-    found = []
-    if newest.state is State.REFUSED:
-        found.append(Action.RETRY.value)
-        found += [Action.ACCEPT.value] if newest.code == LIMIT else []
-    if states & {*DISCARDABLE}:
-        found.append(Action.DISCARD.value)
-    if states & {*STANDING}:
-        found.append("replay")
-    return found
+def _actions(current: Offering) -> list[str]:
+    """What may be asked of one offering."""
+    found = [Action.RETRY.value] if current.state is State.REFUSED else []
+    found += [Action.ACCEPT.value] if current.state is State.REFUSED and current.code == LIMIT else []
+    found += [Action.DISCARD.value] if current.state in DISCARDABLE else []
+    return [*found, "replay"] if current.state in STANDING else found
 
 
 def _day(text: str) -> date:

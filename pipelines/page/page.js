@@ -11,21 +11,22 @@ async function asked(address, options) {
   return body;
 }
 
-async function act(form, action) {
+async function act(form, button) {
   const outcome = form.querySelector("#outcome"), { api, stem, feed, source, cycle } = form.dataset;
-  const why = form.elements.why.value.trim();
+  const action = button.value, why = form.elements.why.value.trim();
   if (!why) {
     outcome.textContent = "A reason is needed: it stands in the ledger with your name.";
     form.elements.why.focus();
     return;
   }
-  const conf = { action, why, stem };
+  const conf = { action, why, stem, offering: Number(button.dataset.offering) };
   if (action === "replay") Object.assign(conf, { feed, source, first: cycle, last: cycle });
-  for (const button of form.querySelectorAll("button")) button.disabled = true;
+  const buttons = document.querySelectorAll("button.action"), runs = `${api}/dags/operate_batches/dagRuns`;
+  let run;
+  for (const each of buttons) each.disabled = true;
   try {
-    const runs = `${api}/dags/operate_batches/dagRuns`;
-    const headers = { "Content-Type": "application/json" };
-    let run = await asked(runs, { method: "POST", headers, body: JSON.stringify({ logical_date: null, conf, note: why }) });
+    const headers = { "Content-Type": "application/json" }, body = JSON.stringify({ logical_date: null, conf, note: why });
+    run = await asked(runs, { method: "POST", headers, body });
     while (!["success", "failed"].includes(run.state)) {
       outcome.textContent = `${action}: ${run.state} …`;
       await new Promise(resolve => setTimeout(resolve, WAIT_MS));
@@ -34,12 +35,14 @@ async function act(form, action) {
     if (run.state === "success") return location.reload();
     outcome.textContent = `${action} failed; why: the log of the run ${run.dag_run_id} of operate_batches`;
   } catch (error) {
-    outcome.textContent = `${action} was not done: ${error.message}`;
+    outcome.textContent = run
+      ? `${action} was started as the run ${run.dag_run_id} of operate_batches; how it goes cannot be asked: ${error.message}`
+      : `${action} was not started: ${error.message}`;
   }
-  for (const button of form.querySelectorAll("button")) button.disabled = false;
+  for (const each of buttons) each.disabled = false;
 }
 
 for (const form of document.querySelectorAll("form.act")) {
   form.addEventListener("submit", event => event.preventDefault());
-  for (const button of form.querySelectorAll("button")) button.addEventListener("click", () => act(form, button.value));
+  for (const button of document.querySelectorAll("button.action")) button.addEventListener("click", () => act(form, button));
 }

@@ -32,10 +32,12 @@ def tell_alarms(site: Site) -> Told:
     """Tell alarms wherever they were not told yet: `logs/alarms.jsonl` first, then webhook and mail.
 
     A channel that does not answer is told by the next call; it keeps nothing from the others. A crash in between tells
-    one twice rather than never.
+    one twice rather than never. Where another process is telling, it does so alone: nobody waits for a silent channel.
     """
     errors: list[str] = []
-    with site.lock("alarms", wait=True):
+    with site.lock("alarms") as mine:
+        if not mine:
+            return Told([], [])
         alarms = _log(site)
         for channel in channels(site, errors):
             with site.ledger.reading() as connection:
@@ -43,7 +45,7 @@ def tell_alarms(site: Site) -> Told:
             if not due:
                 continue
             try:
-                channel.send(_message(due))
+                errors += channel.send(_message(due))
             except (TransferError, ConfigurationError) as error:
                 errors.append(str(error))
                 continue

@@ -7,16 +7,26 @@ import smtplib
 import ssl
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from email.message import EmailMessage
 from hashlib import sha256
+from http.client import HTTPException
+from typing import Any
 from urllib.parse import urlsplit
 
 from pipelines.config import MailConfig, WebhookConfig
-from pipelines.errors import TransferError
+from pipelines.errors import ConfigurationError, TransferError
 from pipelines.telling.message import Message
 
-_PATIENCE_S = 10
+_PATIENCE_S = 5
 _CHARSET = "utf-8"
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """A redirected POST would arrive as a GET without a body, and be answered as if it had been taken."""
+
+    def redirect_request(self, *_: Any, **__: Any) -> None:
+        return None
 
 
 class Webhook:
@@ -25,25 +35,34 @@ class Webhook:
     name = "webhook"
 
     def __init__(self, config: WebhookConfig) -> None:
-        self._url = config.url.read()
-        self._secret = config.secret.read() if config.secret else None
-        self._where = f"webhook at {urlsplit(self._url).hostname}"  # the rest of a hook's URL is often a secret
+        self._url = config.url.read().strip()
+        self._secret = config.secret.read().strip() if config.secret else None
+        parts = urlsplit(self._url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+            raise ConfigurationError(
+                f"{config.url.where}: expected a URL such as https://chat.example/hooks/x, found something else, "
+                "not shown here"
+            )
+        self._where = f"webhook at {parts.hostname}"  # the rest of a hook's URL is often a secret
 
-    def send(self, message: Message) -> None:
+    def send(self, message: Message) -> list[str]:
         headers = {"Content-Type": f"application/json; charset={_CHARSET}"}
         if self._secret is not None:
             headers["Authorization"] = f"Bearer {self._secret}"
         content = {"text": f"{message.subject}\n{message.text}", **message.content}
         body = json.dumps(content, ensure_ascii=False, default=str).encode(_CHARSET)
-        request = urllib.request.Request(self._url, data=body, headers=headers, method="POST")
+        expected = f"{self._where}: expected it to take the message, found"
         try:
-            with urllib.request.urlopen(request, timeout=_PATIENCE_S):
-                pass
+            request = urllib.request.Request(self._url, data=body, headers=headers, method="POST")
+            with urllib.request.build_opener(_NoRedirect).open(request, timeout=_PATIENCE_S):
+                return []
         except urllib.error.HTTPError as error:
-            raise TransferError(f"{self._where}: expected it to take the message, found status {error.code}") from None
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "reason", error)
-            raise TransferError(f"{self._where}: expected it to answer, found: {reason}") from None
+            raise TransferError(f"{expected} status {error.code}") from None
+        except urllib.error.URLError as error:
+            raise TransferError(f"{expected}: {error.reason}") from None
+        except (OSError, ValueError, HTTPException) as error:  # of the latter the text may hold the URL or the token
+            found = str(error) if isinstance(error, OSError) else type(error).__name__
+            raise TransferError(f"{expected}: {found}") from None
 
 
 class Mail:
@@ -55,7 +74,7 @@ class Mail:
         self._config = config
         self._where = f"mail server {config.host}:{config.port}"
 
-    def send(self, message: Message) -> None:
+    def send(self, message: Message) -> list[str]:
         mail = EmailMessage()
         mail["Subject"] = f"[tierline] {message.subject}"
         mail["From"], mail["To"] = self._config.sender, ", ".join(self._config.to)
@@ -64,11 +83,12 @@ class Mail:
         mail["Message-ID"] = f"<{digest}@tierline>"
         mail.set_content(message.text, charset=_CHARSET)
         try:
-            self._send(mail)
-        except (OSError, smtplib.SMTPException) as error:
+            refused = self._send(mail)
+        except (OSError, ValueError, smtplib.SMTPException) as error:
             raise TransferError(f"{self._where}: expected it to take the message, found: {_said(error)}") from None
+        return [f"{self._where}: took the message, but not for {', '.join(sorted(refused))}"] if refused else []
 
-    def _send(self, mail: EmailMessage) -> None:
+    def _send(self, mail: EmailMessage) -> Mapping[str, object]:
         config, context = self._config, ssl.create_default_context(cafile=self._config.ca_file)
         opened: smtplib.SMTP
         if config.scheme == "smtps":
@@ -81,8 +101,8 @@ class Mail:
                 server.starttls(context=context)
                 server.ehlo()
             if config.secret is not None:
-                server.login(config.user, config.secret.read())
-            server.send_message(mail)
+                server.login(config.user, config.secret.read().strip())
+            return server.send_message(mail)
 
 
 def _said(error: Exception) -> str:
@@ -92,4 +112,6 @@ def _said(error: Exception) -> str:
             error.smtp_error.decode(_CHARSET, "replace") if isinstance(error.smtp_error, bytes) else error.smtp_error
         )
         return f"{error.smtp_code} {' '.join(str(answer).split())}"
+    if isinstance(error, ValueError):  # its text may hold the password
+        return type(error).__name__
     return " ".join(str(error).split()) or type(error).__name__

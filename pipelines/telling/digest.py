@@ -75,7 +75,7 @@ def send_digest(site: Site, digest: Digest) -> list[str]:
                 if has_digest(connection, channel.name, digest.day):
                     continue
             try:
-                channel.send(message)
+                errors += channel.send(message)
             except (TransferError, ConfigurationError) as error:
                 errors.append(str(error))
                 continue

@@ -20,5 +20,5 @@ class Channel(Protocol):
 
     name: str
 
-    def send(self, message: Message) -> None:
-        """Have the message taken. Raises TransferError, without secrets, where it was not."""
+    def send(self, message: Message) -> list[str]:
+        """Have the message taken; whom it did not reach all the same. Raises TransferError where it was not taken."""
