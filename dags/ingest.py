@@ -9,6 +9,7 @@ imports are most of the cost.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +22,7 @@ from tierline_wiring import (
     WAREHOUSE_POOL,
     brought_news,
     core_asset,
+    count,
     failed_tasks,
     is_last_try,
     lineage,
@@ -96,6 +98,8 @@ def fetch(source: str, feed: str) -> Report:
     except TierlineError as error:
         report = {"error": f"source {source}: {error}"}
     tell(here)
+    for name in ("verified", "refused", "duplicates"):
+        count(f"batches_{name}", report.get(name, 0), feed, source)
     report["waiting"] = is_waiting(here, scope)
     if not (brought_news([report]) or report.get("error")):
         skip_the_rest("fetch_")
@@ -141,6 +145,8 @@ def load(polled: Reports, checked: Reports) -> int:
     if not (result.added or result.removed or brought_news([*(polled or ()), *(checked or ())])):
         raise AirflowSkipException("nothing came")
     context = get_current_context()
+    for feed, number in Counter(stem.split("_")[0] for stem in result.added).items():
+        count("batches_loaded", number, feed)
     if said := lineage():
         said.loaded(here, result.added)
     stems: list[JsonValue] = list(result.added[:100])

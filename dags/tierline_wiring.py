@@ -21,6 +21,7 @@ from airflow.sdk import (
     get_current_context,
 )
 from airflow.sdk.exceptions import AirflowNotFoundException, AirflowSkipException, DownstreamTasksSkipped
+from airflow.sdk.observability import stats
 
 from pipelines.cli.context import open_contracts, open_site
 from pipelines.config import FILE_NAME, SECRET_READERS, load_config
@@ -105,6 +106,12 @@ def failed_tasks() -> list[str]:
     run = context["dag_run"]
     states = context["ti"].get_task_states(run.dag_id, run_ids=[run.run_id]).get(run.run_id, {})
     return sorted(name for name, state in states.items() if state == "failed")
+
+
+def count(name: str, number: int, feed: str, source: str = "") -> None:
+    """Add to a counter among Airflow's own metrics (StatsD, OpenTelemetry), where these are on."""
+    if number:
+        stats.incr(f"tierline.{name}", number, tags={"feed": feed} | ({"source": source} if source else {}))
 
 
 def lineage() -> ModuleType | None:

@@ -10,10 +10,13 @@ import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
+from socketserver import BaseRequestHandler, ThreadingUDPServer
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -43,6 +46,7 @@ class Live:
     home: Path
     remote: Path
     clock: Path
+    counted: Counter[str]  # what StatsD was sent, by metric with its tags
 
     def now(self) -> str:
         return self.clock.read_text()
@@ -71,17 +75,45 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     _hold_back(remote, work / "later")
     payments(REFUSED, "GIFT", "GIFT", "GIFT", "GIFT", "CARD").put(remote)  # E501: 4 of 5 rows with an unknown channel
     clock.write_text(BEGIN.isoformat())
-    with sshd_server(remote) as endpoint, postgres_server() as postgres:
+    with sshd_server(remote) as endpoint, postgres_server() as postgres, statsd() as (port, counted):
         database = on_postgres(postgres.trusted_url(postgres.new_database()))
         home = make_home(work / "home", endpoint)
         configuration = home / "tierline.yaml"
         configuration.write_text(re.sub(r"feeds: .*", f"feeds: [{', '.join(SENT)}]", configuration.read_text()))
         pools = tierline(home, "pools", now=clock.read_text()).out
         transport = {"type": "file", "log_file_path": str(work / "lineage.jsonl"), "append": True}
-        settings = {"TIERLINE_NOW": f"@{clock}", "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(transport)}
+        settings = {
+            "TIERLINE_NOW": f"@{clock}",
+            "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(transport),
+            "AIRFLOW__METRICS__STATSD_ON": "True",
+            "AIRFLOW__METRICS__STATSD_PORT": str(port),
+            "AIRFLOW__METRICS__STATSD_INFLUXDB_ENABLED": "True",  # a form that has tags
+        }
         airflow = make_airflow(work / "airflow", home, pools, database | settings)
         with running(airflow, DAGS):
-            yield Live(airflow, home, remote, clock)
+            yield Live(airflow, home, remote, clock, counted)
+
+
+@contextmanager
+def statsd() -> Iterator[tuple[int, Counter[str]]]:
+    """A StatsD of one's own: its port, and the sums of counters by name and tags."""
+    counted: Counter[str] = Counter()
+
+    class Handler(BaseRequestHandler):
+        def handle(self) -> None:
+            for line in self.request[0].decode().splitlines():
+                name, value, kind = re.fullmatch(r"(.*):([-0-9.]+)\|(\w+).*", line).groups()  # type: ignore[union-attr]
+                if kind == "c":
+                    counted[name] += int(float(value))
+
+    with ThreadingUDPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server.server_address[1], counted
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def _hold_back(remote: Path, later: Path) -> None:
@@ -148,6 +180,27 @@ def test_lineage_goes_from_the_server_to_the_published_lists_with_row_counts(liv
     inputs = [read for event in said for read in event.get("inputs", [])]
     (server,) = {read["namespace"] for read in inputs if read["name"] == "outgoing/PAYM"}
     assert re.fullmatch(r"sftp://[^@/]+:[0-9]+", server), "neither user nor path nor secret"
+
+
+def test_airflows_metrics_count_batches(live: Live) -> None:
+    loaded = Counter(stem[:4] for stem, each in live.batches().items() if each["state"] == "loaded")
+    for feed, number in loaded.items():
+        assert live.counted[f"airflow.tierline.batches_loaded,feed={feed}"] == number, live.counted
+    assert live.counted["airflow.tierline.batches_verified,feed=PAYM,source=110"] == loaded["PAYM"] + 1, (
+        "one was refused"
+    )
+
+
+def test_a_backfill_of_past_cycles_changes_nothing(live: Live) -> None:
+    before, token = live.batches(), live.airflow.token("admin")
+    live.airflow.command(
+        "backfill", "create", "--dag-id", "ingest_paym", "--max-active-runs", "1",
+        "--from-date", "2026-11-21T02:00:00+00:00", "--to-date", "2026-11-21T03:00:00+00:00",
+    )  # fmt: skip
+    runs = live.airflow.call("GET", "/api/v2/dags/ingest_paym/dagRuns?run_type=backfill", token)["dag_runs"]
+    assert runs
+    assert {live.airflow.finished("ingest_paym", run["dag_run_id"], token) for run in runs} == {"success"}
+    assert live.batches() == before
 
 
 def test_an_idle_poll_is_one_task_and_a_cleared_run_changes_nothing(live: Live) -> None:
