@@ -35,7 +35,7 @@ DAGS = len(FEEDS) + 7
 SENT = ("CUST", "USER", "PAYM", "CHNG")
 REFUSED = "PAYM_110_I_2026112210_0009_00"
 BEGIN = datetime(2026, 11, 22, 12, 0)
-HOURS = 3
+HOURS = 2
 
 
 @dataclass(frozen=True)
