@@ -86,7 +86,7 @@ def send_digest(site: Site, digest: Digest) -> list[str]:
 
 def _by_state(connection: Connection, table: Any, condition: Any) -> dict[str, int]:
     query = select(table.c.state, func.count()).where(condition).group_by(table.c.state).order_by(table.c.state)
-    return dict(connection.execute(query).tuples().all())
+    return {str(row[0]): int(row[1]) for row in connection.execute(query)}
 
 
 def _counts(counts: dict[str, int]) -> str:
