@@ -10,16 +10,15 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from datetime import datetime
 from typing import Any
 
 from airflow.sdk import DAG, TriggerRule, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from pydantic import JsonValue
 from tierline_wiring import (
+    ALWAYS,
     CONTRACTS,
     DEFAULTS,
-    WAREHOUSE_POOL,
     brought_news,
     core_asset,
     count,
@@ -28,7 +27,6 @@ from tierline_wiring import (
     lineage,
     site,
     skip_the_rest,
-    source_pool,
     sources_of,
     tell,
     timetable,
@@ -37,6 +35,7 @@ from tierline_wiring import (
 from pipelines import fetching
 from pipelines.contracts.model import Contract
 from pipelines.errors import TierlineError, TransferError
+from pipelines.pools import WAREHOUSE_POOL, source_pool
 from pipelines.site import Scope
 from pipelines.waiting import is_waiting
 
@@ -53,10 +52,7 @@ def ingest(contract: Contract) -> DAG:
     @dag(
         dag_id=f"ingest_{contract.feed.lower()}",
         schedule=timetable(contract.schedule) if sources else None,  # nobody sends it: nothing to poll
-        start_date=datetime(2026, 1, 1),
-        catchup=False,  # what is due is in the ledger and on the servers, not in past runs
-        max_active_runs=1,
-        default_args=DEFAULTS | {"trigger_rule": TriggerRule.ALL_DONE},
+        **(ALWAYS | {"default_args": DEFAULTS | {"trigger_rule": TriggerRule.ALL_DONE}}),
         tags=["tierline", "ingest", contract.feed],
         doc_md=f"{contract.title_en} ({contract.title_zh}): {contract.description}\n\n"
         "Takes what has arrived, checks it, loads it into core and answers the producer. Any task may be cleared or "

@@ -8,11 +8,12 @@ from operator import or_
 
 from airflow.sdk import Param, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException
-from tierline_wiring import CONTRACTS, DEFAULTS, LISTS, MARTS, OPERATED, WAREHOUSE_POOL, core_asset, lineage, site, tell
+from tierline_wiring import ALWAYS, CONTRACTS, LISTS, MARTS, OPERATED, core_asset, lineage, site, tell
 
 from pipelines import delivering, publishing, steps
 from pipelines.clock import SHANGHAI, now
 from pipelines.errors import HeldError, TransferError
+from pipelines.pools import WAREHOUSE_POOL
 
 AS_OF = Param(None, type=["null", "string"], format="date", title="As-of date", description="Default: the day before.")
 BILL_MONTH = Param(None, type=["null", "string"], pattern="^[0-9]{6}$", title="Last closed bill month (YYYYMM)")
@@ -31,10 +32,7 @@ def as_of_date() -> date:
 
 @dag(
     schedule=reduce(or_, [core_asset(contract) for contract in CONTRACTS.feeds], OPERATED),
-    start_date=datetime(2026, 1, 1),
-    catchup=False,
-    max_active_runs=1,
-    default_args=DEFAULTS,
+    **ALWAYS,
     params={"as_of": AS_OF, "bill_month": BILL_MONTH},
     tags=["tierline", "marts"],
     doc_md="Works out marts and lists for an as-of date from core and the policy, whenever a feed brought something.",
@@ -53,10 +51,7 @@ def build_marts() -> None:
 
 @dag(
     schedule=[MARTS],
-    start_date=datetime(2026, 1, 1),
-    catchup=False,
-    max_active_runs=1,
-    default_args=DEFAULTS,
+    **ALWAYS,
     params={"republish": Param(False, type="boolean", title="Allow an as-of date before the last one")},
     tags=["tierline", "publish"],
     doc_md="Shows readers the new state and publishes the lists made from it; nothing happens where nothing changed.",
@@ -79,10 +74,7 @@ def publish_lists() -> None:
 
 @dag(
     schedule=[LISTS],
-    start_date=datetime(2026, 1, 1),
-    catchup=False,
-    max_active_runs=1,
-    default_args=DEFAULTS,
+    **ALWAYS,
     tags=["tierline", "deliver"],
     doc_md="Brings the newest lists to their receivers and reads their receipts; what failed before is tried again.",
 )

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import CronTriggerTimetable, Param, TriggerRule, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from tierline_wiring import (
+    ALWAYS,
     CONTRACTS,
-    DEFAULTS,
     OPERATED,
-    WAREHOUSE_POOL,
     configured_sources,
     failed_tasks,
     is_last_try,
     site,
-    source_pool,
     tell,
 )
 
@@ -28,6 +26,7 @@ from pipelines.clock import compact
 from pipelines.errors import StoreError, TransferError, UsageError
 from pipelines.lanes import Lanes
 from pipelines.operating import Action
+from pipelines.pools import WAREHOUSE_POOL, source_pool
 from pipelines.quality.running import judge_cycles
 from pipelines.site import Scope, Site
 from pipelines.telling.digest import make_digest, send_digest
@@ -44,10 +43,7 @@ def _clock(cron: str) -> CronTriggerTimetable:
 
 @dag(
     schedule=_clock("3-59/10 * * * *"),
-    start_date=datetime(2026, 1, 1),
-    catchup=False,
-    max_active_runs=1,
-    default_args=DEFAULTS,
+    **ALWAYS,
     tags=["tierline", "watch"],
     doc_md="Looks at every source for what is late, missing or lies unpaired, asks for what is missing, and tells the "
     "alarms that nobody was told of. Takes nothing: that is for the ingest DAGs.",
@@ -78,15 +74,12 @@ def watch_cycles() -> None:
     watched = [
         watch.override(task_id=f"watch_{source}", pool=source_pool(source))(source) for source in configured_sources()
     ]
-    watched >> judge() if watched else None
+    watched >> judge()
 
 
 @dag(
     schedule=_clock("0 3 * * *"),
-    start_date=datetime(2026, 1, 1),
-    catchup=False,
-    max_active_runs=1,
-    default_args=DEFAULTS,
+    **ALWAYS,
     params={
         "first": Param(None, type=["null", "string"], title="First cycle", description="Default: two weeks ago."),
         "last": Param(None, type=["null", "string"], title="Last cycle"),
@@ -119,10 +112,7 @@ def audit_backups() -> None:
 
 @dag(
     schedule=_clock("0 8 * * *"),
-    start_date=datetime(2026, 1, 1),
-    catchup=False,
-    max_active_runs=1,
-    default_args=DEFAULTS,
+    **ALWAYS,
     tags=["tierline", "digest"],
     doc_md="What came yesterday, what did not, what waits for somebody: to the log, the webhook and mail, once.",
 )
@@ -141,9 +131,7 @@ def daily_digest() -> None:
 
 @dag(
     schedule=None,
-    start_date=datetime(2026, 1, 1),
-    max_active_runs=16,
-    default_args=DEFAULTS,
+    **(ALWAYS | {"max_active_runs": 16}),
     params={
         "action": Param(
             "retry", enum=[*_BATCH_ACTIONS, _REPLAY, _REBUILD], title="What to do",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
@@ -27,8 +27,6 @@ from pipelines.cli.context import open_contracts, open_site
 from pipelines.config import FILE_NAME, SECRET_READERS, load_config
 from pipelines.contracts.model import Cadence, Contract, Schedule
 from pipelines.errors import TransferError
-from pipelines.pools import WAREHOUSE_POOL as WAREHOUSE_POOL
-from pipelines.pools import source_pool as source_pool
 from pipelines.site import Site
 from pipelines.telling.alarms import tell_alarms
 
@@ -51,6 +49,10 @@ DEFAULTS: dict[str, Any] = {
         default=RetryAction.FAIL,
     ),
 }
+# Of every DAG. Past runs are not caught up on: what is due is in the ledger and on the servers.
+ALWAYS: dict[str, Any] = {
+    "start_date": datetime(2026, 1, 1), "catchup": False, "max_active_runs": 1, "default_args": DEFAULTS,
+}  # fmt: skip
 
 # What a poll or a check reports where batches or cycles of its feed stand otherwise than before.
 _NEWS = ("verified", "refused", "ends", "staged", "superseded", "waiting")

@@ -38,9 +38,6 @@ def main() -> None:
         say("starting Airflow …")
         feeds = load_contracts(DEFAULT_SCHEMAS).feed_names
         stack.enter_context(running(airflow, len(feeds) + _OTHER_DAGS))
-        token = airflow.token("admin")
-        for feed in feeds:  # at once, rather than when the next cycle is due
-            airflow.trigger(f"ingest_{feed.lower()}", token)
         say(f"\nAirflow: {airflow.url}   (Browse, File batches: the page for operators)")
         for user in USERS:
             say(f"  login {user:<9} password {airflow.password(user)}")

@@ -14,7 +14,7 @@ from threading import Lock
 from typing import Annotated, Any
 
 import jinja2
-from fastapi import Depends, FastAPI, HTTPException, Query, Request
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, Response, StreamingResponse
 
 from pipelines.acknowledging import kept_rejects
@@ -33,6 +33,7 @@ from pipelines.page.board import cycle_story, is_cycle, list_batches, make_board
 from pipelines.site import Site
 from pipelines.story import batch_story, has_rejects, rejected_rows
 
+Page = Annotated[int, Query(ge=1)]
 _SIZE = 50  # rows of a page
 _REJECTS = 100  # rejected rows that are shown; the file has all
 _HERE = Path(__file__).parent
@@ -59,114 +60,150 @@ class _Sites:
         changed_at = path.stat().st_mtime_ns if path.exists() else 0
         with self._lock:
             if self._site is None or changed_at != self._read_at:
+                if self._site is not None:
+                    self._site.close()
                 self._site, self._read_at = open_site(self._home, actor="the page"), changed_at
             return self._site
 
 
+_routes = APIRouter()
+_templates = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=jinja2.StrictUndefined
+)
+
+
 def page_app(home: Path, look: Callable[..., Any], may_act: Callable[[Any], bool]) -> FastAPI:
     """The application for a home."""
-    app = FastAPI(title="Tierline: file batches", docs_url=None, redoc_url=None, openapi_url=None)
-    sites = _Sites(home)
-    loader = jinja2.FileSystemLoader(_HERE / "templates")
-    looker = Depends(look)
-    templates = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
+    logged_in = Depends(look)
 
-    def shown(request: Request, name: str, **values: Any) -> HTMLResponse:
-        root = request.scope.get("root_path", "")
-        values |= {"root": root, "api": f"{root.removesuffix(PREFIX)}/api/v2", "now": sites.get().now}
-        return HTMLResponse(templates.get_template(name).render(values), headers=_HEADERS)
+    def enter(request: Request, user: Any = logged_in) -> None:
+        request.state.user = user
 
-    @app.exception_handler(TierlineError)
-    def say(request: Request, error: TierlineError) -> HTMLResponse:
-        status = 404 if isinstance(error, UsageError) else 503
-        page = templates.get_template("error.html.j2").render(
-            message=str(error), root=request.scope.get("root_path", "")
-        )
-        return HTMLResponse(page, status, headers=_HEADERS)
-
-    @app.get("/page.css")
-    def css(_user: Any = looker) -> Response:
-        return Response((_HERE / "page.css").read_text(encoding="utf-8"), media_type="text/css")
-
-    @app.get("/page.js")
-    def script(_user: Any = looker) -> Response:
-        return Response((_HERE / "page.js").read_text(encoding="utf-8"), media_type="text/javascript")
-
-    @app.get("/")
-    def board(request: Request, _user: Any = looker, day: str = "") -> HTMLResponse:
-        """Feed × source × cycle up to a day."""
-        chosen = _day(day) if day else sites.get().now.date()
-        with sites.get().ledger.reading() as connection:
-            alarms = open_alarms(connection)
-        tables = make_board(sites.get(), chosen)
-        return shown(request, "board.html.j2", day=chosen, tables=tables, alarm_count=len(alarms))
-
-    @app.get("/alarms")
-    def alarms(request: Request, _user: Any = looker, page: Annotated[int, Query(ge=1)] = 1) -> HTMLResponse:
-        """What is not as it must be, newest first."""
-        with sites.get().ledger.reading() as connection:
-            found = open_alarms(connection)[::-1]
-        here = found[(page - 1) * _SIZE : page * _SIZE]
-        return shown(request, "alarms.html.j2", alarms=here, total=len(found), page=page, size=_SIZE, to_do=TO_DO)
-
-    @app.get("/cycle/{feed}/{source}/{mode}/{cycle}")
-    def one_cycle(request: Request, feed: str, source: str, mode: str, cycle: str, _user: Any = looker) -> HTMLResponse:
-        """A cycle: what it lacks, and its batches."""
-        key = CycleKey(feed, source, mode, cycle)
-        if not is_cycle(sites.get(), key):
-            raise HTTPException(404, f"no feed of this home has a cycle {key}")
-        status, found = cycle_story(sites.get(), key)
-        return shown(request, "cycle.html.j2", key=key, status=status, batches=found, codes=CODES)
-
-    @app.get("/batches")
-    def batches(
-        request: Request,
-        _user: Any = looker,
-        state: str = "",
-        feed: str = "",
-        source: str = "",
-        cycle: str = "",
-        text: str = "",
-        page: Annotated[int, Query(ge=1)] = 1,
-    ) -> HTMLResponse:
-        """The ledger, newest first, a page at a time."""
-        if state and state not in [each.value for each in State]:
-            raise HTTPException(404, f"state {state}: expected one of {', '.join(each.value for each in State)}")
-        wanted = State(state) if state else None
-        found, total = list_batches(sites.get(), wanted, feed, source, cycle, text.strip(), page, _SIZE)
-        asked = {"state": state, "feed": feed, "source": source, "cycle": cycle, "text": text}
-        site = sites.get()
-        return shown(
-            request, "batches.html.j2", batches=found, total=total, page=page, size=_SIZE, asked=asked,
-            states=[each.value for each in State], feeds=site.contracts.feed_names, sources=list(site.config.sources),
-        )  # fmt: skip
-
-    @app.get("/batch/{stem}")
-    def batch(request: Request, stem: str, user: Any = looker) -> HTMLResponse:
-        """The story of a batch, its rejected rows masked, and what may be done."""
-        site = sites.get()
-        offered = offerings_of(site, stem)
-        current = offered[-1]
-        rejects = rejected_rows(site, current, masked=True, most=_REJECTS) if has_rejects(site, current) else []
-        return shown(
-            request, "batch.html.j2", stem=stem, batch=current, story=batch_story(site, stem), codes=CODES,
-            rejects=list(rejects), actions=[_actions(each) for each in offered], may_act=may_act(user),
-        )  # fmt: skip
-
-    @app.get("/batch/{stem}/rejects")
-    def rejects(stem: str, user: Any = looker) -> StreamingResponse:
-        """The reject file, byte for byte: personal data as it came, so only for those who may act."""
-        if not may_act(user):
-            raise HTTPException(403, "the reject file holds personal data: only operators get it")
-        site = sites.get()
-        current = offerings_of(site, stem)[-1]
-        if not has_rejects(site, current):
-            raise UsageError(f"batch {stem}: no rejected rows ({current.state})")
-        lines: Iterator[bytes] = iter(RejectLines(kept_rejects(site, current)))
-        headers = _HEADERS | {"Content-Disposition": f'attachment; filename="{current.stem}.REJ"'}
-        return StreamingResponse(lines, media_type="application/octet-stream", headers=headers)
-
+    # For every address at once: one that is added cannot be left open by mistake.
+    everywhere = [Depends(enter)]
+    app = FastAPI(
+        title="Tierline: file batches", dependencies=everywhere, docs_url=None, redoc_url=None, openapi_url=None
+    )
+    app.state.sites, app.state.may_act = _Sites(home), may_act
+    app.add_exception_handler(TierlineError, _say)
+    app.include_router(_routes)
     return app
+
+
+@_routes.get("/page.css")
+def css() -> Response:
+    """How it looks."""
+    return Response((_HERE / "page.css").read_text(encoding="utf-8"), media_type="text/css")
+
+
+@_routes.get("/page.js")
+def script() -> Response:
+    """What its buttons do."""
+    return Response((_HERE / "page.js").read_text(encoding="utf-8"), media_type="text/javascript")
+
+
+@_routes.get("/")
+def board(request: Request, day: str = "") -> HTMLResponse:
+    """Feed × source × cycle up to a day."""
+    site = _site(request)
+    chosen = _day(day) if day else site.now.date()
+    with site.ledger.reading() as connection:
+        alarm_count = len(open_alarms(connection))
+    return _shown(request, "board.html.j2", day=chosen, tables=make_board(site, chosen), alarm_count=alarm_count)
+
+
+@_routes.get("/alarms")
+def alarms(request: Request, page: Page = 1) -> HTMLResponse:
+    """What is not as it must be, newest first."""
+    with _site(request).ledger.reading() as connection:
+        found = open_alarms(connection)[::-1]
+    here = found[(page - 1) * _SIZE : page * _SIZE]
+    return _shown(request, "alarms.html.j2", alarms=here, total=len(found), page=page, size=_SIZE, to_do=TO_DO)
+
+
+@_routes.get("/cycle/{feed}/{source}/{mode}/{cycle}")
+def one_cycle(request: Request, feed: str, source: str, mode: str, cycle: str) -> HTMLResponse:
+    """A cycle: what it lacks, and its batches."""
+    site, key = _site(request), CycleKey(feed, source, mode, cycle)
+    if not is_cycle(site, key):
+        raise HTTPException(404, f"no feed of this home has a cycle {key}")
+    status, found = cycle_story(site, key)
+    return _shown(request, "cycle.html.j2", key=key, status=status, batches=found, codes=CODES)
+
+
+@_routes.get("/batches")
+def batches(
+    request: Request,
+    state: str = "",
+    feed: str = "",
+    source: str = "",
+    cycle: str = "",
+    text: str = "",
+    page: Page = 1,
+) -> HTMLResponse:
+    """The ledger, newest first, a page at a time."""
+    site, states = _site(request), [each.value for each in State]
+    if state and state not in states:
+        raise HTTPException(404, f"state {state}: expected one of {', '.join(states)}")
+    wanted = State(state) if state else None
+    found, total = list_batches(site, wanted, feed, source, cycle, text.strip(), page, _SIZE)
+    asked = {"state": state, "feed": feed, "source": source, "cycle": cycle, "text": text}
+    return _shown(
+        request, "batches.html.j2", batches=found, total=total, page=page, size=_SIZE, asked=asked,
+        states=states, feeds=site.contracts.feed_names, sources=list(site.config.sources),
+    )  # fmt: skip
+
+
+@_routes.get("/batch/{stem}")
+def batch(request: Request, stem: str) -> HTMLResponse:
+    """The story of a batch, its rejected rows masked, and what may be done."""
+    site = _site(request)
+    offered = offerings_of(site, stem)
+    current = offered[-1]
+    rejects = rejected_rows(site, current, masked=True, most=_REJECTS) if has_rejects(site, current) else []
+    return _shown(
+        request, "batch.html.j2", stem=stem, batch=current, story=batch_story(site, stem), codes=CODES,
+        rejects=list(rejects), actions=[_actions(each) for each in offered], may_act=_may_act(request),
+    )  # fmt: skip
+
+
+@_routes.get("/batch/{stem}/rejects")
+def reject_file(request: Request, stem: str) -> StreamingResponse:
+    """The reject file, byte for byte: personal data as it came, so only for those who may act."""
+    if not _may_act(request):
+        raise HTTPException(403, "the reject file holds personal data: only operators get it")
+    site = _site(request)
+    current = offerings_of(site, stem)[-1]
+    if not has_rejects(site, current):
+        raise UsageError(f"batch {stem}: no rejected rows ({current.state})")
+    lines: Iterator[bytes] = iter(RejectLines(kept_rejects(site, current)))
+    headers = _HEADERS | {"Content-Disposition": f'attachment; filename="{current.stem}.REJ"'}
+    return StreamingResponse(lines, media_type="application/octet-stream", headers=headers)
+
+
+def _say(request: Request, error: Exception) -> HTMLResponse:
+    """What is wrong, in words: not known (404), or configuration or ledger cannot be read (503)."""
+    page = _templates.get_template("error.html.j2").render(message=str(error), root=_root(request))
+    return HTMLResponse(page, 404 if isinstance(error, UsageError) else 503, headers=_HEADERS)
+
+
+def _shown(request: Request, name: str, **values: Any) -> HTMLResponse:
+    root = _root(request)
+    values |= {"root": root, "api": f"{root.removesuffix(PREFIX)}/api/v2"}
+    return HTMLResponse(_templates.get_template(name).render(values), headers=_HEADERS)
+
+
+def _root(request: Request) -> str:
+    return str(request.scope.get("root_path", ""))
+
+
+def _site(request: Request) -> Site:
+    site: Site = request.app.state.sites.get()
+    return site
+
+
+def _may_act(request: Request) -> bool:
+    return bool(request.app.state.may_act(request.state.user))
 
 
 def _actions(current: Offering) -> list[str]:

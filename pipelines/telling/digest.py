@@ -50,10 +50,10 @@ def make_digest(site: Site, day: date) -> Digest:
     end = begin + timedelta(days=1)
     states = Counter(each.state.value for each in steps.statuses(site, watched_only=True))
     with site.ledger.reading() as connection:
-        taken = offering.c.taken_at.between(begin, end) & (offering.c.taken_at < end)
+        taken = (offering.c.taken_at >= begin) & (offering.c.taken_at < end)
         rejected = connection.execute(select(func.sum(offering.c.rejected)).where(taken)).scalar()
-        published = publication.c.published_at.between(begin, end) & (publication.c.published_at < end)
-        attempted = delivery.c.last_attempt_at.between(begin, end) & (delivery.c.last_attempt_at < end)
+        published = (publication.c.published_at >= begin) & (publication.c.published_at < end)
+        attempted = (delivery.c.last_attempt_at >= begin) & (delivery.c.last_attempt_at < end)
         return Digest(
             day,
             _by_state(connection, offering, taken),
