@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 SERVERS := $(VENV)/.servers
 APT := $(if $(filter 0,$(shell id -u)),,sudo )apt-get
 
-.PHONY: help setup demo airflow test check format bench lock clean
+.PHONY: help setup demo airflow test check format bench lock audit clean
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -61,6 +61,11 @@ bench: $(READY) $(SERVERS) ## rates and memory of transfers and checks, as ratio
 lock: $(READY) ## pin every dependency anew
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	    --no-emit-index-url --no-emit-find-links --extra dev pyproject.toml -o requirements.lock
+
+# Strict: a package that could not be looked up is a failure, never a pass.
+audit: $(READY) ## pinned versions with known advisories, by PyPI's service; needs the network
+	@$(BIN)/pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r requirements.lock \
+	    || { echo "audit failed: versions above are known to be vulnerable, or could not be looked up at PyPI"; exit 1; }
 
 clean: ## remove what setup and tests made
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
