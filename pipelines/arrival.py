@@ -47,7 +47,7 @@ def sort_out(listing: list[RemoteFile], feed: str, source: str, known_feeds: tup
         if entry.name.endswith(".tmp") or (entry.name.startswith(".") and "/" not in entry.name):
             continue
         name = parse_data_name(entry.name) or parse_check_name(entry.name) or parse_end_name(entry.name)
-        problem = _problem(entry, name, feed, source, known_feeds)
+        problem = left_for(entry, name, feed, source, known_feeds)
         if problem is not None:
             arrivals.left.append(problem)
         elif isinstance(name, CycleKey):
@@ -60,9 +60,10 @@ def sort_out(listing: list[RemoteFile], feed: str, source: str, known_feeds: tup
     return arrivals
 
 
-def _problem(
+def left_for(
     entry: RemoteFile, name: BatchName | CycleKey | None, feed: str, source: str, known_feeds: tuple[str, ...]
 ) -> LeftFile | None:
+    """Why an entry is left where it is (E101 to E103), or None. `name` is what its name says."""
     if name is None:
         return LeftFile(entry.name, "E101", "expected FEED_SOURCE_MODE_CYCLE_SEQ_VERSION.DAT[.gz], .CHK, or .END")
     if not entry.is_regular:

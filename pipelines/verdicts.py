@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import hashlib
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from pipelines.check_files import CheckFile, Unreadable, parse_check_file
@@ -89,10 +90,15 @@ def read_check(name: BatchName, file_name: str, content: bytes) -> tuple[CheckFi
 
 def verdict(site: Site, contract: Contract, accepted: Accepted, received: Received) -> Verdict:
     """The first check that fails speaks, in the order of the file interface, section 5."""
-    name = received.name
-    if problem := _wrong_cycle(site, contract, name):
+    alone = verdict_alone(contract, received, site.now)
+    return _against_ledger(accepted, received, alone.records) if alone.state is State.VERIFIED else alone
+
+
+def verdict_alone(contract: Contract, received: Received, now: datetime) -> Verdict:
+    """What can be said without knowing what came before: E104 to E203."""
+    if problem := _wrong_cycle(contract, received.name, now):
         return problem
-    check, unreadable = read_check(name, received.file_name, received.check)
+    check, unreadable = read_check(received.name, received.file_name, received.check)
     if check is None:
         return Verdict(State.REFUSED, "E201", f"check file: {unreadable}")
     if received.bytes != check.bytes:
@@ -101,23 +107,23 @@ def verdict(site: Site, contract: Contract, accepted: Accepted, received: Receiv
     if not received.fits(check):
         reason = f"expected {check.digest[:19]}… as the check file says, found another"
         return Verdict(State.REFUSED, "E203", reason, check.records)
-    return _against_ledger(accepted, received, check.records)
+    return Verdict(State.VERIFIED, records=check.records)
 
 
-def _wrong_cycle(site: Site, contract: Contract, name: BatchName) -> Verdict | None:
+def _wrong_cycle(contract: Contract, name: BatchName, now: datetime) -> Verdict | None:
     cycle = parse_cycle(contract.schedule.cadence, name.cycle)
     if cycle is None:
         cadence = contract.schedule.cadence
         reason = f"expected a {cadence} cycle that is a real date, found {name.cycle}"
         return Verdict(State.REFUSED, "E104", reason)
-    if cycle.end > site.now:
+    if cycle.end > now:
         return Verdict(State.REFUSED, "E105", f"the cycle ends at {cycle.end}, later than now")
     if Mode(name.mode) not in contract.modes:
         return Verdict(State.REFUSED, "E106", f"mode {name.mode} is not allowed for {name.feed}")
     return None
 
 
-def _against_ledger(accepted: Accepted, received: Received, records: int) -> Verdict:
+def _against_ledger(accepted: Accepted, received: Received, records: int | None) -> Verdict:
     same_stem = accepted.of_stem(received.name)
     if same_stem is not None:
         if same_stem.digest == received.digest:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from importlib import import_module
@@ -17,6 +16,7 @@ from typer.core import TyperGroup
 from pipelines.cli.context import close_sites
 from pipelines.cli.output import PLAIN, Exit, complain, say
 from pipelines.errors import TierlineError
+from pipelines.rights import keep_to_owner
 
 # In the order of --help. Each is loaded when it is asked for: a poll needs neither DuckDB nor a demo's servers.
 COMMANDS = {
@@ -37,6 +37,7 @@ COMMANDS = {
     "backups": "backups:backups_app",
     "rebuild": "rebuild:rebuild",
     "feeds": "feeds:feeds_app",
+    "check-file": "check_file:check_file",
     "policy": "policy:policy_app",
     "explain": "explain:explain_app",
     "dictionary": "dictionary:dictionary",
@@ -96,7 +97,7 @@ def options(
 
 def main() -> None:
     """Entry point of the command `tierline`."""
-    os.umask(0o027)  # what we write holds personal data: nobody but owner and group reads it
+    keep_to_owner()
     try:
         app()
     except TierlineError as error:

@@ -1,0 +1,157 @@
+"""What files would come to if they were sent: for whoever writes the programs that make them.
+
+The checks are those of a load, E101 to E501, by the same functions; what came before (E503, E504, E505) and what the
+warehouse knows (E506) is not asked. Nothing is written but scratch, and no ledger is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from pipelines.arrival import left_for
+from pipelines.check_files import EndFile, Unreadable, parse_check_file, parse_end_file
+from pipelines.checks.judging import judge
+from pipelines.checks.places import StagedPaths
+from pipelines.checks.reading import ArchivedBatch
+from pipelines.checks.staging import RejectLines, read_rejects
+from pipelines.completeness import contradiction
+from pipelines.contracts.model import Contract, Contracts
+from pipelines.cycles import parse_cycle
+from pipelines.ledger.offerings import State
+from pipelines.names import (
+    DATA_ENDINGS,
+    BatchName,
+    CycleKey,
+    parse_check_name,
+    parse_data_name,
+    parse_end_name,
+    parse_stem,
+)
+from pipelines.transfer.base import RemoteFile
+from pipelines.verdicts import read_check, received_from, verdict_alone
+
+Rejected = tuple[int, str, str]  # line, codes, columns; codes and columns joined by + in the same order
+
+
+@dataclass
+class FileFinding:
+    """What one file would come to. `status` as in receipts, LEFT where it would stay on the server, SOUND: an end file
+    in order.
+    """
+
+    name: str
+    status: str
+    code: str | None = None
+    reason: str = ""
+    records: int | None = None
+    version: str | None = None  # of the contract that read it
+    encoding: str | None = None  # in which it was read
+    rejects: list[Rejected] = field(default_factory=list)
+    reject_lines: bytes = b""  # as `.REJ` would hold them
+
+
+def check_files(paths: list[Path], contracts: Contracts, encodings: dict[str, str], now: datetime) -> list[FileFinding]:
+    """Each file, and of a directory each that a poll would look at. `encodings` by source; default UTF-8."""
+    return [_check(path, contracts, encodings, now) for each in paths for path in _offered(each)]
+
+
+def _offered(path: Path) -> Iterator[Path]:
+    """A file itself; of a directory those at which a poll would look, a check file only where it is alone."""
+    if not path.is_dir():
+        yield path
+        return
+    for each in sorted(each for each in path.rglob("*") if each.is_symlink() or not each.is_dir()):
+        name = parse_check_name(each.name)
+        is_paired = name is not None and _data_beside(each, name) is not None
+        if not (is_paired or each.name.startswith(".") or each.name.endswith(".tmp")):
+            yield each
+
+
+def _data_beside(path: Path, name: BatchName) -> Path | None:
+    places = (path.with_name(name.stem + ending) for ending in DATA_ENDINGS)
+    return next((place for place in places if place.is_file()), None)
+
+
+def _check(path: Path, contracts: Contracts, encodings: dict[str, str], now: datetime) -> FileFinding:
+    name = parse_data_name(path.name) or parse_check_name(path.name) or parse_end_name(path.name)
+    feed, source = (name.feed, name.source) if name else ("", "")
+    entry = RemoteFile(path.name, path.stat().st_size, path.is_file() and not path.is_symlink())
+    if left := left_for(entry, name, feed, source, contracts.feed_names):
+        return FileFinding(path.name, "LEFT", left.code, left.reason)
+    if isinstance(name, CycleKey):
+        return _check_end(path, name, contracts[feed], now)
+    assert name is not None, "a name without parts is left"
+    if path.name.endswith(DATA_ENDINGS):
+        return _check_data(path, name, contracts[feed], encodings.get(source, "utf-8"), now)
+    if data := _data_beside(path, name):
+        return _check_data(data, name, contracts[feed], encodings.get(source, "utf-8"), now)
+    return FileFinding(path.name, "LEFT", reason=f"expected {name.stem}.DAT beside it, found none")
+
+
+def _check_data(path: Path, name: BatchName, contract: Contract, encoding: str, now: datetime) -> FileFinding:
+    check_path = path.with_name(f"{name.stem}.CHK")
+    if not check_path.is_file():
+        found = received_from(name, path, b"")
+        line = f"{path.name}|{found.bytes}|RECORDS|{found.digest}|{now:%Y%m%d%H%M%S}"
+        return FileFinding(path.name, "LEFT", reason=f"expected {check_path.name} beside it with the line {line}")
+    received = received_from(name, path, check_path.read_bytes())
+    said = verdict_alone(contract, received, now)
+    check, _ = read_check(name, path.name, received.check)
+    cycle = parse_cycle(contract.schedule.cadence, name.cycle)
+    if said.state is not State.VERIFIED or check is None or cycle is None:
+        return FileFinding(path.name, "REFUSED", said.code, said.reason or "", said.records)
+    with TemporaryDirectory() as scratch:
+        staged = StagedPaths(Path(scratch) / "rows", Path(scratch) / "rejects")
+        judged = judge(ArchivedBatch(path, name, cycle, check, encoding), contract, staged)
+        finding = FileFinding(
+            path.name, "ACCEPTED", judged.code, judged.reason, said.records, judged.format_version, encoding
+        )
+        if judged.rejected:
+            finding.rejects = [(row["line"], row["codes"], row["columns"]) for row in read_rejects(staged)]
+            finding.reject_lines = b"".join(RejectLines(staged))
+    finding.status = "REFUSED" if judged.code else "PARTIAL" if judged.rejected else "ACCEPTED"
+    return finding
+
+
+def _check_end(path: Path, key: CycleKey, contract: Contract, now: datetime) -> FileFinding:
+    cycle = parse_cycle(contract.schedule.cadence, key.cycle)
+    code, records = "E207", None
+    if cycle is None:
+        problem = f"expected a {contract.schedule.cadence} cycle that is a real date, found {key.cycle}"
+    elif cycle.end > now:
+        problem = f"the cycle ends at {cycle.end}, later than now"
+    else:
+        try:
+            end = parse_end_file(path.read_bytes(), str(key))
+        except Unreadable as error:
+            return FileFinding(path.name, "LEFT", code, str(error))
+        records = end.records
+        problem = contradiction(end, _declared(path, end), {})
+        if not problem and (gap := _first_gap(end)):
+            code, problem = "E502", f"expected every SEQ from 0001 on, found no {gap:04d}"
+        if not problem:
+            return FileFinding(path.name, "SOUND", None, f"{end.files} files", records)
+    return FileFinding(path.name, "LEFT", code, problem, records)
+
+
+def _declared(path: Path, end: EndFile) -> dict[str, int]:
+    """Records by stem, as those check files say that stand beside an end file."""
+    found = {}
+    for entry in end.entries:
+        beside = path.with_name(f"{entry.stem}.CHK")
+        if beside.is_file():
+            try:
+                found[entry.stem] = parse_check_file(beside.read_bytes(), entry.stem).records
+            except Unreadable:
+                continue  # the finding of its data file says so
+    return found
+
+
+def _first_gap(end: EndFile) -> int | None:
+    names = [parse_stem(entry.stem) for entry in end.entries]
+    numbers = {int(name.seq) for name in names if name}
+    return next((number for number in range(1, max(numbers, default=0)) if number not in numbers), None)

@@ -1,0 +1,139 @@
+"""check-file says what a run would come to: every scenario, and what only a producer gets wrong."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from offers import NOW, STEM, Offer
+from running import tierline
+
+from sftp_fixtures.scenario import Scenario, load_scenarios
+
+LEDGER_KNOWS = {"E503", "E504", "E505"}  # what came before; a file alone cannot tell
+
+
+def checked(place: Path, *words: str, now: str = NOW) -> tuple[int, dict[str, dict[str, Any]]]:
+    run = tierline(place / "no_home", "check-file", *words, "--json", now=now)
+    return run.exit_status, {each["name"]: each for each in json.loads(run.out)}
+
+
+@pytest.mark.parametrize("scenario", load_scenarios(), ids=lambda scenario: scenario.name)
+def test_it_says_what_a_run_says(scenario: Scenario, tmp_path: Path) -> None:
+    step = scenario.steps[0]
+    assert step.files is not None
+    encoding = scenario.sources[scenario.source]["encoding"]
+    status, found = checked(tmp_path, str(step.files), "--encoding", encoding, now=step.now.isoformat())
+    by_stem = {name.partition(".")[0]: each for name, each in found.items() if not name.endswith(".END")}
+    for stem, receipt in step.receipts.items():
+        if receipt != "DUPLICATE" and step.batches.get(stem, {}).get("code") not in LEDGER_KNOWS:
+            assert by_stem[stem]["status"] == receipt, by_stem[stem]
+    for stem, batch in step.batches.items():
+        if stem in by_stem and batch.get("code") not in LEDGER_KNOWS:
+            assert by_stem[stem]["code"] == batch.get("code"), by_stem[stem]
+            assert by_stem[stem]["rejected"] == batch.get("rejected", by_stem[stem]["rejected"])
+    for stem, rejects in step.rejects.items():
+        lines = [f"{each['line']}|{each['codes']}|{each['columns']}" for each in by_stem[stem]["rejects"]]
+        assert lines == list(rejects)
+    assert found
+    assert status == (3 if any(each["status"] not in ("ACCEPTED", "SOUND") for each in found.values()) else 0)
+
+
+def test_words_for_a_producer(tmp_path: Path) -> None:
+    Offer().put(tmp_path)
+    run = tierline(tmp_path / "none", "check-file", str(tmp_path / "outgoing"), now=NOW)
+    assert (run.exit_status, run.out) == (0, f"{STEM}.DAT: ACCEPTED, 3 records, read by version 1 as utf-8\n")
+    bad = Offer().lines[1].replace("|1000|", "|10.5|")
+    Offer(lines=(Offer().lines[0], bad, *Offer().lines[2:-1], "T|3|5000")).put(tmp_path)
+    run = tierline(tmp_path / "none", "check-file", str(tmp_path / "outgoing/PAYM" / f"{STEM}.CHK"), now=NOW)
+    assert run.exit_status == 3
+    assert run.out.splitlines() == [
+        f"{STEM}.DAT: PARTIAL, 3 records, 1 of them rejected, read by version 1 as utf-8",
+        "  line 2: E403 amount_fen: cannot be read as its type",
+    ]
+
+
+def test_the_reject_file_is_the_one_of_the_receipt(tmp_path: Path) -> None:
+    scenario = next(each for each in load_scenarios() if each.name == "bad_rows")
+    step = scenario.steps[0]
+    checked(tmp_path, str(step.files), "--rejects", str(tmp_path / "rejects"), now=step.now.isoformat())
+    (stem,) = step.rejects
+    lines = (tmp_path / "rejects" / f"{stem}.REJ").read_text().splitlines()
+    assert [line.split("|", 3)[:3] for line in lines] == [each.split("|") for each in step.rejects[stem]]
+    records = next(step.files.rglob(f"{stem}.DAT")).read_text().splitlines()
+    assert [line.split("|", 3)[3] for line in lines] == [records[int(line.split("|")[0]) - 1] for line in lines]
+
+
+def test_a_missing_check_file_is_spelled_out(tmp_path: Path) -> None:
+    Offer().put(tmp_path, check=False)
+    status, found = checked(tmp_path, str(tmp_path / "outgoing"))
+    said = found[f"{STEM}.DAT"]["reason"]
+    assert status == 3
+    line = said.partition("with the line ")[2].replace("RECORDS", "3")
+    (tmp_path / "outgoing/PAYM" / f"{STEM}.CHK").write_text(line + "\n")
+    assert checked(tmp_path, str(tmp_path / "outgoing"))[0] == 0, "the line that it spells out is what was wanted"
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "reason"),
+    [
+        ("1|3|6000\nSTEM|3\n", None, "1 files"),
+        ("1|4|6000\nSTEM|4\n", "E207", "expected 3 records of STEM as its check file says, found 4"),
+        ("1|3|6000\n", "E207", "expected 1 lines of files as line 1 says, found 0"),
+        ("2|6|0\nSTEM|3\nPAYM_110_I_2026112210_0003_00|3\n", "E502", "expected every SEQ from 0001 on, found no 0002"),
+    ],
+)
+def test_end_files(tmp_path: Path, content: str, code: str | None, reason: str) -> None:
+    Offer().put(tmp_path)
+    end = tmp_path / "outgoing/PAYM/PAYM_110_I_2026112210.END"
+    end.write_text(content.replace("STEM", STEM))
+    status, found = checked(tmp_path, str(end))
+    assert (status, found[end.name]["code"]) == (3 if code else 0, code)
+    assert found[end.name]["reason"] == reason.replace("STEM", STEM)
+
+
+def test_what_a_poll_passes_over_is_passed_over_and_the_rest_is_named(tmp_path: Path) -> None:
+    Offer().put(tmp_path)
+    here = tmp_path / "outgoing/PAYM"
+    (here / f"{STEM}.DAT.tmp").write_text("half")
+    (here / ".hidden").write_text("")
+    (here / "payments.csv").write_text("")
+    (here / "linked.DAT").symlink_to(here / f"{STEM}.DAT")
+    (here / "QQQQ_110_I_2026112210_0001_00.DAT").write_text("")
+    status, found = checked(tmp_path, str(here))
+    assert status == 3
+    assert {name: (each["status"], each["code"]) for name, each in found.items()} == {
+        f"{STEM}.DAT": ("ACCEPTED", None),
+        "payments.csv": ("LEFT", "E101"),
+        "linked.DAT": ("LEFT", "E101"),
+        "QQQQ_110_I_2026112210_0001_00.DAT": ("LEFT", "E102"),
+    }
+
+
+def test_wrong_use_is_said_and_nothing_is_written(tmp_path: Path) -> None:
+    Offer().put(tmp_path)
+    for words, said in (
+        ([str(tmp_path / "nowhere")], "expected a file or directory, found none"),
+        ([str(tmp_path / "outgoing"), "--encoding", "latin-1"], "expected utf-8 or gb18030"),
+        ([str(tmp_path / "outgoing"), "--contracts", str(tmp_path)], "expected"),
+    ):
+        run = tierline(tmp_path / "home", "check-file", *words, now=NOW)
+        assert run.exit_status == 2
+        assert said in run.err
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_home_knows_the_encodings_of_its_sources(tmp_path: Path) -> None:
+    scenario = next(each for each in load_scenarios() if each.name == "gb18030_rows")
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "tierline.yaml").write_text(
+        f"sources:\n  '{scenario.source}': {{url: 'file:///tmp', encoding: gb18030, feeds: [PAYM, CUST]}}\n"
+    )
+    shutil.copytree(scenario.steps[0].files, tmp_path / "files")  # type: ignore[arg-type]
+    now = scenario.steps[0].now.isoformat()
+    assert tierline(home, "check-file", str(tmp_path / "files"), now=now).out.count("E410") == 1, "one row is in UTF-8"
+    assert tierline(tmp_path, "check-file", str(tmp_path / "files"), now=now).out.count("E410") == 4
