@@ -1,4 +1,4 @@
-"""`tierline.yaml`: sources, receivers, policy, contracts; read once, checked, frozen (see docs in README)."""
+"""`tierline.yaml`: sources, receivers, policy, contracts; read once, checked, frozen. Keys: see config_keys."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from datetime import date
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from pipelines.config_keys import MAIL, RECEIVER, SOURCE, TOP, WEBHOOK, Key, optional, required
 from pipelines.contracts.load import DEFAULT_SCHEMAS
 from pipelines.contracts.yaml_lines import Item, read_yaml
 from pipelines.errors import ConfigurationError
@@ -20,9 +21,6 @@ FILE_NAME = "tierline.yaml"
 _PORTS = {"sftp": 22, "ftps": 21, "ftp": 21, "file": 0}
 _MAIL_PORTS = {"smtp": 25, "smtps": 465}
 _PROOFS = ("key_file", "host_key", "known_hosts", "ca_file")
-_LINE = ("connect_timeout", "idle_timeout", "retries")  # how a connection is kept; s, s, count
-_SOURCE_KEYS = ("secret", *_PROOFS, *_LINE, "encoding", "since", "patience", "settle", "connections")
-_RECEIVER_KEYS = ("secret", *_PROOFS, *_LINE, "sources", "encoding", "receipts", "receipt_within")
 _MOST_CONNECTIONS = 8
 
 # How each kind of reference is read; the Airflow side adds `airflow`, so that nothing here depends on it.
@@ -66,8 +64,8 @@ class SourceConfig:
     since: date | None
     feeds: tuple[str, ...]
     patience_s: int
-    settle_s: int = 2
-    connections: int = 1
+    settle_s: int
+    connections: int
 
     def with_secret(self) -> Endpoint:
         """The endpoint with its secret read, for the moment of connecting."""
@@ -140,9 +138,7 @@ def load_config(home: Path, known_feeds: tuple[str, ...] | None = None) -> Confi
             f"{path}: expected a configuration, found none; 'tierline demo' makes one, README shows a template."
         )
     root = read_yaml(path, FILE_NAME)
-    fields = root.fields(
-        ["sources"], ["timezone", "receivers", "policy", "contracts", "ledger", "ledger_secret", "watch_days", "alarms"]
-    )
+    fields = root.fields(required(TOP), optional(TOP))
     if "timezone" in fields:
         fields["timezone"].choice(["Asia/Shanghai"])
     sources = _named(fields["sources"], "[0-9]{3}", "a source of three digits")
@@ -155,7 +151,7 @@ def load_config(home: Path, known_feeds: tuple[str, ...] | None = None) -> Confi
         contracts=_path(home, fields.get("contracts"), DEFAULT_SCHEMAS),
         ledger=fields["ledger"].text() if "ledger" in fields else None,
         ledger_secret=_secret(fields, home, "ledger_secret"),
-        watch_days=fields["watch_days"].whole(1) if "watch_days" in fields else 35,
+        watch_days=_whole(fields, TOP, "watch_days"),
         webhook=_webhook(home, alarms["webhook"]) if "webhook" in alarms else None,
         mail=_mail(home, alarms["mail"]) if "mail" in alarms else None,
     )
@@ -182,7 +178,7 @@ def _path(home: Path, item: Item | None, default: Path) -> Path:
 
 
 def _source(home: Path, name: str, item: Item, known_feeds: tuple[str, ...] | None) -> SourceConfig:
-    fields = item.fields(["url", "feeds"], _SOURCE_KEYS)
+    fields = item.fields(required(SOURCE), optional(SOURCE))
     return SourceConfig(
         source=name,
         endpoint=_endpoint(fields, home),
@@ -190,14 +186,14 @@ def _source(home: Path, name: str, item: Item, known_feeds: tuple[str, ...] | No
         encoding=_encoding(fields),
         since=_date(fields["since"]) if "since" in fields else None,
         feeds=fields["feeds"].texts(known_feeds),
-        patience_s=_whole(fields, "patience", 0, 1800),
-        settle_s=_whole(fields, "settle", 0, 2),
+        patience_s=_whole(fields, SOURCE, "patience"),
+        settle_s=_whole(fields, SOURCE, "settle"),
         connections=_connections(fields),
     )
 
 
 def _receiver(home: Path, name: str, item: Item, sources: tuple[str, ...]) -> ReceiverConfig:
-    fields = item.fields(["url", "lists"], _RECEIVER_KEYS)
+    fields = item.fields(required(RECEIVER), optional(RECEIVER))
     return ReceiverConfig(
         receiver=name,
         endpoint=_endpoint(fields, home),
@@ -206,12 +202,12 @@ def _receiver(home: Path, name: str, item: Item, sources: tuple[str, ...]) -> Re
         sources=fields["sources"].texts([*sources, NATION]) if "sources" in fields else (*sources, NATION),
         encoding=_encoding(fields),
         receipts=fields["receipts"].flag() if "receipts" in fields else False,
-        receipt_within_s=_whole(fields, "receipt_within", 1, 86_400),
+        receipt_within_s=_whole(fields, RECEIVER, "receipt_within"),
     )
 
 
 def _webhook(home: Path, item: Item) -> WebhookConfig:
-    fields = item.fields([], ["url", "url_secret", "secret"])
+    fields = item.fields(required(WEBHOOK), optional(WEBHOOK))
     if ("url" in fields) == ("url_secret" in fields):
         raise item.error("either url or url_secret (env:NAME, file:PATH or airflow:CONNECTION_ID)")
     url = _secret(fields, home, "url_secret")
@@ -225,7 +221,7 @@ def _webhook(home: Path, item: Item) -> WebhookConfig:
 
 
 def _mail(home: Path, item: Item) -> MailConfig:
-    fields = item.fields(["server", "from", "to"], ["secret", "ca_file"])
+    fields = item.fields(required(MAIL), optional(MAIL))
     expected = "a URL such as smtp://user@mail.example:587 or smtps://user@mail.example"
     try:
         url = urlsplit(fields["server"].text())
@@ -243,12 +239,16 @@ def _mail(home: Path, item: Item) -> MailConfig:
     )  # fmt: skip
 
 
-def _whole(fields: dict[str, Item], key: str, least: int, default: int) -> int:
-    return fields[key].whole(least) if key in fields else default
+def _whole(fields: dict[str, Item], keys: dict[str, Key], name: str) -> int:
+    if name in fields:
+        return fields[name].whole(keys[name].least)
+    default = keys[name].default
+    assert isinstance(default, int), f"the default of {name} is a number"
+    return default
 
 
 def _connections(fields: dict[str, Item]) -> int:
-    count = _whole(fields, "connections", 1, 1)
+    count = _whole(fields, SOURCE, "connections")
     if count > _MOST_CONNECTIONS:
         raise fields["connections"].error(f"1 to {_MOST_CONNECTIONS}", str(count))
     return count
@@ -305,7 +305,7 @@ def _endpoint(fields: dict[str, Item], home: Path) -> Endpoint:
         host_key=optional["host_key"],
         known_hosts=_file(optional["known_hosts"], home),
         ca_file=_file(optional["ca_file"], home),
-        connect_timeout_s=_whole(fields, "connect_timeout", 1, 15),
-        idle_timeout_s=_whole(fields, "idle_timeout", 1, 60),
-        retries=_whole(fields, "retries", 0, 3),
+        connect_timeout_s=_whole(fields, SOURCE, "connect_timeout"),
+        idle_timeout_s=_whole(fields, SOURCE, "idle_timeout"),
+        retries=_whole(fields, SOURCE, "retries"),
     )
