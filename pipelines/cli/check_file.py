@@ -82,6 +82,7 @@ def _tell(found: FileFinding) -> None:
     say(f"{found.name}: {found.status}{f' {found.code}' if found.code else ''}{counts}{reader}")
     if found.code:
         say(f"  {CODES[found.code].meaning}: {found.reason}")
+        say(f"  {CODES[found.code].producer}")
     elif found.reason and not found.rejects:
         say(f"  {found.reason}")
     for line, codes, columns in found.rejects[:_MOST_SHOWN]:
