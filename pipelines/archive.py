@@ -37,7 +37,7 @@ def keep_all(files: Iterable[tuple[Path, Path]]) -> None:
     moving = [(landed, directory) for landed, directory in files if _is_to_move(landed, directory / landed.name)]
     for directory in {directory for _, directory in moving}:
         with naming_full_disk(str(directory)):
-            directory.mkdir(mode=0o750, parents=True, exist_ok=True)
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     with ThreadPoolExecutor(_SEALING) as threads:  # disks sync many at once in the time of a few
         list(threads.map(_seal, (landed for landed, _ in moving)))
     for landed, directory in moving:
@@ -60,7 +60,7 @@ def _is_to_move(landed: Path, kept: Path) -> bool:
 def _seal(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fchmod(descriptor, 0o440)
+        os.fchmod(descriptor, 0o400)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
@@ -68,7 +68,7 @@ def _seal(path: Path) -> None:
 
 def write_reason(directory: Path, stem: str, reason: dict[str, Any]) -> None:
     """Say beside quarantined files why they are there, for whoever looks with nothing but a file browser."""
-    directory.mkdir(mode=0o750, parents=True, exist_ok=True)
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = directory / f"{stem}.reason.json"
     part = path.with_name(path.name + ".part")
     part.write_text(json.dumps(reason, ensure_ascii=False, indent=2, default=str) + "\n")

@@ -247,7 +247,7 @@ def _restore_server(site: Site, transport: Transport, copies: Copies) -> str:
 def _restore_archive(site: Site, transport: Transport, copies: Copies) -> str:
     current, here = copies.current, kept_directory(site, copies.current)
     landing = site.home.landing / current.source / "restore"
-    landing.mkdir(mode=0o750, parents=True, exist_ok=True)
+    landing.mkdir(mode=0o700, parents=True, exist_ok=True)
     names = [name for name, _, _ in kept_files(current)]
     for name, path in zip(names, (copies.server_place, check_path(current, copies.server_place)), strict=True):
         with (landing / name).open("wb") as file:
@@ -275,5 +275,5 @@ def _put_aside(site: Site, current: Offering, here: Path, names: list[str]) -> N
     aside = quarantine_place(site, current) / f"damaged-{compact(site.now)}"
     for name in names:
         if (here / name).exists():
-            aside.mkdir(mode=0o750, parents=True, exist_ok=True)
+            aside.mkdir(mode=0o700, parents=True, exist_ok=True)
             (here / name).rename(aside / name)

@@ -33,7 +33,7 @@ def judge_again(site: Site, current: Offering, change: Change) -> Judgement:
     What stands is not touched where it would be refused now: that is for the caller to tell. The next load takes the
     new rows in. Raises StoreError where the archive does not hold its bytes.
     """
-    (site.home.staged / ".work").mkdir(mode=0o750, exist_ok=True)
+    (site.home.staged / ".work").mkdir(mode=0o700, exist_ok=True)
     return BatchCheck(site, current).again(change)
 
 
@@ -151,7 +151,7 @@ class BatchCheck:
 
     def _place_staged(self) -> Path:
         place = self._site.staged_paths(self.current.name, self.batch.cycle.day)
-        place.rows.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+        place.rows.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.replace(self.paths.rejects, place.rejects)
         os.replace(self.paths.rows, place.rows)
         fault_point("stage")

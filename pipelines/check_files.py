@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 
 from pipelines.names import parse_stem
+from pipelines.plain_text import quoted
 
 _COUNT = re.compile(r"0|[1-9][0-9]{0,17}")
 _TOTAL = re.compile(r"0|-?[1-9][0-9]{0,37}")  # a sum of many numbers of 18 digits
@@ -81,13 +82,15 @@ def parse_check_file(content: bytes, stem: str) -> CheckFile:
         )
     name, size, records, digest, created = parts
     if name not in (f"{stem}.DAT", f"{stem}.DAT.gz"):
-        raise Unreadable(f"expected it to name {stem}.DAT, found {name[:80]!r}")
+        raise Unreadable(f"expected it to name {stem}.DAT, found {quoted(name)}")
     if not _COUNT.fullmatch(size) or not _COUNT.fullmatch(records):
-        raise Unreadable(f"expected whole numbers of bytes and records, found {size[:40]!r} and {records[:40]!r}")
+        raise Unreadable(
+            f"expected whole numbers of bytes and records, found {quoted(size, 40)} and {quoted(records, 40)}"
+        )
     if not _DIGEST.fullmatch(digest):
         raise Unreadable("expected a digest sha256:… or md5:… in lower-case hex, found another form")
     if not re.fullmatch(r"[0-9]{14}", created):
-        raise Unreadable(f"expected the creation time as YYYYMMDDHHMMSS, found {created[:40]!r}")
+        raise Unreadable(f"expected the creation time as YYYYMMDDHHMMSS, found {quoted(created, 40)}")
     return CheckFile(name, int(size), int(records), digest, created)
 
 
@@ -96,7 +99,7 @@ def parse_end_file(content: bytes, cycle_stem: str) -> EndFile:
     first, *rest = _lines(content)
     parts = first.split("|")
     if len(parts) != 3 or not all(map(_COUNT.fullmatch, parts[:2])) or not _TOTAL.fullmatch(parts[2]):
-        raise Unreadable(f"line 1: expected files|records|control_total, found {first[:80]!r}")
+        raise Unreadable(f"line 1: expected files|records|control_total, found {quoted(first)}")
     entries = tuple(_end_entry(number, line, cycle_stem) for number, line in enumerate(rest, start=2))
     end = EndFile(int(parts[0]), int(parts[1]), int(parts[2]), entries)
     if end.files != len(entries):
@@ -112,7 +115,7 @@ def parse_end_file(content: bytes, cycle_stem: str) -> EndFile:
 def _end_entry(number: int, line: str, cycle_stem: str) -> EndEntry:
     stem, separator, records = line.partition("|")
     if not separator or not _COUNT.fullmatch(records) or parse_stem(stem) is None:
-        raise Unreadable(f"line {number}: expected stem|records, found {line[:80]!r}")
+        raise Unreadable(f"line {number}: expected stem|records, found {quoted(line)}")
     if not stem.startswith(cycle_stem + "_"):
-        raise Unreadable(f"line {number}: expected a stem of {cycle_stem}, found {stem[:80]!r}")
+        raise Unreadable(f"line {number}: expected a stem of {cycle_stem}, found {quoted(stem)}")
     return EndEntry(stem, int(records))

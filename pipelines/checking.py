@@ -95,7 +95,7 @@ def check_group(site: Site, group: Sequence[Offering], checked: Checked) -> None
 
 def _judged(site: Site, found: list[Offering], checked: Checked) -> list[BatchCheck]:
     """Small batches of one feed and encoding together, the others alone."""
-    (site.home.staged / ".work").mkdir(mode=0o750, exist_ok=True)
+    (site.home.staged / ".work").mkdir(mode=0o700, exist_ok=True)
     ready: list[BatchCheck] = []
     for current in found:
         with _telling(current, checked):

@@ -55,11 +55,11 @@ def prepare_list(name: BatchName, rows: pl.DataFrame, directory: Path, created: 
     check = f"{name.stem}.DAT|{len(content)}|{rows.height}|sha256:{digest}|{compact(created)}\n"
     end = f"1|{rows.height}|0\n{name.stem}|{rows.height}\n"
     prepared = PreparedList(name, rows.height, hashlib.sha256(body).hexdigest(), directory)
-    directory.mkdir(mode=0o750, parents=True, exist_ok=True)
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     for file_name, data in zip(prepared.file_names, (content, check.encode(), end.encode()), strict=True):
         path = directory / f"{file_name}.tmp"
         with path.open("wb") as file:
-            os.fchmod(file.fileno(), 0o640)
+            os.fchmod(file.fileno(), 0o600)
             file.write(data)
     return prepared
 

@@ -123,7 +123,7 @@ def _tidy(site: Site, source: SourceConfig, contract: Contract, arrivals: Arriva
     """Make way for what may come: discarded batches leave the archive's names, parts of files that are gone go."""
     put_aside_discarded(site, source.source, contract.feed)
     landing = site.home.landing / source.source
-    landing.mkdir(mode=0o750, parents=True, exist_ok=True)
+    landing.mkdir(mode=0o700, parents=True, exist_ok=True)
     coming = {f"{pair.data.name}.part" for pair in arrivals.pairs}
     for part in landing.glob(f"{contract.feed}_*.part"):
         if part.name not in coming:

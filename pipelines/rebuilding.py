@@ -116,10 +116,10 @@ def _claim(into: Path) -> None:
         )
     if into.exists() and (not into.is_dir() or any(into.iterdir())):
         raise UsageError(f"--into {into}: expected a new or empty directory, found {_what(into)}; name another one")
-    into.mkdir(mode=0o750, parents=True, exist_ok=True)
+    into.mkdir(mode=0o700, parents=True, exist_ok=True)
     (into / BROKEN_OFF).touch(exist_ok=False)
     for name in ("staged", "warehouse", _PRESENT):
-        (into / name).mkdir(mode=0o750)
+        (into / name).mkdir(mode=0o700)
 
 
 def _clear(into: Path) -> None:

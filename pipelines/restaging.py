@@ -90,7 +90,7 @@ def _restage_group(site: Site, group: list[Offering], rebuilt: Site, done: Resta
             ready.append(_Read(current, _read(site, current), place))
     directories = {each.place.rows.parent for each in ready}
     for directory in directories:
-        directory.mkdir(mode=0o750, parents=True, exist_ok=True)
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     judged = list(_judged(site, ready, done))
     sync_all(path for each in judged for path in (each.place.rows, each.place.rejects))
     sync_directories(directories)

@@ -22,11 +22,12 @@ from pipelines.ledger.offerings import Change, Offering
 from pipelines.ledger.store import LedgerStore
 from pipelines.names import BatchName
 from pipelines.policy import Policy
+from pipelines.rights import make_shared
 
 
 @dataclass(frozen=True)
 class Home:
-    """The directories below a home; all are made narrow, for their owner and group."""
+    """The directories below a home; all are made for their owner, `bi/` for readers in the group too."""
 
     root: Path
 
@@ -36,8 +37,9 @@ class Home:
         raise AttributeError(name)
 
     def make(self) -> None:
+        make_shared(self.bi)
         for name in DIRECTORIES:
-            (self.root / name).mkdir(mode=0o750, parents=True, exist_ok=True)
+            (self.root / name).mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 # So many batches can be judged at once; which lock is a batch's follows from its stem, so no lock file is left over.
@@ -109,8 +111,8 @@ class Site:
         The lock is the kernel's: it ends with the process, however that ends, so none is ever left behind.
         """
         directory = self.home.root / "locks"
-        directory.mkdir(mode=0o750, exist_ok=True)
-        descriptor = os.open(directory / f"{what}.lock", os.O_RDWR | os.O_CREAT, 0o640)
+        directory.mkdir(mode=0o700, exist_ok=True)
+        descriptor = os.open(directory / f"{what}.lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)

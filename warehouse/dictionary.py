@@ -23,6 +23,7 @@ from pipelines.contracts.model import Contracts
 from pipelines.durable import replace_durably
 from pipelines.errors import StoreError
 from pipelines.policy import load_policy
+from pipelines.rights import share
 from warehouse.build import build
 from warehouse.fields import core_fields
 from warehouse.lineage import Place, trace
@@ -165,5 +166,6 @@ def _by_number(text: str) -> list[int | str]:
 def _write(path: Path, text: str) -> Path:
     part = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     part.write_text(text, encoding="utf-8")
+    share(part)
     replace_durably(part, path)
     return path

@@ -214,7 +214,7 @@ def _export(connection: duckdb.DuckDBPyConnection, table: Table, stale: set[str]
         path = stem / f"{part}.parquet" if table.column else stem.with_suffix(".parquet")
         if part in stale or not path.exists():
             path.unlink(missing_ok=True)
-            path.parent.mkdir(mode=0o750, exist_ok=True)
+            path.parent.mkdir(mode=0o700, exist_ok=True)
             target = str(path).replace("'", "''")
             rows = f"from state.{table.name} where {_within(table, part)}"
             connection.execute(f"copy ({rows}) to '{target}' (format parquet)")

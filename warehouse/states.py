@@ -19,6 +19,7 @@ from pathlib import Path
 import duckdb
 
 from pipelines.durable import sync_all, sync_directory
+from pipelines.rights import share
 
 CURRENT = "current"
 MASKED, PRIVATE = "current.duckdb", "private.duckdb"
@@ -38,7 +39,8 @@ def begin_state(bi: Path, is_near: Callable[[Path], bool] = lambda state: True) 
     one at hand is near, for that is copied sooner than the retired one is brought on.
     """
     states = bi / "states"
-    states.mkdir(mode=0o750, parents=True, exist_ok=True)
+    states.mkdir(mode=0o700, parents=True, exist_ok=True)
+    share(states)
     making = states / _MAKING
     drop_unfinished(bi)  # of a run that did not come to its end
     at_hand = (bi / CURRENT).resolve() if (bi / CURRENT).exists() else None
@@ -60,14 +62,15 @@ def drop_unfinished(bi: Path) -> None:
 
 def finish_state(making: Path, name: str) -> None:
     """Bring a state to disk and give it its name, under which nobody looks for it yet."""
-    (making / MASKED).chmod(0o440)  # whoever opens it for writing by mistake is told so
-    (making / PRIVATE).chmod(0o600)
     (making / _NOTE).unlink(missing_ok=True)  # it may be linked to that of another state
     (making / _NOTE).write_text(json.dumps(_looks_of(making)))
+    share(*(path for path in making.rglob("*") if path.name != PRIVATE))
+    (making / MASKED).chmod(0o440)  # whoever opens it for writing by mistake is told so
+    (making / PRIVATE).chmod(0o600)
     sync_all(_files(making))
     for directory in (*(path for path in making.rglob("*") if path.is_dir()), making):
         sync_directory(directory)
-    making.chmod(0o750)
+    share(making)
     os.utime(making)  # states are ordered by age
     finished = making.with_name(name)
     shutil.rmtree(finished, ignore_errors=True)  # of a run that ended before the ledger knew of it
@@ -134,7 +137,7 @@ def _take_retired(bi: Path, retired: list[Path], making: Path) -> bool:
                 if not _is_as_finished(making):
                     drop_unfinished(bi)
                     return False
-                (making / MASKED).chmod(0o640)
+                (making / MASKED).chmod(0o600)
                 return True
             making.rename(state)
     return False
@@ -170,7 +173,7 @@ def _copy(state: Path, making: Path) -> None:
     """The databases byte for byte; files that are never written again are linked."""
     for path in _files(state):
         target = making / path.relative_to(state)
-        target.parent.mkdir(mode=0o750, exist_ok=True)
+        target.parent.mkdir(mode=0o700, exist_ok=True)
         if path.name in DATABASES:
             _copy_bytes(path, target)
         else:

@@ -15,6 +15,7 @@ from pipelines.contracts.load import DEFAULT_SCHEMAS, load_contracts
 from pipelines.contracts.model import Contracts
 from pipelines.errors import UsageError
 from pipelines.policy import load_policy
+from pipelines.rights import keep_to_owner
 from pipelines.site import Home, Scope, Site
 
 _opened: list[Site] = []
@@ -37,6 +38,7 @@ def open_site(home: Path, actor: str = "") -> Site:
 
     `actor` stands in the ledger for whoever works; by default the user of this process.
     """
+    keep_to_owner()  # here, for Airflow's tasks and the page come this way too
     config = load_config(home)
     contracts = load_contracts(config.contracts)
     config = load_config(home, contracts.feed_names)

@@ -86,7 +86,7 @@ def clear(directory: Path) -> None:
         if not (directory / _MARKER).exists():
             raise UsageError(f"--dir {directory}: expected a directory that is empty or was made by a demo")
         shutil.rmtree(directory)
-    directory.mkdir(mode=0o750, parents=True, exist_ok=True)
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     (directory / _MARKER).touch()
 
 

@@ -14,8 +14,10 @@ import typer
 
 from pipelines.cli.context import JsonOption, home_path, open_site
 from pipelines.cli.output import Exit, show_rows
-from pipelines.config import ReceiverConfig, SourceConfig
+from pipelines.config import FILE_NAME as CONFIGURATION
+from pipelines.config import ReceiverConfig, SecretRef, SourceConfig
 from pipelines.errors import TierlineError
+from pipelines.rights import too_open
 from pipelines.site import DIRECTORIES, Site
 from pipelines.transfer.connect import connect
 from warehouse.store import FILE_NAME, open_warehouse
@@ -58,6 +60,7 @@ def examine(home: Path) -> Iterator[Finding]:
     yield _attempt(
         "directories", lambda: _directories(site), "give the user that runs tierline the right to write there"
     )
+    yield _rights(site)
     yield _disk(site)
     yield _clock()
     yield _attempt("ledger", lambda: _ledger(site), "check the path or URL of the ledger")
@@ -83,6 +86,38 @@ def _directories(site: Site) -> str:
         probe.write_bytes(b"")
         probe.unlink()
     return f"{len(DIRECTORIES)} directories below {site.home.root}, all writable"
+
+
+def _rights(site: Site) -> Finding:
+    """Whether others may read what is the owner's alone; a home that an older release made is wider."""
+    home = site.home.root
+    private = [home / name for name in DIRECTORIES if name != "bi"]
+    private += [home / "ledger.sqlite", home / "bi" / "private.duckdb", *_secret_files(site)]
+    found = [str(path) for path in too_open(private)]
+    if found:
+        shown = ", ".join(found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
+        return Finding("rights", "warning", f"others may read {shown}", "chmod -R go= what is named")
+    world = [path for path in (home, site.home.bi, home / CONFIGURATION) if path.stat().st_mode & 0o007]
+    if world:
+        return Finding(
+            "rights", "warning", f"everybody may enter or read {world[0]}", "chmod o= it; BI tools come by the group"
+        )
+    return Finding("rights", "ok", "bi/ for owner and group, all else for the owner alone")
+
+
+def _secret_files(site: Site) -> Iterator[Path]:
+    """Files that the configuration names as secrets, and SSH keys."""
+    config = site.config
+    peers: list[SourceConfig | ReceiverConfig] = [*config.sources.values(), *config.receivers.values()]
+    secrets = [config.ledger_secret, *(each.secret for each in peers)]
+    secrets += [config.webhook.url, config.webhook.secret] if config.webhook else []
+    secrets += [config.mail.secret] if config.mail else []
+    for secret in secrets:
+        if isinstance(secret, SecretRef) and secret.reference.startswith("file:"):
+            yield Path(secret.reference.removeprefix("file:"))
+    for peer in peers:
+        if peer.endpoint.key_file:
+            yield Path(peer.endpoint.key_file)
 
 
 def _disk(site: Site) -> Finding:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from pipelines.cli.context import JsonOption, home_path
-from pipelines.cli.output import PLAIN, say_json
+from pipelines.cli.output import PLAIN, say, say_json
 from pipelines.cli.trials import AsOfOption, MonthOption, configured_policy, open_trials, sound_date
 from pipelines.errors import UsageError
 from pipelines.explained_tables import EXPLAINED, read_tables
@@ -89,7 +89,7 @@ def _explain(
         say_json(found)
         return
     for line in getattr(Words(tables.titles, language.value), kind)(found):
-        typer.echo(line)
+        say(line)
 
 
 def _known(state: PublishedState, asked: tuple[str, str], day: date) -> str:

@@ -13,6 +13,9 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
+
+from pipelines.plain_text import plain
 
 # Elsewhere than on a terminal a row is a line, however long, for grep and for files.
 console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 10_000)
@@ -51,14 +54,14 @@ def show_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, as_json:
     ]
     if not console.is_terminal or len(rows) > _MOST_IN_A_TABLE:
         if title:
-            sys.stdout.write(f"{title}\n")
+            sys.stdout.write(f"{plain(title)}\n")
         _say_lines(columns, cells, is_number)
         return
     table = Table(title=title or None, title_justify="left", header_style="bold", pad_edge=False, box=None)
     for column, right in zip(columns, is_number, strict=True):
         table.add_column(column, justify="right" if right else "left", overflow="fold")
     for row in cells:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))  # brackets in a value are no markup
     console.print(table)
 
 
@@ -74,18 +77,21 @@ def _say_lines(columns: Sequence[str], cells: list[list[str]], is_number: list[b
 
 
 def say_json(value: Any) -> None:
-    """A value as JSON on standard output; times in ISO form."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, default=str) + "\n")
+    """A value as JSON on standard output; times in ISO form. What would steer a terminal is escaped as JSON does."""
+    written = json.dumps(value, ensure_ascii=False, indent=2, default=str)
+    if not written.replace("\n", "").isprintable():
+        written = "".join(sign if plain(sign, "\n") == sign else json.dumps(sign)[1:-1] for sign in written)
+    sys.stdout.write(f"{written}\n")
 
 
 def say(message: str) -> None:
     """A line for whoever reads along."""
-    console.print(message, markup=False)
+    console.print(plain(message, "\n"), markup=False)
 
 
 def complain(message: str) -> None:
     """A line on standard error."""
-    errors.print(message, markup=False)
+    errors.print(plain(message, "\n"), markup=False)
 
 
 @contextmanager
@@ -118,4 +124,4 @@ def _cell(value: Any) -> str:
         return ""
     if isinstance(value, float):
         return f"{value:.4f}".rstrip("0").rstrip(".")
-    return str(value)
+    return plain(str(value))

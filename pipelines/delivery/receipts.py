@@ -14,6 +14,7 @@ from pipelines.ledger import deliveries
 from pipelines.ledger.alarms import Kind, clear_alarm, raise_alarm
 from pipelines.ledger.deliveries import Delivery, DeliveryState
 from pipelines.ledger.tables import delivery
+from pipelines.plain_text import plain
 from pipelines.site import Site
 from pipelines.transfer.base import RemoteMissingError, Transport
 
@@ -98,7 +99,7 @@ def _answer(each: Delivery, content: bytes) -> Answer | None:
 
 def _without_numbers(text: str) -> str:
     """What others write may quote a subscriber; the ledger, alarms and logs hold no full number."""
-    return _NUMBER.sub(lambda found: f"{found[0][:3]}****{found[0][-4:]}", " ".join(text.split()))
+    return _NUMBER.sub(lambda found: f"{found[0][:3]}****{found[0][-4:]}", plain(" ".join(text.split())))
 
 
 def _note(site: Site, answer: Answer) -> bool:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from pipelines.clock import SHANGHAI, compact
 from pipelines.durable import replace_durably
 from pipelines.quality.loading import load_great_expectations
+from pipelines.rights import make_shared, share
 
 if TYPE_CHECKING:
     from great_expectations.core.expectation_validation_result import ExpectationSuiteValidationResult
@@ -165,8 +166,9 @@ def _text(text: str, tag: str, styling: dict[str, Any]) -> RenderedStringTemplat
 
 
 def _write(path: Path, page: str) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_shared(path.parent)
     part = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     part.write_text(page, encoding="utf-8")
+    share(part)
     replace_durably(part, path)
     return path

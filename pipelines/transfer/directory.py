@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
 
+from pipelines.rights import make_shared, share
 from pipelines.transfer.base import Endpoint, RemoteFile, RemoteMissingError, Sink, Transport
 from pipelines.transfer.blocks import pieces
 from pipelines.transfer.failures import failure, missing, target_exists
@@ -49,9 +50,10 @@ class DirectoryTransport(Transport):
         whole = self._local(path)
         partial = Path(f"{whole}.tmp")
         with self._explained(path):
-            partial.parent.mkdir(parents=True, exist_ok=True)
+            make_shared(partial.parent)  # whoever answers for the other side reads here
             partial.unlink(missing_ok=True)
             file = partial.open("xb", buffering=0)  # x: never through a link or a FIFO that someone put there
+            share(partial)
         with file:
             for piece in pieces(blocks, _BLOCK):  # outside: an error of the blocks is none of this directory
                 with self._explained(path):
@@ -64,7 +66,7 @@ class DirectoryTransport(Transport):
     def rename(self, source: str, target: str) -> None:
         old, new = self._local(source), self._local(target)
         with self._explained(source):
-            os.makedirs(os.path.dirname(new), exist_ok=True)
+            make_shared(Path(new).parent)
             try:
                 os.link(old, new, follow_symlinks=False)  # unlike a rename it never overwrites
             except FileExistsError:
