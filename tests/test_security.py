@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from collections.abc import Iterator
@@ -92,3 +93,41 @@ def test_doctor_tells_of_rights_that_are_too_wide(tmp_path: Path, name: str, mod
     shown = tierline(home, "doctor", now=NOW).out
     assert said in shown
     assert str((home / name).resolve()) in shown
+
+
+READS = ["read_text", "read_blob", "read_csv", "glob", "sniff_csv", "read_duckdb", "query_table", ""]
+WRITES = [
+    "copy mart.tier to '{out}'", "copy (select 1) to '/dev/stderr'", "export database '{out}'",
+    "attach '{out}' as other", "attach '{home}/bi/private.duckdb' as other (read_only)",
+    "create secret s (type s3, key_id 'k', secret 'v')", "install httpfs", "load httpfs", "load '{out}'",
+    "from 'http://127.0.0.1:9/x.parquet'", "insert into mart.tier from mart.tier", "drop table mart.tier",
+    "create table mart.x as select 1", "set enable_external_access = true", "reset enable_external_access",
+    "set lock_configuration = false", "set temp_directory = '{out}'", "set allowed_directories = ['/']",
+    "set memory_limit = '1KB'", "set custom_extension_repository = 'http://127.0.0.1:9'",
+    "call enable_logging('QueryLog', storage = 'file', storage_path = '{out}')",
+    "set enable_profiling = 'json'; set profiling_output = '{out}'; select 1",
+    "select 1; copy (select 1) to '{out}'", "select getenv('HOME')", "from rows", "from path",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("sql", [*(f"from {read}('{{home}}/bi/private.duckdb')" for read in READS), *WRITES])
+def test_a_query_reaches_nothing_but_the_published_state(home: Path, tmp_path: Path, sql: str) -> None:
+    """Neither files, network, extensions and settings, nor anything of the program that runs it."""
+    state = home / "bi" / "current.duckdb"
+    before = state.stat()
+    ran = tierline(home, "query", sql.format(home=home, out=tmp_path / "out"), now=NOW)
+    assert ran.exit_status == 2, ran.out
+    assert ran.err.startswith("tierline: query: ")
+    assert ran.out == ""
+    assert list(tmp_path.iterdir()) == []
+    assert (state.stat().st_mtime_ns, state.stat().st_size) == (before.st_mtime_ns, before.st_size)
+
+
+def test_a_query_still_asks_what_it_likes_of_the_state(home: Path) -> None:
+    sql = (
+        "use core; create temp table t as select service_number from payment where service_number <> ''; "
+        "select count(*) as n, any_value(service_number) as one from t"
+    )
+    ((found,),) = [json.loads(tierline(home, "query", sql, "--json", now=NOW).out)]
+    assert found["n"] > 0
+    assert "****" in found["one"]

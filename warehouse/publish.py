@@ -15,7 +15,7 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.contracts.model import Contracts
+from pipelines.contracts.model import Contracts, Type
 from pipelines.durable import naming_full_disk
 from pipelines.errors import StoreError
 from warehouse.filling import WarehousePrints, export, fill, note_prints, noted_prints
@@ -25,10 +25,25 @@ from warehouse.states import DATABASES, MASKED, begin_state, drop_unfinished, fi
 from warehouse.store import attach
 from warehouse.views import make_views
 
+
+def _without_numbers(value: str) -> str:
+    """A text with numbers of people hidden in it, in SQL; ids, which a letter begins, plan codes and stems stay.
+
+    In this order: ID numbers; mobile numbers, whatever stands before them; others, a country's code before them or not.
+    """
+    for pattern, shown in (
+        ("[0-9]{{17}}[0-9Xx]", "****"),
+        ("(^|[^0-9])(1[3-9][0-9])[0-9]{{4}}([0-9]{{4}})($|[^0-9])", "\\1\\2****\\3\\4"),
+        ("(^|[^0-9A-Za-z_])([0-9+]{{3}})[0-9]{{3,}}([0-9]{{4}})", "\\1\\2****\\3"),
+    ):
+        value = f"regexp_replace({value}, '{pattern}', '{shown}', 'g')"
+    return f"case when length({{0}}) >= 10 then {value} else {{0}} end"
+
+
 # How a value of personal data is shown to whoever may not see it; NULL stays NULL.
 _MASKS = {
     "phone": "case when length({0}) >= 8 then left({0}, 3) || '****' || right({0}, 4) else left({0}, 1) || '****' end",
-    "number": "regexp_replace({0}, '^(1[3-9][0-9]|0[0-9]{{2}})[0-9]+([0-9]{{4}})$', '\\1****\\2')",
+    "number": _without_numbers("{0}"),
     "name": "left({0}, 1) || '*'",
     "email": "left({0}, 1) || '***' || substr({0}, strpos({0}, '@'))",
     "hidden": "null",
@@ -165,13 +180,18 @@ def _print_of(masks: dict[str, str]) -> str:
 
 
 def _masks(contracts: Contracts) -> dict[str, str]:
-    """How each column of personal data is shown: by its name, for models carry columns of contracts along."""
-    return {
-        column.name: _MASKS[column.mask].format(column.name)
-        for contract in contracts.feeds
-        for column in contract.stored_columns
-        if column.mask is not None
-    }
+    """How each column of personal data is shown: by its name, for models carry columns of contracts along.
+
+    Other text of a feed is as its producer wrote it, so no number is shown in it either: by table and name.
+    """
+    masks = {}
+    for contract in contracts.feeds:
+        for column in contract.stored_columns:
+            if column.mask is not None:
+                masks[column.name] = _MASKS[column.mask].format(column.name)
+            elif column.type is Type.TEXT:
+                masks[f"core.{contract.table}.{column.name}"] = _MASKS["number"].format(column.name)
+    return masks
 
 
 def _copy_comments(connection: duckdb.DuckDBPyConnection) -> None:

@@ -73,7 +73,7 @@ def tables_of(connection: duckdb.DuckDBPyConnection, contracts: Contracts, masks
         # A table that grew has its columns in another order than a new one; readers meet that of the contracts.
         ordered = orders.get(name, columns)
         by, column = ways.get(name, ("part", part_column(columns)))
-        masked = {each: masks[each] for each in ordered if each in masks}
+        masked = {each: mask for each in ordered if (mask := masks.get(each) or masks.get(f"{name}.{each}"))}
         tables.append(Table(name, ordered, by, column, models[name].entity if name in models else None, masked))
     return tables
 

@@ -32,6 +32,12 @@ batch_app = typer.Typer(
     help="One batch: its story, its rejected rows, what to do about it.", no_args_is_help=True, **PLAIN
 )
 _LIMIT = 1000
+# A query reads the state: no file beside it, no network, no extension, nothing of the program that runs it.
+_CONFINED: dict[str, str | bool | int | float | list[str]] = dict.fromkeys(
+    ("enable_external_access", "autoinstall_known_extensions", "autoload_known_extensions",
+     "allow_community_extensions", "python_enable_replacements"),
+    False,
+)  # fmt: skip
 
 
 def batches(
@@ -134,8 +140,8 @@ def query(
     if not path.exists():
         raise UsageError(f"{path}: nothing is published yet; run 'tierline run' first")
     try:
-        with duckdb.connect(str(path), read_only=True) as connection:
-            connection.execute("set enable_external_access = false")  # a query reads the state, and no file beside it
+        with duckdb.connect(str(path), read_only=True, config=_CONFINED) as connection:
+            connection.execute("set lock_configuration = true")  # from here on: no setting opens anything again
             result = connection.execute(sql)
             columns = [each[0] for each in result.description or []]
             rows: list[Any] = result.fetchmany(limit + 1)
