@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 GROUP = typer.main.get_command(app)
 OPERATORS = ROOT / "docs" / "operators"
+HOMES = ("HOME", "demo/home", "try/home")
 
 
 def command_lines(text: str) -> list[list[str]]:
@@ -43,7 +47,7 @@ def unknown(words: list[str]) -> str:
         known |= {name for each in command.params for name in each.opts}
         if word.startswith("--") and word.partition("=")[0] not in known:
             return word
-        if hasattr(command, "get_command") and not word.startswith("-") and word not in ("HOME", "demo/home"):
+        if hasattr(command, "get_command") and not word.startswith("-") and word not in HOMES:
             found = command.get_command(Context(command), word)
             if found is None:
                 return word if not command.invoke_without_command else ""
@@ -94,3 +98,22 @@ def test_every_code_that_the_checks_give_is_known() -> None:
 def test_every_command_that_mends_has_a_page() -> None:
     pages = {path.stem for path in OPERATORS.glob("*.md")}
     assert {"fetch", "batch-retry", "batch-accept", "batch-discard", "replay", "cycles", "backups"} <= pages
+
+
+def test_the_site_has_every_page_builds_without_a_warning_and_needs_no_network(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "docs", tmp_path / "docs")
+    configuration = (ROOT / "zensical.toml").read_text()
+    (tmp_path / "zensical.toml").write_text(configuration)
+    listed = re.findall(r'"([^"]+\.md)"', configuration)
+    assert sorted(listed) == sorted(str(page.relative_to(ROOT / "docs")) for page in PAGES[1:])
+    built = subprocess.run(
+        [Path(sys.executable).parent / "zensical", "build", "--strict"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert built.returncode == 0, built.stdout + built.stderr
+    pages = list((tmp_path / "build" / "site").rglob("*.html"))
+    assert len(pages) > len(listed)
+    for page in pages:
+        loaded = re.findall(
+            r"<(?:script|link|img|iframe)[^>]*(?:src|href)=[\"']?(?:https?:)?//[^>]*>", page.read_text()
+        )
+        assert [each for each in loaded if 'rel="canonical"' not in each] == [], page.name

@@ -11,9 +11,9 @@ from pipelines.cli.app import app
 from pipelines.reference.markdown import table
 
 _ABOUT_COMMANDS = """\
-`tierline [--home HOME] COMMAND`; the home is `--home`, else `TIERLINE_HOME`, else `./home`. Every command has `--help`,
-and `--json` where it prints a table. Exit status: 0 done, 1 failed, 2 usage or configuration, 3 done but something was
-refused or rejected, 4 done but a cycle is late or missing.
+The home is an option before the command, `tierline --home HOME doctor`, else `TIERLINE_HOME`, else `./home`. Every
+command has `--help`, and `--json` where it prints a table. Exit status: 0 done, 1 failed, 2 usage or configuration, 3
+done but something was refused or rejected, 4 done but a cycle is late or missing.
 """
 _EVERYWHERE = ("help", "as_json")
 
