@@ -82,7 +82,7 @@ def site(server: Site, request: pytest.FixtureRequest) -> Site:
 def forking() -> ForkServerContext:
     """Processes that have the command imported already; they may be killed like any other."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["pipelines.cli.app", "running"])
+    context.set_forkserver_preload(["pipelines.cli.app", "running", "preloaded"])
     return context
 
 

@@ -20,6 +20,7 @@ from pipelines.cli.context import (
     scope_of,
 )
 from pipelines.cli.output import PLAIN, Exit, complain, say, say_json, show_rows
+from pipelines.cli.spreadsheets import say_csv
 from pipelines.codes import CODES
 from pipelines.errors import UsageError
 from pipelines.ledger import offerings
@@ -128,6 +129,7 @@ def query(
     context: typer.Context,
     sql: Annotated[str, typer.Argument(help="One SQL query.")],
     as_json: JsonOption = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="CSV for spreadsheets; no text in it is a formula.")] = False,
     limit: Annotated[int, typer.Option("--limit", help="Most rows to show.")] = _LIMIT,
 ) -> None:
     """Ask the published state, read-only; personal data is masked there.
@@ -147,7 +149,10 @@ def query(
             rows: list[Any] = result.fetchmany(limit + 1)
     except duckdb.Error as error:
         raise UsageError(f"query: {error}") from error
-    show_rows(columns, rows[:limit], as_json=as_json)
+    if as_csv:
+        say_csv(columns, rows[:limit])
+    else:
+        show_rows(columns, rows[:limit], as_json=as_json)
     if len(rows) > limit:
         complain(f"only the first {limit} rows are shown; --limit shows more")
         raise typer.Exit(Exit.DONE)
