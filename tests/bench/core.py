@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import shutil
 import tempfile
-import time
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
 import duckdb
+from figures import Figure, tell
+from measuring import peak_mb, timed
 
-from pipelines.cli.output import say
 from pipelines.contracts.load import load_contracts
 from warehouse.load import StandingBatch, load
 from warehouse.publish import write_state
@@ -71,15 +69,6 @@ def stage(folder: Path, hour: int, version: int, first: int, rows: int) -> Stand
     return batch
 
 
-def timed(what: str, work: Callable[[], object]) -> float:
-    """Seconds of a piece of work, told with the peak memory so far."""
-    start = time.perf_counter()
-    work()
-    seconds = time.perf_counter() - start
-    say(f"{what}: {seconds:.2f} s, {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10} MB")
-    return seconds
-
-
 def plain_insert(folder: Path, path: Path) -> None:
     """The bound of loading."""
     with duckdb.connect() as connection:
@@ -94,6 +83,12 @@ def plain_copy(path: Path) -> None:
     descriptor = os.open(path.with_suffix(".copy"), os.O_RDONLY)
     os.fsync(descriptor)
     os.close(descriptor)
+
+
+def show(connection: duckdb.DuckDBPyConnection, folder: Path, name: str) -> None:
+    """Publish the warehouse as a state of this name, and show it to readers."""
+    write_state(connection, load_contracts(), folder / "bi", name)
+    show_state(folder / "bi", name)
 
 
 def main() -> None:
@@ -112,17 +107,19 @@ def main() -> None:
             first = timed("a file into core", lambda: load(connection, contracts, batches[:1], []))
             load(connection, contracts, [*batches, last], [])
 
-            def publish(name: str) -> None:
-                write_state(connection, contracts, folder / "bi", name)
-                show_state(folder / "bi", name)
-
-            timed("publication, from nothing", lambda: publish("1"))
-            timed("resend of 100,000 rows", lambda: load(connection, contracts, [*batches, again], []))
-            timed("publication after it, in a copy", lambda: publish("2"))
+            timed("publication, from nothing", lambda: show(connection, folder, "1"))
+            resend = timed("resend of 100,000 rows", lambda: load(connection, contracts, [*batches, again], []))
+            timed("publication after it, in a copy", lambda: show(connection, folder, "2"))
             load(connection, contracts, [*batches, last], [])
-            published = timed("publication after another, in a retired state", lambda: publish("3"))
+            published = timed("publication after another, in a retired state", lambda: show(connection, folder, "3"))
         copy = timed("bound: plain copy, synced", lambda: plain_copy(folder / FILE_NAME))
-        say(f"ratios: loading {first / bound:.2f} (asked 1.5), publication {published / copy:.2f} (asked 3)")
+    rows, mb = wanted.rows * wanted.files, peak_mb()
+    tell(
+        "warehouse of payments, in one process",
+        Figure("core", f"staged Parquet into core, {wanted.rows:,} payments", first, "s", bound, mb),
+        Figure("resend", f"resend of 100,000 payments in {rows:,}", resend, "s", mb=mb),
+        Figure("publication", f"publication after 100,000 payments resent in {rows:,}", published, "s", copy, mb),
+    )
 
 
 if __name__ == "__main__":

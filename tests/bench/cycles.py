@@ -10,36 +10,24 @@ Each run is a process of its own on a home of its own.
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
 import os
 import shutil
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
-import checks
+from figures import Figure, tell
+from measuring import answer, in_child
+from payment_files import CYCLE, NOW, STEM, content, offer, offer_end, payments
+from running import make_home
 
 from pipelines import fetching, steps
 from pipelines.cli.context import close_sites, open_site
 from pipelines.quality.running import judge_cycles
 from pipelines.transfer.base import Endpoint
 
-NOW = "2026-11-22T12:00:00"
-CYCLE = "2026112210"
 ROWS_A_FILE = 100
-
-
-def offer(drop: Path, stem: str, content: bytes, records: int) -> None:
-    """A file and its check file, as a producer puts them."""
-    outgoing = drop / "outgoing" / "PAYM"
-    outgoing.mkdir(parents=True, exist_ok=True)
-    digest = hashlib.sha256(content).hexdigest()
-    (outgoing / f"{stem}.DAT").write_bytes(content)
-    (outgoing / f"{stem}.CHK").write_text(f"{stem}.DAT|{len(content)}|{records}|sha256:{digest}|20261122110232\n")
 
 
 def offer_small(drop: Path, files: int) -> None:
@@ -58,19 +46,18 @@ def offer_small(drop: Path, files: int) -> None:
         offer(drop, f"PAYM_110_I_{cycle}_{seq:04d}_00", content, ROWS_A_FILE)
 
 
-def offer_large(drop: Path, scratch: Path, rows: int) -> None:
+def offer_large(drop: Path, rows: int) -> None:
     """One file of so many payments, and the end of its cycle."""
-    checks.make_files(scratch, rows)
-    content = (scratch / "clean" / f"{checks.STEM}.DAT").read_bytes()
-    offer(drop, checks.STEM, content, rows)
-    total = content.rstrip(b"\n").rsplit(b"|", 1)[1].decode()
-    (drop / "outgoing" / "PAYM" / f"PAYM_110_I_{CYCLE}.END").write_text(f"1|{rows}|{total}\n{checks.STEM}|{rows}\n")
+    records = payments(rows)
+    offer(drop, STEM, content(STEM, records).encode(), rows)
+    offer_end(drop, CYCLE, {STEM: rows}, int(records["amount"].sum()))
 
 
 def child(what: str, home: Path) -> None:
     site = open_site(home)
     begun = time.perf_counter()
     checked = steps.check(site, steps.EVERYTHING)
+    assert checked.staged
     assert not checked.failed
     seconds = {"check": time.perf_counter() - begun}
     if what == "judged":
@@ -81,16 +68,11 @@ def child(what: str, home: Path) -> None:
         assert judge_cycles(site).cycles == 1
         seconds["judge"] = time.perf_counter() - begun
     close_sites()
-    status = Path("/proc/self/status").read_text()
-    peak = int(status.partition("VmHWM:")[2].split()[0]) / 1024
-    print(json.dumps(seconds | {"files": len(checked.staged), "mb": peak}))  # noqa: T201
+    answer(**seconds)
 
 
 def fetched(scratch: Path, name: str) -> Path:
     """A home that has taken everything of a drop directory."""
-    sys.path.insert(0, str(Path(__file__).parents[1]))
-    from running import make_home
-
     home = make_home(scratch / f"home-{name}", Endpoint("file", root=str(scratch / f"drop-{name}")))
     site = open_site(home)
     fetching.fetch(site, steps.EVERYTHING)
@@ -112,26 +94,30 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         offer_small(scratch / "drop-small", arguments.files)
-        offer_large(scratch / "drop-judged", scratch, arguments.rows)
+        offer_large(scratch / "drop-judged", arguments.rows)
         found: dict[str, list[dict[str, float]]] = {"small": [], "judged": []}
         for what in found:
             home = fetched(scratch, what)
             for number in range(arguments.runs):
                 copy = scratch / f"{what}-{number}"
                 shutil.copytree(home, copy)
-                command = [sys.executable, __file__, "--child", what, str(copy)]
-                found[what].append(json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout))
-    _report(found)
+                found[what].append(in_child(__file__, what, str(copy)))
+    _report(found, arguments)
 
 
-def _report(found: dict[str, list[dict[str, float]]]) -> None:
+def _report(found: dict[str, list[dict[str, float]]], wanted: argparse.Namespace) -> None:
     small, judged = found["small"], found["judged"]
-    files, seconds = small[0]["files"], statistics.median(run["check"] for run in small)
-    print(f"| {files:.0f} files of {ROWS_A_FILE} rows, checked and staged | {files / seconds:.0f} files/s | ", end="")  # noqa: T201
-    print(f"{max(run['mb'] for run in small):.0f} MB |")  # noqa: T201
+    checking = statistics.median(run["check"] for run in small)
     judging = statistics.median(run["judge"] for run in judged)
     loading = statistics.median(run["check"] + run["load"] for run in judged)
-    print(f"| a cycle judged as a whole | {judging:.2f} s | {judging / loading:.1%} of its load of {loading:.1f} s |")  # noqa: T201
+    peak = [max(run["mb"] for run in runs) for runs in (small, judged)]
+    what = f"{wanted.files:,} files of {ROWS_A_FILE} rows, checked and staged"
+    judgement = f"a cycle of {wanted.rows:,} payments judged as a whole, beside its load (checks, core)"
+    tell(
+        f"cycles on a home; medians of {wanted.runs} runs",
+        Figure("small_files", what, wanted.files / checking, "files/s", mb=peak[0]),
+        Figure("", judgement, judging, "s", loading, peak[1]),
+    )
 
 
 if __name__ == "__main__":

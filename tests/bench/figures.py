@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pipelines.cli.output import say
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # what tests share: homes, offers
 
 NOTED_IN = "TIERLINE_BENCH_FIGURES"  # names the file that figures are noted in, a JSON line each
 

@@ -16,13 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
-from core import empty_rejects, plain_copy, staged_batch, timed
+from core import empty_rejects, plain_copy, show, staged_batch
+from figures import Figure, tell
+from measuring import peak_mb, timed
 
-from pipelines.cli.output import say
 from pipelines.contracts.load import load_contracts
 from warehouse.load import StandingBatch, load
-from warehouse.publish import write_state
-from warehouse.states import show_state
 from warehouse.store import FILE_NAME, open_warehouse
 
 _CHANGES = 10_000
@@ -72,17 +71,12 @@ def measure(folder: Path, subscribers: int) -> Measured:
     loads, publications = [], []
     with open_warehouse(folder, contracts) as connection:
         timed(f"{subscribers:,} subscribers into core", lambda: load(connection, contracts, batches, []))
-
-        def publish(name: str) -> None:
-            write_state(connection, contracts, folder / "bi", name)
-            show_state(folder / "bi", name)
-
-        timed("publication, from nothing", lambda: publish("first"))
+        timed("publication, from nothing", lambda: show(connection, folder, "first"))
         for hour in range(10, 14):
             stem = f"CHNG_110_I_20261121{hour}_0001_00"
             batches.append(_stage(folder, stem, _SUSPENSIONS, rows=_CHANGES, subscribers=subscribers))
             loads.append(timed(f"{_CHANGES:,} changes", lambda: load(connection, contracts, batches, [])))
-            publications.append(timed("publication after them", lambda name=stem: publish(name)))  # type: ignore[misc]
+            publications.append(timed("publication after them", lambda name=stem: show(connection, folder, name)))  # type: ignore[misc]
     copy = timed("bound: plain copy, synced", lambda: plain_copy(folder / FILE_NAME))
     # The first publication after the first state has no retired one to bring on: it copies.
     return Measured(statistics.median(loads[1:]), statistics.median(publications[1:]), copy)
@@ -102,10 +96,14 @@ def main() -> None:
     wanted = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         small, large = (measure(Path(name) / str(size), size) for size in (wanted.small, wanted.large))
-    say(
-        f"{_CHANGES:,} changes: {large.load:.2f} s (asked 3), {large.load / small.load:.2f} times those of the small "
-        f"history (asked {math.sqrt(wanted.large / wanted.small):.2f}); publication {large.publication:.2f} s "
-        f"(asked 10), {large.publication / large.copy:.2f} of the copy (asked 3)"
+    changes, mb = f"{_CHANGES:,} changes into the history of {wanted.large:,} subscribers", peak_mb()
+    root, published = math.sqrt(wanted.large / wanted.small), f"publication after {changes.split(' into')[0]}"
+    tell(
+        "histories; medians of three batches of changes, in one process",
+        Figure("changes", changes, large.load, "s", mb=mb),
+        Figure("changes_growth", f"the same, times that of {wanted.small:,}", large.load / small.load, "×", root, mb),
+        Figure("publication", published, large.publication, "s", large.copy, mb),
+        Figure("publication_s", f"{published}, {wanted.large:,} subscribers", large.publication, "s", mb=mb),
     )
 
 

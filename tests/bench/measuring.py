@@ -17,9 +17,6 @@ from typing import TypeVar
 
 from pipelines.cli.output import say
 
-TESTS = Path(__file__).parents[1]
-sys.path.insert(0, str(TESTS))  # what tests share: homes, offers
-
 _PAGE_MB = os.sysconf("SC_PAGE_SIZE") / 2**20
 _BETWEEN_LOOKS_S = 0.02
 _Key = TypeVar("_Key")

@@ -8,9 +8,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from pipelines.contracts.load import load_contracts
+
 CYCLE = "2026112210"
 STEM = f"PAYM_110_I_{CYCLE}_0001_00"
 NOW = "2026-11-22T12:00:00"  # an hour in which the cycle is due
+_TYPES = {"integer": "BIGINT", "money": "BIGINT", "timestamp": "TIMESTAMP"}
 
 
 def payments(rows: int, first: int = 0) -> pl.DataFrame:
@@ -92,3 +95,13 @@ def offer_cycle(root: Path, rows: int, files: int) -> None:
         offer(root, stem, content(stem, records).encode(), size)
         counts[stem], total = size, total + int(records["amount"].sum())
     offer_end(root, CYCLE, counts, total)
+
+
+def typed_read(glob: str) -> str:
+    """DuckDB's typed read of payment files into a table, as who trusts them would write it."""
+    contract = load_contracts()["PAYM"]
+    columns = {column.name: _TYPES.get(column.type.value, "VARCHAR") for column in contract.columns}
+    return (
+        f"create table payment as select * from read_csv('{glob}', delim='|', header=false, skip=1, quote='', "
+        f"escape='', columns={columns}, timestampformat='%Y%m%d%H%M%S', ignore_errors=true)"
+    )

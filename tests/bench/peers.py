@@ -2,7 +2,8 @@
 
     python tests/bench/peers.py --rows 1000000 --files 50 --runs 3 [--only meltano]
 
-Each in an environment of its own, made once. Meltano is so slow that it is measured only when it is named. What they check is another matter: `defects.py`.
+Each in an environment of its own, made once. Meltano takes so long that it is measured only where it is named. What
+they let through is another matter: `came_through.py`.
 """
 
 from __future__ import annotations

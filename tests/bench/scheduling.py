@@ -16,10 +16,10 @@ import tempfile
 from datetime import datetime
 from pathlib import Path
 
+from figures import Figure, tell
 from offers import payments
 from running import make_home
 
-from pipelines.cli.output import say
 from pipelines.config import load_config
 from pipelines.pools import pools_of
 from pipelines.transfer.base import Endpoint
@@ -39,7 +39,6 @@ def bare():
 
 bare()
 """
-_FILES = 1000
 _NOW = "2026-11-22T12:00:00"
 
 
@@ -59,6 +58,7 @@ def timed(airflow: Airflow, dag_id: str) -> tuple[float, list[str]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=7)
+    parser.add_argument("--files", type=int, default=1000)
     wanted = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, postgres_server() as postgres:
         root = Path(name)
@@ -68,10 +68,10 @@ def main() -> None:
         (root / "remote").mkdir()
         payments("PAYM_110_I_2026112209_0001_00", "CARD").put(root / "remote")
         with sshd_server(root / "remote") as endpoint:
-            measure(root, endpoint, dags, on_postgres(postgres.trusted_url(postgres.new_database())), wanted.runs)
+            measure(root, endpoint, dags, on_postgres(postgres.trusted_url(postgres.new_database())), wanted)
 
 
-def measure(root: Path, endpoint: Endpoint, dags: Path, database: dict[str, str], runs: int) -> None:
+def measure(root: Path, endpoint: Endpoint, dags: Path, database: dict[str, str], wanted: argparse.Namespace) -> None:
     home = make_home(root / "home", endpoint)
     pools = json.dumps(pools_of(load_config(home)))
     # Nothing but what is measured runs meanwhile: DAGs stay paused, and those triggered are let go by hand.
@@ -84,15 +84,21 @@ def measure(root: Path, endpoint: Endpoint, dags: Path, database: dict[str, str]
         timed(airflow, "bare")
         timed(airflow, "ingest_paym")
         seconds: dict[str, list[float]] = {"bare": [], "ingest_paym": []}
-        for _ in range(runs):
+        for _ in range(wanted.runs):
             for dag_id, found in seconds.items():
                 found.append(timed(airflow, dag_id)[0])
         bare, poll = (statistics.median(found) for found in seconds.values())
-        for number in range(_FILES):
+        for number in range(wanted.files):
             payments(f"PAYM_110_I_2026112210_{number + 1:04d}_00", "CARD").put(root / "remote")
         took, states = timed(airflow, "ingest_paym")
-    say(f"poll with nothing new: {poll:.2f} s, bare run of one task {bare:.2f} s: {poll / bare:.2f} (asked 1.5)")
-    say(f"{_FILES:,} files: {took:.1f} s in one run of {len(states)} tasks (asked at most 12)")
+    files = (
+        f"{wanted.files:,} files of one payment, remote to core, in one run of {len(states)} tasks (asked at most 12)"
+    )
+    tell(
+        f"Airflow on PostgreSQL, LocalExecutor; medians of {wanted.runs} interleaved runs, as Airflow notes them",
+        Figure("poll", "poll with nothing new", poll, "s", bare),
+        Figure("", files, took, "s"),
+    )
 
 
 if __name__ == "__main__":

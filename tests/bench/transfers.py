@@ -3,41 +3,39 @@
     python tests/bench/transfers.py --bytes 1000000000 --files 2000 --runs 3
 
 Every figure is a median over interleaved runs, each in a process of its own; the ratio is to the bound of the same run.
-Ours digests what it reads and keeps it; `fetch` verifies, archives and notes besides. The bounds only copy.
+`fetch` verifies, archives and notes in the ledger; `read` is our transport alone, digesting. The bounds only copy.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
-import platform
 import random
-import re
-import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+from figures import Figure, tell
+from measuring import Run, answer, child_run, interleaved, timed_process
 
 from pipelines.digesting import Digester
 from pipelines.transfer.base import Endpoint
 from pipelines.transfer.connect import connect
 
 NOW = "2026-11-22T12:00:00"
-LARGE = "large.DAT"
+LARGE = "PAYM_110_I_2026112210_0001_00"
 SMALL_BYTES = 20_000
 OUTGOING = "outgoing/PAYM"
 
 
 @dataclass(frozen=True)
 class Bench:
-    """The servers over one directory, and a scratch directory for what is fetched."""
+    """The servers over one directory with `large/` and `small/`, and a scratch directory for what is fetched."""
 
     sftp: Endpoint
     ftp: Endpoint
@@ -50,36 +48,32 @@ class Bench:
 
         ext4 passes over the inodes of files that were deleted a moment ago, which makes new files 20 times slower.
         """
-        for large in self.scratch.glob(f"{name}-*/{LARGE}"):
-            large.unlink()
+        for large in self.scratch.glob(f"{name}-*/**/{LARGE}.DAT"):
+            if "large" in name:
+                large.unlink()
         path = self.scratch / f"{name}-{len(list(self.scratch.glob(f'{name}-*')))}"
         path.mkdir()
         return path
 
+    def outgoing(self, shape: str) -> Path:
+        return self.root / shape / OUTGOING
+
 
 def make_files(root: Path, size: int, files: int) -> None:
     """One large file, and small ones with their check files as a producer offers them."""
+    from payment_files import offer  # here, as a child is to measure the memory of a transfer and of nothing else
+
     block = random.Random(1).randbytes(1_000_000)
-    with (root / LARGE).open("wb") as file:
-        for _ in range(size // len(block)):
-            file.write(block)
-    (root / OUTGOING).mkdir(parents=True)
+    offer(root / "large", LARGE, block * max(size // len(block), 1), 1)
     for number in range(1, files + 1):
-        stem = f"PAYM_110_I_2026112210_{number:04}_00"
         content = number.to_bytes(4, "big") + block[: SMALL_BYTES - 4]
-        digest = hashlib.sha256(content).hexdigest()
-        (root / OUTGOING / f"{stem}.DAT").write_bytes(content)
-        line = f"{stem}.DAT|{len(content)}|100|sha256:{digest}|20261122110231\n"
-        (root / OUTGOING / f"{stem}.CHK").write_text(line)
+        offer(root / "small", f"{LARGE[:-7]}{number:04}_00", content, 100)
 
 
-def ours(bench: Bench, endpoint: Endpoint) -> dict[str, float]:
-    """The large file by our transport in a process of its own: seconds from connecting on, and its peak memory."""
-    target = bench.target("ours") / LARGE
-    command = [sys.executable, __file__, "--child", json.dumps(vars(endpoint)), str(target)]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
-    figures: dict[str, float] = json.loads(done.stdout)
-    return figures
+def read_large(bench: Bench, endpoint: Endpoint) -> Run:
+    """The large file by our transport in a process of its own, from connecting on."""
+    target = bench.target("read-large") / f"{LARGE}.DAT"
+    return child_run(__file__, json.dumps(vars(endpoint)), str(target))
 
 
 def child(endpoint: Endpoint, target: Path) -> None:
@@ -90,100 +84,83 @@ def child(endpoint: Endpoint, target: Path) -> None:
             file.write(block)
             digester.update(block)
 
-        transport.read(LARGE, sink)
-    seconds = time.perf_counter() - begun
-    print(json.dumps({"s": seconds, "mb": peak_mb("self")}))  # noqa: T201
+        transport.read(f"large/{OUTGOING}/{LARGE}.DAT", sink)
+    answer(s=time.perf_counter() - begun)
 
 
-def by_sftp(bench: Bench, batch: str) -> dict[str, float]:
+def by_sftp(bench: Bench, shape: str) -> Run:
     """OpenSSH's client with a batch of commands."""
-    known = bench.scratch / "known_hosts"
+    known, target = bench.scratch / "known_hosts", bench.target(f"sftp-{shape}")
     known.write_text(f"[{bench.sftp.host}]:{bench.sftp.port} {bench.sftp.host_key}\n")
     command = ["sftp", "-q", "-F", "none", "-b", "-", "-i", str(bench.sftp.key_file), "-P", str(bench.sftp.port)]
     command += ["-o", f"UserKnownHostsFile={known}", f"{bench.sftp.user}@{bench.sftp.host}"]
-    return timed(command, batch)
+    paths = sorted(bench.outgoing(shape).iterdir())
+    return copied(target, paths, timed_process(command, "".join(f"get {p} {target / p.name}\n" for p in paths)))
 
 
-def sftp_large(bench: Bench) -> dict[str, float]:
-    return by_sftp(bench, f"get {bench.root / LARGE} {bench.target('sftp') / LARGE}\n")
-
-
-def lftp_large(bench: Bench) -> dict[str, float]:
-    target = bench.target("lftp") / LARGE
+def by_lftp(bench: Bench, shape: str) -> Run:
+    """One session, a connection, one file after the other."""
+    target, paths = bench.target(f"lftp-{shape}"), sorted(bench.outgoing(shape).iterdir())
     script = f"open -u {bench.ftp.user},{bench.ftp.secret} ftp://{bench.ftp.host}:{bench.ftp.port}\n"
-    return timed(["lftp"], f"{script}get {bench.root / LARGE} -o {target}\nbye\n")
+    gets = "".join(f"get {path} -o {target / path.name}\n" for path in paths)
+    return copied(target, paths, timed_process(["lftp", "-f", "/dev/stdin"], f"{script}{gets}bye\n"))
 
 
-def sftp_small(bench: Bench) -> dict[str, float]:
-    target = bench.target("small")
-    names = sorted(os.listdir(bench.root / OUTGOING))
-    figures = by_sftp(bench, "".join(f"get {bench.root / OUTGOING / name} {target / name}\n" for name in names))
-    assert len(list(target.iterdir())) == len(names), "sftp did not fetch all files"
-    return figures
+def copied(target: Path, paths: list[Path], run: Run) -> Run:
+    """A run that copied all that it was to."""
+    found = sorted((path.name, path.stat().st_size) for path in target.iterdir())
+    assert found == sorted((path.name, path.stat().st_size) for path in paths), f"{target}: not all files came"
+    return run
 
 
-def fetch_small(bench: Bench) -> dict[str, float]:
-    """The real command on a new home: verified, archived, noted in the ledger."""
-    sys.path.insert(0, str(Path(__file__).parents[1]))
-    from running import make_home  # here, as the child is to measure the memory of a transfer and of nothing else
+def fetched(bench: Bench, server: Endpoint, shape: str) -> Run:
+    """The real command on a new home and a copy of the files, as it moves them: verified, archived, in the ledger."""
+    from running import make_home
 
-    home = make_home(bench.target("homes") / "home", bench.sftp)
+    place = bench.target(f"{server.scheme}-fetch-{shape}")
+    mirror(bench.outgoing(shape), place / "producer" / OUTGOING)
+    home = make_home(place / "home", replace(server, root=str(place / "producer")))
     configuration = home / "tierline.yaml"
     source = configuration.read_text().replace("    feeds:", f"    connections: {bench.connections}\n    feeds:")
     configuration.write_text(source)
-    figures = timed([sys.executable, "-m", "pipelines.cli.app", "--home", str(home), "fetch"], "")
+    command = [sys.executable, "-m", "pipelines.cli.app", "--home", str(home), "fetch"]
+    run = timed_process(command, environment={"TIERLINE_NOW": NOW})
     kept = len(list((home / "archive").rglob("*.DAT")))
-    assert 2 * kept == len(os.listdir(bench.root / OUTGOING)), f"{kept} files were archived"
-    return figures
+    assert 2 * kept == len(os.listdir(bench.outgoing(shape))), f"{kept} files were archived"
+    return run
 
 
-def timed(command: list[str], text: str) -> dict[str, float]:
-    """Run a program whole: its seconds, and the peak memory of the process."""
-    environment = os.environ | {"TIERLINE_NOW": NOW}
-    begun = time.perf_counter()
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=environment)
-    assert process.stdin is not None
-    with process.stdin as stdin:
-        stdin.write(text)
-    peak = 0.0
-    while process.poll() is None:
-        peak = max(peak, peak_mb(process.pid))
-        time.sleep(0.01)
-    seconds = time.perf_counter() - begun
-    assert process.returncode == 0, f"{command[0]} ended with {process.returncode}"
-    return {"s": seconds, "mb": peak}
-
-
-def peak_mb(pid: int | str) -> float:
-    """The most memory that a process had so far; getrusage would count the parent before exec."""
-    try:
-        found = re.search(r"VmHWM:\s*(\d+)", Path(f"/proc/{pid}/status").read_text())
-    except OSError:
-        return 0  # it has ended
-    return int(found[1]) / 1024 if found else 0
+def mirror(source: Path, target: Path) -> None:
+    """The same files under other names; no bytes are copied."""
+    target.mkdir(parents=True)
+    for path in source.iterdir():
+        os.link(path, target / path.name)
 
 
 @contextmanager
-def prepared(arguments: argparse.Namespace) -> Iterator[Bench]:
+def prepared(wanted: argparse.Namespace) -> Iterator[Bench]:
     from sftp_fixtures.sshd import sshd_server
     from sftp_fixtures.vsftpd import vsftpd_server
 
     with tempfile.TemporaryDirectory() as name:
         root, scratch = Path(name) / "root", Path(name) / "scratch"
-        root.mkdir()
         scratch.mkdir()
-        make_files(root, arguments.bytes, arguments.files)
-        with sshd_server(root) as sftp, vsftpd_server(root) as ftp:
-            yield Bench(sftp, ftp, root, scratch, arguments.connections)
+        make_files(root, wanted.bytes, wanted.files)
+        with sshd_server(root) as sftp, vsftpd_server(Path(name)) as ftp:
+            yield Bench(sftp, replace(ftp, root=str(root)), root, scratch, wanted.connections)
 
 
-KINDS = {
-    "sftp": ("OpenSSH sftp, one file", sftp_large, None),
-    "ours_sftp": ("ours over SFTP, one file", lambda bench: ours(bench, bench.sftp), "sftp"),
-    "lftp": ("lftp, one file", lftp_large, None),
-    "ours_ftp": ("ours over FTP, one file", lambda bench: ours(bench, bench.ftp), "lftp"),
-    "sftp_small": ("OpenSSH sftp -b, small files", sftp_small, None),
-    "fetch": ("tierline fetch, small files", fetch_small, "sftp_small"),
+KINDS: dict[str, Callable[[Bench], Run]] = {
+    "sftp_large": lambda bench: by_sftp(bench, "large"),
+    "fetch_sftp_large": lambda bench: fetched(bench, bench.sftp, "large"),
+    "read_sftp_large": lambda bench: read_large(bench, bench.sftp),
+    "lftp_large": lambda bench: by_lftp(bench, "large"),
+    "fetch_ftp_large": lambda bench: fetched(bench, bench.ftp, "large"),
+    "read_ftp_large": lambda bench: read_large(bench, bench.ftp),
+    "sftp_small": lambda bench: by_sftp(bench, "small"),
+    "fetch_sftp_small": lambda bench: fetched(bench, bench.sftp, "small"),
+    "lftp_small": lambda bench: by_lftp(bench, "small"),
+    "fetch_ftp_small": lambda bench: fetched(bench, bench.ftp, "small"),
 }
 
 
@@ -195,33 +172,26 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=1, help="of the source, for fetch")
     parser.add_argument("--only", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.child:
-        child(Endpoint(**json.loads(arguments.child[0])), Path(arguments.child[1]))
+    wanted = parser.parse_args()
+    if wanted.child:
+        child(Endpoint(**json.loads(wanted.child[0])), Path(wanted.child[1]))
         return
-    figures: dict[str, list[dict[str, float]]] = {kind: [] for kind in arguments.only}
-    with prepared(arguments) as bench:
-        for _ in range(arguments.runs):
-            for kind in arguments.only:
-                figures[kind].append(KINDS[kind][1](bench))
-    _report(figures, arguments)
+    with prepared(wanted) as bench:
+        works = {kind: lambda kind=kind: KINDS[kind](bench) for kind in wanted.only}  # type: ignore[misc]
+        found = interleaved(works, wanted.runs)
+    figures = [_figure(kind, found, wanted) for kind in found if kind.startswith(("fetch", "read"))]
+    tell(f"transfers; medians of {wanted.runs} interleaved runs, memory of the process tree", *figures)
 
 
-def _report(figures: dict[str, list[dict[str, float]]], arguments: argparse.Namespace) -> None:
-    what = f"one file of {arguments.bytes / 1e6:,.0f} MB; {arguments.files:,} files of 20 KB with check files"
-    how = f"medians of {arguments.runs} interleaved runs; Python {platform.python_version()}"
-    print(f"{what}; {how}\n")  # noqa: T201
-    print("| what | s | rate | ratio to bound | peak MB |\n| --- | --- | --- | --- | --- |")  # noqa: T201
-    median = {kind: statistics.median(run["s"] for run in runs) for kind, runs in figures.items()}
-    for kind, runs in figures.items():
-        title, _, bound = KINDS[kind]
-        is_small = title.endswith("small files")
-        rate = f"{arguments.bytes / median[kind] / 1e6:,.0f} MB/s"
-        if is_small:
-            rate = f"{2 * arguments.files / median[kind]:,.0f} files/s"
-        ratio = f"{median[bound] / median[kind]:.2f}" if bound in median else ""
-        peak = max(run["mb"] for run in runs)
-        print(f"| {title} | {median[kind]:.2f} | {rate} | {ratio} | {peak:.0f} |")  # noqa: T201
+def _figure(kind: str, found: dict[str, Run], wanted: argparse.Namespace) -> Figure:
+    how, protocol, shape = kind.split("_")
+    copying = found.get(f"{'sftp' if protocol == 'sftp' else 'lftp'}_{shape}")
+    amount, unit = (wanted.bytes / 1e6, "MB/s") if shape == "large" else (2 * wanted.files, "files/s")
+    one = f"one file of {wanted.bytes / 1e6:,.0f} MB" if shape == "large" else f"{wanted.files:,} files of 20 KB"
+    what = f"{one} over {protocol.upper()}, {'verified and archived' if how == 'fetch' else 'digested alone'}"
+    bound = f"{protocol}_{shape}" if how == "fetch" else ""
+    run = found[kind]
+    return Figure(bound, what, amount / run.s, unit, amount / copying.s if copying else None, run.mb)
 
 
 if __name__ == "__main__":

@@ -20,15 +20,13 @@ from pathlib import Path
 import duckdb
 from figures import Figure, tell
 from measuring import Run, interleaved, timed_process
-from payment_files import NOW, offer_cycle
+from payment_files import NOW, offer_cycle, typed_read
 from running import make_home
 
-from pipelines.contracts.load import load_contracts
 from pipelines.transfer.base import Endpoint
 from sftp_fixtures.sshd import sshd_server
 from warehouse.store import FILE_NAME
 
-_TYPES = {"integer": "BIGINT", "money": "BIGINT", "timestamp": "TIMESTAMP"}
 _READ = """
 import sys, duckdb
 with duckdb.connect(sys.argv[2]) as connection:
@@ -61,16 +59,6 @@ def offered(rows: int, files: int) -> Iterator[Offered]:
         offer_cycle(root, rows, files)
         with sshd_server(Path(name)) as endpoint:
             yield Offered(endpoint, root, scratch, rows // files * files)
-
-
-def typed_read(glob: str) -> str:
-    """DuckDB's typed read of payment files into a table, as who trusts them would write it."""
-    contract = load_contracts()["PAYM"]
-    columns = {column.name: _TYPES.get(column.type.value, "VARCHAR") for column in contract.columns}
-    return (
-        f"create table payment as select * from read_csv('{glob}', delim='|', header=false, skip=1, quote='', "
-        f"escape='', columns={columns}, timestampformat='%Y%m%d%H%M%S', ignore_errors=true)"
-    )
 
 
 def tierline(home: Path, *words: str) -> Run:
