@@ -24,7 +24,8 @@ from airflow.sdk.exceptions import AirflowNotFoundException, AirflowSkipExceptio
 from airflow.sdk.observability import stats
 
 from pipelines.cli.context import open_contracts, open_site
-from pipelines.config import FILE_NAME, SECRET_READERS, load_config
+from pipelines.config import FILE_NAME, load_config
+from pipelines.config_fields import SECRET_READERS
 from pipelines.contracts.model import Cadence, Contract, Schedule
 from pipelines.errors import TransferError
 from pipelines.site import Site

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Table, func, select, union
+from sqlalchemy import Connection, Table, select, union
 
 from pipelines.check_files import EndFile
-from pipelines.config import Config, SourceConfig
+from pipelines.config import Config
 from pipelines.contracts.model import Contract, Contracts, Mode
-from pipelines.cycles import Cycle, cycle_at, parse_cycle
+from pipelines.cycles import Cycle, parse_cycle
+from pipelines.due_cycles import due_cycles
+from pipelines.ends import contradiction, gaps, needed, next_seq
 from pipelines.ledger.cycle_acceptances import accepted_cycles
 from pipelines.ledger.end_files import standing_ends
 from pipelines.ledger.offerings import ACCEPTED, STANDING, State
 from pipelines.ledger.tables import end_file, offering
-from pipelines.names import CycleKey, parse_stem
+from pipelines.names import CycleKey
 from pipelines.punctuality import Punctuality
 
 
@@ -117,7 +119,7 @@ def cycle_statuses(
     watched_from = now - timedelta(days=config.watch_days)
     known = _known(connection, *within.conditions(offering, watched_from))
     ends = standing_ends(connection, *within.conditions(end_file, watched_from))
-    due = set() if within.full_only else _all_due(connection, config, contracts, now, within.source)
+    due = set() if within.full_only else due_cycles(connection, config, contracts, now, within.source)
     if within.cycles is not None:
         due = {key for key in due if key.cycle in within.cycles}
     statuses = []
@@ -150,20 +152,6 @@ def closed_cycles(
             if status.state is not CycleState.OPEN:
                 closed.append(key)
     return closed
-
-
-def contradiction(end: EndFile, records: dict[str, int], totals: dict[str, int]) -> str:
-    """Where an end file and the check files and trailers differ (E207); empty where they agree as far as is known."""
-    for entry in end.entries:
-        if records.get(entry.stem, entry.records) != entry.records:
-            return (
-                f"expected {records[entry.stem]} records of {entry.stem} as its check file says, found {entry.records}"
-            )
-    if all(entry.stem in totals for entry in end.entries):
-        total = sum(totals[entry.stem] for entry in end.entries)
-        if total != end.control_total:
-            return f"expected the control total {total} as the trailers say, found {end.control_total}"
-    return ""
 
 
 def declared(connection: Connection, key: CycleKey) -> tuple[dict[str, int], dict[str, int]]:
@@ -199,88 +187,25 @@ def _cycle(key: CycleKey, contracts: Contracts) -> Cycle | None:
     return parse_cycle(contracts[key.feed].schedule.cadence, key.cycle)
 
 
-def _all_due(
-    connection: Connection, config: Config, contracts: Contracts, now: datetime, source: str | None
-) -> set[CycleKey]:
-    first_seen = _first_seen(connection)
-    due: set[CycleKey] = set()
-    for each in config.sources.values():
-        for feed in each.feeds if source in (None, each.source) else ():
-            first = first_seen.get((feed, each.source), "")
-            due |= set(_due(contracts[feed], each, first, now, config.watch_days))
-    return due
-
-
-def _first_seen(connection: Connection) -> dict[tuple[str, str], str]:
-    """The first cycle of each feed and source of which anything came, an increment of a sound cycle."""
-    found: dict[tuple[str, str], str] = {}
-    is_sound = offering.c.code.is_distinct_from("E104")
-    for table, more in ((offering, [is_sound]), (end_file, [])):
-        query = select(table.c.feed, table.c.source, func.min(table.c.cycle)).group_by(table.c.feed, table.c.source)
-        for feed, source, cycle in connection.execute(query.where(table.c.mode == Mode.INCREMENT.value, *more)):
-            found[feed, source] = min(cycle, found.get((feed, source), cycle))
-    return found
-
-
-def _due(
-    contract: Contract, source: SourceConfig, first_seen: str, now: datetime, watch_days: int
-) -> Iterator[CycleKey]:
-    cadence = contract.schedule.cadence
-    first = parse_cycle(cadence, first_seen)
-    if source.since is not None:
-        since = datetime.combine(source.since, datetime.min.time())
-    elif first is not None:
-        since = first.start
-    else:
-        return
-    cycle = cycle_at(cadence, max(since, now - timedelta(days=watch_days)))
-    while cycle.end <= now:
-        yield CycleKey(contract.feed, source.source, Mode.INCREMENT.value, cycle.text)
-        cycle = cycle.next
-
-
 def _status(
     key: CycleKey, cycle: Cycle, contract: Contract, end: EndFile | None, known: _Known, now: datetime | None
 ) -> CycleStatus:
     """`now` None: nobody waits for this cycle any more, or yet."""
-    gaps, reason = _gaps(end, known.versions), "no end file"
+    missing, reason = gaps(end, known.versions), "no end file"
     if end is not None:
-        reason = contradiction(end, known.records, known.totals) or (f"{len(gaps)} files missing" if gaps else "")
+        reason = contradiction(end, known.records, known.totals) or (f"{len(missing)} files missing" if missing else "")
     state = CycleState.COMPLETE
     if reason:
         state = CycleState.OPEN
         if now is not None and now >= cycle.late_at(contract.schedule):
             state = CycleState.MISSING if now >= cycle.missing_at(contract.schedule) else CycleState.LATE
     standing = tuple(known.standing[seq] for seq in sorted(known.standing))
+    files = None if end is None else end.files
     return CycleStatus(
-        key, state, cycle.expected_at(contract.schedule), None if end is None else end.files, len(known.versions), gaps,
-        reason, _next_seq(known.versions), standing, sum(known.records[stem] for stem in standing),
-        is_whole=_needed(end, known.versions) <= known.standing.keys(),
+        key, state, cycle.expected_at(contract.schedule), files, len(known.versions), missing, reason,
+        next_seq(known.versions), standing, sum(known.records[stem] for stem in standing),
+        is_whole=needed(end, known.versions) <= known.standing.keys(),
     )  # fmt: skip
-
-
-def _needed(end: EndFile | None, versions: dict[str, str]) -> set[str]:
-    """The SEQ that make a cycle whole: those that its end file names; another that was discarded is as never sent."""
-    if end is None:
-        return set(versions)
-    return {name.seq for entry in end.entries if (name := parse_stem(entry.stem)) is not None}
-
-
-def _next_seq(versions: dict[str, str]) -> str:
-    return next(seq for number in range(1, 10_001) if (seq := f"{number:04d}") not in versions)
-
-
-def _gaps(end: EndFile | None, versions: dict[str, str]) -> tuple[str, ...]:
-    """The stems that an end file names and that no accepted version, or a newer one, stands for; and skipped SEQ."""
-    if end is None:
-        return ()
-    named = [name for entry in end.entries if (name := parse_stem(entry.stem)) is not None]
-    gaps = [name.stem for name in named if versions.get(name.seq, "") < name.version]
-    if named:
-        seqs = {name.seq for name in named}
-        skipped = [f"{number:04d}" for number in range(1, int(max(seqs)) + 1) if f"{number:04d}" not in seqs]
-        gaps += [f"{named[0].cycle_key}_{seq}_00" for seq in skipped if seq not in versions]
-    return tuple(sorted(gaps))
 
 
 def _with_punctuality(

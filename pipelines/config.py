@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from pipelines.config_keys import MAIL, RECEIVER, SOURCE, TOP, WEBHOOK, Key, optional, required
+from pipelines.config_fields import (
+    SecretRef,
+    read_connections,
+    read_date,
+    read_encoding,
+    read_endpoint,
+    read_file,
+    read_secret,
+    read_whole,
+)
+from pipelines.config_keys import MAIL, RECEIVER, SOURCE, TOP, WEBHOOK, optional, required
 from pipelines.contracts.load import DEFAULT_SCHEMAS
 from pipelines.contracts.yaml_lines import Item, read_yaml
 from pipelines.errors import ConfigurationError
@@ -18,35 +26,7 @@ from pipelines.lists import LISTS, NATION
 from pipelines.transfer.base import Endpoint
 
 FILE_NAME = "tierline.yaml"
-_PORTS = {"sftp": 22, "ftps": 21, "ftp": 21, "file": 0}
 _MAIL_PORTS = {"smtp": 25, "smtps": 465}
-_PROOFS = ("key_file", "host_key", "known_hosts", "ca_file")
-_MOST_CONNECTIONS = 8
-
-# How each kind of reference is read; the Airflow side adds `airflow`, so that nothing here depends on it.
-SECRET_READERS: dict[str, Callable[[str], str]] = {
-    "env": lambda name: os.environ[name],
-    "file": lambda path: Path(path).read_text().rstrip("\r\n"),
-    "text": lambda text: text,  # of ours alone: what stands in the configuration and is no secret
-}
-
-
-@dataclass(frozen=True)
-class SecretRef:
-    """Where a secret is to be found: `env:NAME`, `file:PATH` or `airflow:CONNECTION_ID`; never the secret itself."""
-
-    reference: str
-    where: str  # file and line, for messages
-
-    def read(self) -> str:
-        """The secret; raises ConfigurationError where there is none. Never to be put into a message."""
-        kind, _, name = self.reference.partition(":")
-        if kind not in SECRET_READERS:
-            raise ConfigurationError(f"{self.where}: {self.reference} can be read only inside Airflow.")
-        try:
-            return SECRET_READERS[kind](name)
-        except (KeyError, OSError) as error:
-            raise ConfigurationError(f"{self.where}: expected {self.reference} to exist, found none.") from error
 
 
 @dataclass(frozen=True)
@@ -150,8 +130,8 @@ def load_config(home: Path, known_feeds: tuple[str, ...] | None = None) -> Confi
         policy=_path(home, fields.get("policy"), DEFAULT_SCHEMAS / "policy" / "default.yaml"),
         contracts=_path(home, fields.get("contracts"), DEFAULT_SCHEMAS),
         ledger=fields["ledger"].text() if "ledger" in fields else None,
-        ledger_secret=_secret(fields, home, "ledger_secret"),
-        watch_days=_whole(fields, TOP, "watch_days"),
+        ledger_secret=read_secret(fields, home, "ledger_secret"),
+        watch_days=read_whole(fields, TOP, "watch_days"),
         webhook=_webhook(home, alarms["webhook"]) if "webhook" in alarms else None,
         mail=_mail(home, alarms["mail"]) if "mail" in alarms else None,
     )
@@ -181,14 +161,14 @@ def _source(home: Path, name: str, item: Item, known_feeds: tuple[str, ...] | No
     fields = item.fields(required(SOURCE), optional(SOURCE))
     return SourceConfig(
         source=name,
-        endpoint=_endpoint(fields, home),
-        secret=_secret(fields, home),
-        encoding=_encoding(fields),
-        since=_date(fields["since"]) if "since" in fields else None,
+        endpoint=read_endpoint(fields, home),
+        secret=read_secret(fields, home),
+        encoding=read_encoding(fields),
+        since=read_date(fields["since"]) if "since" in fields else None,
         feeds=fields["feeds"].texts(known_feeds),
-        patience_s=_whole(fields, SOURCE, "patience"),
-        settle_s=_whole(fields, SOURCE, "settle"),
-        connections=_connections(fields),
+        patience_s=read_whole(fields, SOURCE, "patience"),
+        settle_s=read_whole(fields, SOURCE, "settle"),
+        connections=read_connections(fields),
     )
 
 
@@ -196,13 +176,13 @@ def _receiver(home: Path, name: str, item: Item, sources: tuple[str, ...]) -> Re
     fields = item.fields(required(RECEIVER), optional(RECEIVER))
     return ReceiverConfig(
         receiver=name,
-        endpoint=_endpoint(fields, home),
-        secret=_secret(fields, home),
+        endpoint=read_endpoint(fields, home),
+        secret=read_secret(fields, home),
         lists=fields["lists"].texts([kind.name for kind in LISTS]),
         sources=fields["sources"].texts([*sources, NATION]) if "sources" in fields else (*sources, NATION),
-        encoding=_encoding(fields),
+        encoding=read_encoding(fields),
         receipts=fields["receipts"].flag() if "receipts" in fields else False,
-        receipt_within_s=_whole(fields, RECEIVER, "receipt_within"),
+        receipt_within_s=read_whole(fields, RECEIVER, "receipt_within"),
     )
 
 
@@ -210,14 +190,14 @@ def _webhook(home: Path, item: Item) -> WebhookConfig:
     fields = item.fields(required(WEBHOOK), optional(WEBHOOK))
     if ("url" in fields) == ("url_secret" in fields):
         raise item.error("either url or url_secret (env:NAME, file:PATH or airflow:CONNECTION_ID)")
-    url = _secret(fields, home, "url_secret")
+    url = read_secret(fields, home, "url_secret")
     if url is None:
         stated = fields["url"].text()
         parts = urlsplit(stated)
         if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
             raise fields["url"].error("a URL such as https://chat.example/hooks/tierline", "another")
         url = SecretRef(f"text:{stated}", f"{item.file}, line {item.line}, key url")
-    return WebhookConfig(url, _secret(fields, home))
+    return WebhookConfig(url, read_secret(fields, home))
 
 
 def _mail(home: Path, item: Item) -> MailConfig:
@@ -234,78 +214,6 @@ def _mail(home: Path, item: Item) -> MailConfig:
         raise fields["server"].error("a user in the URL, since there is a secret")
     stated_ca = fields["ca_file"].text() if "ca_file" in fields else None
     return MailConfig(
-        url.scheme, url.hostname, port or _MAIL_PORTS[url.scheme], unquote(url.username or ""), _secret(fields, home),
-        _file(stated_ca, home), fields["from"].text(), fields["to"].texts(),
+        url.scheme, url.hostname, port or _MAIL_PORTS[url.scheme], unquote(url.username or ""),
+        read_secret(fields, home), read_file(stated_ca, home), fields["from"].text(), fields["to"].texts(),
     )  # fmt: skip
-
-
-def _whole(fields: dict[str, Item], keys: dict[str, Key], name: str) -> int:
-    if name in fields:
-        return fields[name].whole(keys[name].least)
-    default = keys[name].default
-    assert isinstance(default, int), f"the default of {name} is a number"
-    return default
-
-
-def _connections(fields: dict[str, Item]) -> int:
-    count = _whole(fields, SOURCE, "connections")
-    if count > _MOST_CONNECTIONS:
-        raise fields["connections"].error(f"1 to {_MOST_CONNECTIONS}", str(count))
-    return count
-
-
-def _file(stated: str | None, home: Path) -> str | None:
-    """A file that the configuration names, relative to the home."""
-    return None if stated is None else str(home / stated)
-
-
-def _encoding(fields: dict[str, Item]) -> str:
-    return fields["encoding"].choice(["utf-8", "gb18030"]) if "encoding" in fields else "utf-8"
-
-
-def _secret(fields: dict[str, Item], home: Path, key: str = "secret") -> SecretRef | None:
-    if key not in fields:
-        return None
-    item = fields[key]
-    kind, _, name = str(item.value).partition(":")
-    if kind not in ("env", "file", "airflow") or not name:
-        raise item.error("env:NAME, file:PATH or airflow:CONNECTION_ID", "something else, not shown here")
-    if kind == "file":
-        name = str(home / name)
-    return SecretRef(f"{kind}:{name}", f"{item.file}, line {item.line}, key {key}")
-
-
-def _date(item: Item) -> date:
-    try:
-        return date.fromisoformat(item.text())
-    except ValueError:
-        raise item.error("a day such as 2026-10-01") from None
-
-
-def _endpoint(fields: dict[str, Item], home: Path) -> Endpoint:
-    try:
-        url = urlsplit(fields["url"].text())
-        port = url.port
-    except ValueError:
-        raise fields["url"].error("a URL such as sftp://user@host:22/root") from None
-    if url.scheme not in _PORTS:
-        raise fields["url"].error("a URL that begins with sftp://, ftps://, ftp:// or file:///")
-    if url.password is not None:
-        raise fields["url"].error("a URL without a password (use the key secret)", "one in it")
-    if url.scheme != "file" and not (url.hostname and url.username):
-        raise fields["url"].error(f"{url.scheme}://user@host[:port]/root")
-    optional = {key: fields[key].text() if key in fields else None for key in _PROOFS}
-    return Endpoint(
-        scheme=url.scheme,
-        host=url.hostname or "",
-        port=port or _PORTS[url.scheme],
-        user=unquote(url.username or ""),
-        root=unquote(url.path) or "/",
-        key_file=_file(optional["key_file"], home),
-        host_key=optional["host_key"],
-        known_hosts=_file(optional["known_hosts"], home),
-        ca_file=_file(optional["ca_file"], home),
-        connect_timeout_s=_whole(fields, SOURCE, "connect_timeout"),
-        idle_timeout_s=_whole(fields, SOURCE, "idle_timeout"),
-        retries=_whole(fields, SOURCE, "retries"),
-    )

@@ -18,9 +18,9 @@ from pipelines.checks.judging import judge
 from pipelines.checks.places import StagedPaths
 from pipelines.checks.reading import ArchivedBatch
 from pipelines.checks.staging import RejectLines, read_rejects
-from pipelines.completeness import contradiction
 from pipelines.contracts.model import Contract, Contracts
 from pipelines.cycles import parse_cycle
+from pipelines.ends import contradiction, gaps
 from pipelines.ledger.offerings import State
 from pipelines.names import (
     DATA_ENDINGS,
@@ -131,8 +131,9 @@ def _check_end(path: Path, key: CycleKey, contract: Contract, now: datetime) -> 
             return FileFinding(path.name, "LEFT", code, str(error))
         records = end.records
         problem = contradiction(end, _declared(path, end), {})
-        if not problem and (gap := _first_gap(end)):
-            code, problem = "E502", f"expected every SEQ from 0001 on, found no {gap:04d}"
+        named = {name.seq: name.version for entry in end.entries if (name := parse_stem(entry.stem))}
+        if not problem and (missing := gaps(end, named)):
+            code, problem = "E502", f"expected every SEQ from 0001 on, found no {', '.join(missing)}"
         if not problem:
             return FileFinding(path.name, "SOUND", None, f"{end.files} files", records)
     return FileFinding(path.name, "LEFT", code, problem, records)
@@ -149,9 +150,3 @@ def _declared(path: Path, end: EndFile) -> dict[str, int]:
             except Unreadable:
                 continue  # the finding of its data file says so
     return found
-
-
-def _first_gap(end: EndFile) -> int | None:
-    names = [parse_stem(entry.stem) for entry in end.entries]
-    numbers = {int(name.seq) for name in names if name}
-    return next((number for number in range(1, max(numbers, default=0)) if number not in numbers), None)

@@ -22,11 +22,3 @@ def increment(kind: ListKind, present: pl.DataFrame, full: pl.DataFrame) -> pl.D
     changed = changed.with_columns(op=pl.when(is_known).then(pl.lit("U")).otherwise(pl.lit("I")))
     gone = full.join(present, on=kind.key, how="anti", maintain_order="left").with_columns(op=pl.lit("D"))
     return pl.concat([changed, gone.select(present.columns)])
-
-
-def apply(kind: ListKind, full: pl.DataFrame, changes: pl.DataFrame) -> pl.DataFrame:
-    """The list that an increment makes of the full one it rests on, in no order."""
-    left = full.join(changes, on=kind.key, how="anti")
-    if "op" in changes.columns:
-        changes = changes.filter(pl.col("op") != "D").with_columns(op=pl.lit("I"))
-    return pl.concat([left, changes])

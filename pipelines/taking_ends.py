@@ -10,15 +10,16 @@ from pipelines.archive import keep
 from pipelines.arrival import LeftFile
 from pipelines.check_files import MAX_BYTES, EndFile, Unreadable, parse_end_file
 from pipelines.clock import compact
-from pipelines.completeness import contradiction, declared
+from pipelines.completeness import declared
 from pipelines.contracts.model import Contract
 from pipelines.cycles import Cycle, parse_cycle
+from pipelines.ends import contradiction
 from pipelines.errors import TransferError
 from pipelines.lanes import GONE
 from pipelines.ledger.end_files import record_end
 from pipelines.names import CycleKey
 from pipelines.site import Site, day_path
-from pipelines.transfer.base import RemoteFile, Transport
+from pipelines.transfer.base import MOST_SMALL, RemoteFile, Transport, at_most
 
 
 def take_ends(
@@ -73,7 +74,7 @@ def _content(transport: Transport, path: str) -> bytes:
         if len(content) <= MAX_BYTES:
             content.extend(block)
 
-    transport.read(path, collect)
+    transport.read(path, at_most(MOST_SMALL, path, collect))
     return bytes(content)
 
 

@@ -29,8 +29,8 @@ def announcing(store: LedgerStore, stem: str) -> str:
     name = parse_stem(stem)
     assert name is not None
     with store.transaction() as connection:
-        won = offerings.announce(connection, name, f"{stem}.DAT", _change())
-    return "lost" if won is None else "won"
+        won = offerings.announce_all(connection, [(name, f"{stem}.DAT")], _change())
+    return "won" if won else "lost"
 
 
 def accepting(store: LedgerStore, offering_id: str) -> str:

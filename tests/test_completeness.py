@@ -33,7 +33,7 @@ def ledger(tmp_path: Path) -> Iterator[LedgerStore]:
 
 
 def config(feed: str, since: date | None = None) -> Config:
-    source = SourceConfig("110", Endpoint("file"), None, "utf-8", since, (feed,), 0)
+    source = SourceConfig("110", Endpoint("file"), None, "utf-8", since, (feed,), patience_s=0, settle_s=0, connections=1)
     return Config({"110": source}, {}, Path(), Path(), None, None, watch_days=35)
 
 
@@ -48,8 +48,7 @@ def accept(ledger: LedgerStore, stem: str, records: int = 1, control_total: int 
     assert name is not None
     change = Change("test", "test", NOON)
     with ledger.transaction() as connection:
-        announced = offerings.announce(connection, name, f"{stem}.DAT", change)
-        assert announced is not None
+        (announced,) = offerings.announce_all(connection, [(name, f"{stem}.DAT")], change)
         offerings.move(connection, announced.offering_id, State.VERIFIED, change, records=records)
         standing.accept(connection, announced, change, control_total=control_total)
 

@@ -128,8 +128,7 @@ def workers(place: Place, action: str, number: int) -> Iterator[list[Worker]]:
 def _announce(connection: Connection, stem: str) -> Offering:
     name = parse_stem(stem)
     assert name is not None
-    announced = offerings.announce(connection, name, f"{stem}.DAT", CHANGE)
-    assert announced is not None
+    (announced,) = offerings.announce_all(connection, [(name, f"{stem}.DAT")], CHANGE)
     return announced
 
 

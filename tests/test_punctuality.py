@@ -38,8 +38,7 @@ def offer(ledger: LedgerStore, stem: str, clock: str, state: State | None = None
     name, change = parse_stem(stem), Change("test", "test", at(clock))
     assert name is not None
     with ledger.transaction() as connection:
-        announced = offerings.announce(connection, name, f"{stem}.DAT", change)
-        assert announced is not None
+        (announced,) = offerings.announce_all(connection, [(name, f"{stem}.DAT")], change)
         offerings.move(connection, announced.offering_id, State.VERIFIED, change, records=1)
         if state is None:
             standing.accept(connection, announced, change, control_total=0)

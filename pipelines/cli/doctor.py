@@ -15,7 +15,8 @@ import typer
 from pipelines.cli.context import JsonOption, home_path, open_site
 from pipelines.cli.output import Exit, show_rows
 from pipelines.config import FILE_NAME as CONFIGURATION
-from pipelines.config import ReceiverConfig, SecretRef, SourceConfig
+from pipelines.config import ReceiverConfig, SourceConfig
+from pipelines.config_fields import SecretRef
 from pipelines.errors import TierlineError
 from pipelines.rights import too_open
 from pipelines.site import DIRECTORIES, Site

@@ -150,11 +150,6 @@ def announce_all(connection: Connection, found: Iterable[tuple[BatchName, str]],
     return find(connection, offering.c.offering_id.in_(ids))
 
 
-def announce(connection: Connection, name: BatchName, file_name: str, change: Change) -> Offering | None:
-    """As `announce_all`, of one batch; None where an offering of its stem is on its way already."""
-    return next(iter(announce_all(connection, [(name, file_name)], change)), None)
-
-
 def take_up_all(connection: Connection, found: Iterable[tuple[int, str, str]]) -> None:
     """Note the files of offerings (id, data file, digest of the check file) as they are now.
 
