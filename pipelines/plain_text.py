@@ -20,9 +20,14 @@ def plain(text: str, keep: str = "") -> str:
     )
 
 
+def unnumbered(text: str) -> str:
+    """A text without numbers of people, as all that stands in ledger, alarms, mails and logs."""
+    return _NUMBER.sub(lambda found: f"{found[0][:3]}****", text)
+
+
 def quoted(text: str, most: int = 80) -> str:
     """What was found instead of what was expected, for a message: its beginning in quotes, no number of anybody in it.
 
     Messages stand in the ledger, in alarms, mails and logs; a file of records may come where another was expected.
     """
-    return repr(_NUMBER.sub(lambda found: f"{found[0][:3]}****", text)[:most])
+    return repr(unnumbered(text)[:most])

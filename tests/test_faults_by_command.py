@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ from unittest.mock import patch
 import asyncssh
 import pytest
 from mart_tables import DEFAULT_POLICY
-from offers import GOOD, NOW, STEM, Offer, files, in_core, ledger, payments, put_end, receipt, states, take
+from offers import GOOD, NOW, STEM, Offer, files, in_core, ledger, named, payments, put_end, receipt, states, take
 from running import make_home, tierline
 
 from pipelines.contracts.load import DEFAULT_SCHEMAS
@@ -176,6 +177,42 @@ def test_a_server_that_demands_session_reuse_is_taken_from(root: Path, tmp_path:
         home = make_home(tmp_path / "home", endpoint)
         assert take(home).exit_status == 0
     assert states(home) == [("0001_00", "loaded", None)]
+
+
+# Fault 23: numbers of people in all that is said and noted.
+
+NUMBER, ID_NUMBER = "13800010001", "110101199001010017"
+PERSONAL = re.compile(rf"{NUMBER}|{ID_NUMBER}|(?<![0-9])1[3-9][0-9]{{9}}(?![0-9])".encode())
+DATA = ("landing", "staged", "archive", "quarantine", "warehouse", "publish")  # of them, for those who may have them
+
+
+@pytest.mark.fault(23)
+def test_nothing_that_is_said_or_noted_has_a_full_number(root: Path, tmp_path: Path) -> None:
+    """Rejected rows, refusals of every kind, numbers where none belongs; what was said and written but the data."""
+    slot = "PAYM_110_I_2026112209"
+    rows = [f"{row}|{NUMBER}" if at == 1 else row.replace("WALLET", NUMBER) for at, row in enumerate(GOOD.lines[1:4])]
+    offers = [
+        payments(STEM, "CARD", "CARD", NUMBER),
+        replace(
+            named(f"{slot}_0001_00"),
+            lines=(f"H|1|PAYM|110|I|{NUMBER}|{ID_NUMBER}|00|20261122110231|3", *GOOD.lines[1:]),
+        ),
+        replace(named(f"{slot}_0003_00"), check=f"{NUMBER}|{ID_NUMBER}\n"),
+        replace(named(f"{slot}_0004_00"), lines=(named(f"{slot}_0004_00").lines[0], *rows, "T|3|4000")),
+    ]
+    for offer in offers:
+        offer.put(root)
+    home = make_home(tmp_path / "home", Endpoint("file", root=str(root)))
+    words: list[tuple[str, ...]] = [("run", "--as-of", "2026-11-21"), ("batches",), ("batches", "--left"), ("digest",)]
+    words += [("batch", "show", offer.stem) for offer in offers]
+    runs = [tierline(home, *each, now=NOW) for each in words]
+    codes = [each.code for each in sorted(ledger(home), key=lambda each: each.stem)]
+    assert codes == ["E301", "E201", "E501", None]
+    noted = {str(path): path.read_bytes() for path in home.rglob("*") if path.is_file()
+             and path.relative_to(home).parts[0] not in DATA and path.name != "private.duckdb"}  # fmt: skip
+    assert len(noted) > 10
+    said = {str(number): (ran.out + ran.err).encode() for number, ran in enumerate(runs)}
+    assert {name: found[0] for name, text in (noted | said).items() if (found := PERSONAL.search(text))} == {}
 
 
 # Fault 25: numbers and contracts that are not sound.

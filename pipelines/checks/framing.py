@@ -9,6 +9,7 @@ from datetime import date
 from pipelines.checks.blocks import Refused
 from pipelines.contracts.model import Contract
 from pipelines.names import BatchName
+from pipelines.plain_text import unnumbered
 
 _COUNT = re.compile(r"0|[1-9][0-9]{0,17}")
 _TOTAL = re.compile(r"0|-?[1-9][0-9]{0,37}")  # a sum of many numbers of 18 digits
@@ -81,6 +82,6 @@ def _fields(line: bytes, delimiter: str) -> list[str]:
 
 
 def _shown(parts: list[str]) -> str:
-    """What was found, fit for a receipt: short, printable, without the delimiter."""
-    text = "_".join(parts)[:60]
-    return "".join(character if character.isalnum() or character in "_-." else "?" for character in text)
+    """What was found, fit for a receipt: short, printable, without the delimiter and numbers of people."""
+    text = "_".join(map(unnumbered, parts))[:60]
+    return "".join(character if character.isalnum() or character in "_-.*" else "?" for character in text)

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
+from pipelines.plain_text import plain
+
 # What a spreadsheet takes for the beginning of a formula; a tab or line end before one does not keep it from that.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
@@ -24,5 +26,5 @@ def _harmless(value: Any) -> Any:
     """A text that would be run as a formula with an apostrophe before it; numbers stay numbers."""
     if value is None or isinstance(value, int | float | Decimal):
         return value
-    text = str(value)
+    text = plain(str(value), "\t\r\n")
     return f"'{text}" if text.startswith(_FORMULA) else text
