@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 SERVERS := $(VENV)/.servers
 APT := $(if $(filter 0,$(shell id -u)),,sudo )apt-get
 
-.PHONY: help setup demo airflow test check format bench lock audit clean
+.PHONY: help setup demo airflow test check format bench docs lock audit clean
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -47,16 +47,8 @@ format: $(READY) ## put the code into the project's form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(READY) $(SERVERS) ## rates and memory of transfers and checks, as ratios to named bounds
-	$(BIN)/python tests/bench/transfers.py
-	$(BIN)/python tests/bench/checks.py
-	$(BIN)/python tests/bench/checks.py --rows 20000000 --runs 1 --only clean bad
-	$(BIN)/python tests/bench/cycles.py
-	$(BIN)/python tests/bench/core.py --rows 5000000 --files 10
-	$(BIN)/python tests/bench/histories.py --small 500000 --large 5000000
-	$(BIN)/python tests/bench/marts.py --small 100000 --large 1000000
-	$(BIN)/python tests/bench/hourly.py --subscribers 1000000
-	PYTHONPATH=tests $(BIN)/python tests/bench/scheduling.py
+bench: $(READY) $(SERVERS) ## everything measured beside its bound and other tools: build/bench/report.md, report.svg
+	$(BIN)/python tests/bench/report.py
 
 lock: $(READY) ## pin every dependency anew
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \

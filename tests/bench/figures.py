@@ -30,6 +30,11 @@ class Bound:
     at_most: bool = False  # seconds; else rates
     most_mb: int = 4096
 
+    def words(self, unit: str) -> str:
+        """What must be reached, in words; the unit is that of the value, a ratio has none."""
+        word = "at most" if self.at_most else "at least"
+        return f"{word} {_number(self.reach)} {'' if self.against else unit}".rstrip()
+
 
 _TRANSFER = {"most_mb": 150}
 _CHECKS = {"most_mb": 1024}
@@ -102,7 +107,8 @@ class Figure:
         asked = self.asked
         against = f"{asked.against} {_number(self.against)}" if asked and self.against else _number(self.against)
         return [
-            self.what, f"{_number(self.value)} {self.unit}", against, _number(self.ratio), _reach(asked, self.unit),
+            self.what, f"{_number(self.value)} {self.unit}", against, _number(self.ratio),
+            asked.words(self.unit) if asked else "",
             f"{self.mb:,.0f}" if self.mb else "", f"{asked.most_mb:,}" if asked and self.mb else "",
             {None: "", True: "yes", False: "**no**"}[self.is_reached],
         ]  # fmt: skip
@@ -152,12 +158,6 @@ def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table; a bar in a cell is kept from being taken for the end of it."""
     lines = [columns, ["---"] * len(columns), *rows]
     return "".join(f"| {' | '.join(cell.replace('|', '&#124;') for cell in line)} |\n" for line in lines)
-
-
-def _reach(asked: Bound | None, unit: str) -> str:
-    if asked is None:
-        return ""
-    return f"{'at most' if asked.at_most else 'at least'} {_number(asked.reach)}{'' if asked.against else f' {unit}'}"
 
 
 def _number(value: float | None) -> str:

@@ -8,6 +8,7 @@ directory that is kept between runs) and `DATABASE`, in which it fills a table `
 from __future__ import annotations
 
 import hashlib
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -65,9 +66,13 @@ class Peer:
         stamp.write_text(asked.hexdigest())
 
     def versions(self) -> str:
-        """What its requirements pin, less the hashes."""
-        lines = (_HERE / self.folder / "requirements.txt").read_text().split()
-        return ", ".join(line.replace("==", " ") for line in lines)
+        """What it pins, plugins included."""
+        pinned = " ".join(
+            path.read_text() for path in (_HERE / self.folder).iterdir() if path.suffix in (".txt", ".yml")
+        )
+        return ", ".join(
+            re.sub("==", " ", each) for each in sorted(set(re.findall(r"[\w\-]+(?:\[[\w,]+\])?==[\w.]+", pinned)))
+        )
 
 
 PEERS = {
