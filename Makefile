@@ -50,6 +50,9 @@ format: $(READY) ## put the code into the project's form
 bench: $(READY) $(SERVERS) ## everything measured beside its bound and other tools: build/bench/report.md, report.svg
 	$(BIN)/python tests/bench/report.py
 
+docs: $(READY) ## the manual as a site, in build/site
+	$(BIN)/zensical build --strict
+
 lock: $(READY) ## pin every dependency anew
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	    --no-emit-index-url --no-emit-find-links --extra dev pyproject.toml -o requirements.lock
