@@ -21,7 +21,7 @@ from pipelines.ledger.offerings import ACCEPTED, Offering, State
 from pipelines.ledger.tables import offering
 from pipelines.resends import ASKS_FOR_RESEND, request_resend
 from pipelines.site import Scope, Site, cycle_day
-from pipelines.transfer.base import RemoteMissingError, TargetExistsError, Transport
+from pipelines.transfer.base import MOST_SMALL, RemoteMissingError, TargetExistsError, Transport, at_most
 
 
 @dataclass
@@ -158,7 +158,7 @@ class _Move:
     def _is_ours(self, path: str) -> bool:
         digest = CheckDigest()
         try:
-            self._transport.read(path, digest.update)
+            self._transport.read(path, at_most(MOST_SMALL, path, digest.update))
         except RemoteMissingError:
             return False
         return digest.hexdigest() == self._current.check_digest

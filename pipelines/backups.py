@@ -23,7 +23,7 @@ from pipelines.ledger.alarms import Kind, clear_alarm, raise_alarm
 from pipelines.ledger.offerings import Offering
 from pipelines.ledger.tables import offering
 from pipelines.site import Scope, Site, quarantine_place
-from pipelines.transfer.base import RemoteMissingError, Transport
+from pipelines.transfer.base import MOST_SMALL, RemoteMissingError, Transport, at_most
 
 _BLOCK = 1 << 20
 
@@ -200,10 +200,10 @@ def local_state(site: Site, current: Offering) -> CopyState:
 
 def _remote(transport: Transport, current: Offering, place: str) -> CopyState:
     states = []
-    for path, (name, _, digest) in zip((place, check_path(current, place)), kept_files(current), strict=True):
+    for path, (name, size, digest) in zip((place, check_path(current, place)), kept_files(current), strict=True):
         found = CheckDigest() if name.endswith(".CHK") else hashlib.sha256()
         try:
-            transport.read(path, found.update)
+            transport.read(path, at_most((size or 0) + MOST_SMALL, path, found.update))
         except RemoteMissingError:
             states.append(CopyState.MISSING)
         else:
@@ -248,10 +248,11 @@ def _restore_archive(site: Site, transport: Transport, copies: Copies) -> str:
     current, here = copies.current, kept_directory(site, copies.current)
     landing = site.home.landing / current.source / "restore"
     landing.mkdir(mode=0o700, parents=True, exist_ok=True)
+    places = (copies.server_place, check_path(current, copies.server_place))
     names = [name for name, _, _ in kept_files(current)]
-    for name, path in zip(names, (copies.server_place, check_path(current, copies.server_place)), strict=True):
+    for (name, size, _), path in zip(kept_files(current), places, strict=True):
         with (landing / name).open("wb") as file:
-            transport.read(path, file.write)
+            transport.read(path, at_most((size or 0) + MOST_SMALL, path, file.write))
     # The server's copy was read once to compare it; what came now is what is kept, so it is what is compared.
     again = _compare_landed(landing, current)
     if again is not CopyState.SOUND:

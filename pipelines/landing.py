@@ -16,8 +16,8 @@ from pipelines.faults import fault_point
 from pipelines.lanes import GONE, Lanes, Outcome
 from pipelines.ledger.offerings import Offering
 from pipelines.names import BatchName
-from pipelines.site import Site, require_free_space
-from pipelines.transfer.base import Transport
+from pipelines.site import Site, free_bytes, require_free_space
+from pipelines.transfer.base import OverrunError, Transport, at_most
 from pipelines.verdicts import Received, algorithms, read_check, received_content, received_from
 
 _SPARE_BYTES = 64 << 20
@@ -46,6 +46,7 @@ class Landing:
         self._site = site
         self._lanes = lanes
         self._directory = f"outgoing/{contract.feed}"
+        self._file_bytes = contract.limits.file_bytes
 
     def land_all(self, claimed: list[Claimed]) -> Outcome[Claimed, Received | LeftFile]:
         """Small files many at once; each of the others, or one that is not as its check file says, by itself."""
@@ -103,6 +104,7 @@ class Landing:
                     while block := former.read(_BLOCK):
                         digester.update(block)
             self._require_space(batch, part.parent, digester.size)
+            most = self._most(batch, part.parent, digester.size)
             with part.open("ab" if digester.size else "wb") as file:
 
                 def sink(block: bytes) -> None:
@@ -110,7 +112,10 @@ class Landing:
                     digester.update(block)
 
                 try:
-                    transport.read(self._path(batch), sink, digester.size)
+                    transport.read(self._path(batch), at_most(most, self._path(batch), sink), digester.size)
+                except OverrunError:
+                    part.unlink()
+                    raise
                 except GONE:
                     raise  # what came stays: the next run goes on from there
                 except TransferError:
@@ -125,6 +130,11 @@ class Landing:
             require_free_space(directory, _SPARE_BYTES + max((batch.pair.data.size or 0) - had, 0))
         except StoreError as error:  # what is too large for the disk keeps no other
             raise TransferError(f"{batch.name.stem}: {error}") from error
+
+    def _most(self, batch: Claimed, directory: Path, had: int) -> int:
+        """How much more may come: no server fills the disk by saying that a file is small, or nothing of its size."""
+        expected = max(batch.pair.data.size or 0, self._file_bytes) + _SPARE_BYTES - had
+        return max(min(expected, free_bytes(directory) - _SPARE_BYTES), 0)
 
     def place(self, name: BatchName, file_name: str) -> Path:
         return self._site.home.landing / name.source / file_name

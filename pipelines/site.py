@@ -163,9 +163,14 @@ def day_path(day: date) -> str:
 
 def require_free_space(directory: Path, needed: int) -> None:
     """Stop before a step that would fill the disk; raises StoreError."""
-    status = os.statvfs(directory)
-    free = status.f_bavail * status.f_frsize
+    free = free_bytes(directory)
     if free < needed:
         raise StoreError(
             f"{directory}: expected {needed >> 20} MiB of free space, found {free >> 20}; free some and run again"
         )
+
+
+def free_bytes(directory: Path) -> int:
+    """The free space of the file system of a directory, for who is not root."""
+    status = os.statvfs(directory)
+    return status.f_bavail * status.f_frsize

@@ -25,7 +25,7 @@ from pipelines.ledger.offerings import Move, State
 from pipelines.ledger.standing import Accepted, bring_back
 from pipelines.ledger.tables import offering
 from pipelines.site import Site, archive_place, quarantine_place
-from pipelines.transfer.base import Transport
+from pipelines.transfer.base import MOST_SMALL, Transport, at_most
 from pipelines.verdicts import Received, Verdict, verdict
 
 _GROUP_PAIRS = 100
@@ -97,7 +97,8 @@ class _Group:
         def collect(block: bytes) -> None:
             content.extend(block[: MAX_BYTES - len(content)])
 
-        transport.read(f"outgoing/{self._contract.feed}/{pair.check_name}", collect)
+        path = f"outgoing/{self._contract.feed}/{pair.check_name}"
+        transport.read(path, at_most(MOST_SMALL, path, collect))
         return bytes(content)
 
     def _claim(self, found: list[tuple[ArrivedPair, bytes]]) -> list[Claimed]:

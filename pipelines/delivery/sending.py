@@ -15,7 +15,7 @@ from pipelines.errors import TransferError
 from pipelines.faults import fault_point
 from pipelines.lanes import GONE
 from pipelines.names import BatchName, parse_check_name, parse_data_name, parse_end_name, parse_stem
-from pipelines.transfer.base import RemoteFile, RemoteMissingError, Transport
+from pipelines.transfer.base import MOST_SMALL, RemoteFile, RemoteMissingError, Transport, at_most
 
 
 class OtherBytesError(TransferError):
@@ -123,7 +123,7 @@ def _stands(transport: Transport, name: BatchName, file: ListFile, there: Remote
 
     if there.is_regular:
         try:
-            transport.read(path, look)
+            transport.read(path, at_most(file.size + MOST_SMALL, path, look))
         except RemoteMissingError:
             return False  # the receiver has just taken it
         if digest.hexdigest() == file.digest:

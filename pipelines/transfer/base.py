@@ -34,6 +34,30 @@ class StalledError(ConnectionLostError):
     """Nothing came, or nothing more was taken, within the connect or idle timeout; the connection was given up."""
 
 
+class OverrunError(StalledError):
+    """More came than any sound file or listing has; the connection was given up, for there may be no end of it."""
+
+
+MOST_SMALL = 16 << 20  # bytes of what is small where it is sound, such as a check file; far more than is kept of it
+MOST_ENTRIES = 500_000  # of a directory
+GRACE = 10  # idle timeouts: so long may a listing or an answer take, and a file come slower than LEAST_PACE
+LEAST_PACE = 1024  # bytes a second
+
+
+def at_most(most: int, path: str, sink: Sink) -> Sink:
+    """A sink that gives up a server from which more than `most` bytes come: OverrunError."""
+    count = 0
+
+    def counted(block: bytes) -> None:
+        nonlocal count
+        count += len(block)
+        if count > most:
+            raise OverrunError(f"{path}: expected at most {most} bytes, and more came; ask the server's operator")
+        sink(block)
+
+    return counted
+
+
 @dataclass(frozen=True)
 class RemoteFile:
     """One entry of a directory: `size` in bytes, or None where the server does not say.
@@ -100,7 +124,7 @@ class Transport(ABC):
                 content.extend(block)
 
         try:
-            self.read(path, collect)
+            self.read(path, at_most(MOST_SMALL, path, collect))
         except (ConnectionLostError, UnreachableError):
             raise
         except TransferError as error:

@@ -12,6 +12,8 @@ from pipelines.transfer.failures import failure_of, kind_of_loss, unreachable
 from pipelines.transfer.ftp_replies import is_ending
 from pipelines.transfer.paths import wire
 
+_MOST_LINES = 1000  # of one reply
+
 
 def raw(text: str) -> str:
     """A text as ftplib is to send it: a character a byte, so that names of any bytes pass."""
@@ -34,10 +36,19 @@ def open_ftp(endpoint: Endpoint) -> ftplib.FTP:
 
 
 class _Ftp(ftplib.FTP):
-    """Takes no reply that was cut in its middle for a whole one."""
+    """Takes no reply that was cut in its middle for a whole one, and gives up on one that does not end."""
+
+    _lines = 0
+
+    def getmultiline(self) -> str:
+        self._lines = 0
+        return super().getmultiline()
 
     def getline(self) -> str:
         assert self.file is not None
+        self._lines += 1
+        if self._lines > _MOST_LINES:
+            raise EOFError(f"a reply of more than {_MOST_LINES} lines")
         line = self.file.readline(self.maxline + 1)
         if not line.endswith("\n"):
             raise EOFError("in the middle of a reply" if line else "")

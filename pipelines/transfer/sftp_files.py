@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from typing import NamedTuple
 
+from pipelines.transfer.base import MOST_ENTRIES
 from pipelines.transfer.blocks import pieces
 from pipelines.transfer.sftp_session import Fields, Kind, SftpSession, StatusError, string
 
@@ -40,9 +41,13 @@ def entry(session: SftpSession, path: bytes) -> Entry:
 def entries(session: SftpSession, path: bytes) -> Iterator[Entry]:
     """The entries of a directory, `.` and `..` among them."""
     handle = session.call(Kind.OPENDIR, string(path)).string()
+    count = 0
     try:
         while (fields := _unless_at_end(session, session.ask(Kind.READDIR, string(handle)))) is not None:
-            for _ in range(fields.number()):
+            count += (named := fields.number())
+            if count > MOST_ENTRIES:
+                raise session.overrun(f"the directory has more than {MOST_ENTRIES} entries")
+            for _ in range(named):
                 name, long_name = fields.string(), fields.string()
                 size, mode = fields.size_and_mode()
                 yield Entry(name, size, long_name.startswith(b"-") if mode is None else stat.S_ISREG(mode))

@@ -12,6 +12,8 @@ from enum import IntEnum
 
 import paramiko
 
+from pipelines.transfer.base import GRACE
+
 _RECEIVE = 4 * 1024 * 1024  # bytes taken from the channel at once: its buffer is emptied, not shifted
 _LARGEST_PACKET = 1024 * 1024
 _OK = 0
@@ -134,8 +136,11 @@ class SftpSession:
 
     def answer(self, number: int) -> Fields:
         """Wait for the answer to a request; StatusError where it is a no."""
+        began = time.monotonic()
         while (found := self._answers[number]) is None:
             kind, fields = self._packet()
+            if time.monotonic() - began > GRACE * self._idle_s:  # packets come, but never the one that is due
+                raise self.overrun("an answer did not come among others")
             answered = fields.number()
             if answered in self._answers:
                 self._answers[answered] = kind, fields
@@ -188,6 +193,11 @@ class SftpSession:
         if time.monotonic() - began >= 0.9 * self._idle_s:
             return SessionStalledError("nothing came from the server within the idle timeout")
         return SessionLostError("cut")
+
+    def overrun(self, cause: str) -> SessionStalledError:
+        """The error of a server that sends without end; the session is of no more use."""
+        self.is_lost = True
+        return SessionStalledError(cause)
 
     def _nonsense(self, cause: str) -> SessionError:
         self.is_lost = True

@@ -14,13 +14,14 @@ from typing import Any
 import paramiko
 from cryptography.exceptions import UnsupportedAlgorithm
 
-from pipelines.errors import ConfigurationError, TransferError
+from pipelines.errors import ConfigurationError, TierlineError, TransferError
 from pipelines.transfer.base import ConnectionLostError, Endpoint, StalledError
 from pipelines.transfer.failures import failure, failure_of, unreachable
 from pipelines.transfer.host_keys import HostKey, agreed_keys, check_host_key
 
 _CHANNEL_WINDOW = 16 * 1024 * 1024  # more than is ever asked for at once, so that it never slows a read
 _CHANNEL_PACKET = 256 * 1024
+_BROKEN = ("3des-cbc", "hmac-md5", "hmac-md5-96", "hmac-sha1-96")  # not offered, whatever the server has
 _FAST_CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
 
 # What paramiko's thread reports comes as an error of the call as well; its tracebacks in a log help nobody.
@@ -68,19 +69,31 @@ def close_ssh(ssh: paramiko.Transport) -> None:
 
 @contextmanager
 def _explained(endpoint: Endpoint, ssh: paramiko.Transport, what: str, advice: str) -> Iterator[None]:
-    """What came of a step of connecting, by the clock and the connection's state: paramiko's errors hardly tell."""
+    """What came of a step of connecting, by the clock and the connection's state: paramiko's errors hardly tell.
+
+    Of a packet that was damaged on the way its thread may have met any error, and raises that here: the connection is
+    over then.
+    """
     began = time.monotonic()
     try:
         yield
-    except (paramiko.SSHException, EOFError, OSError) as error:
+    except TierlineError:
+        raise
+    except Exception as error:
         took = time.monotonic() - began
         ssh.join(0.5)  # its thread ends with the connection, but a moment after it has told us
+        if ssh.is_active() and not isinstance(error, paramiko.SSHException | EOFError | OSError):
+            raise
         kind: type[TransferError] = TransferError
         if took >= 0.9 * endpoint.connect_timeout_s:
             kind = StalledError
         elif not ssh.is_active() and not isinstance(error, paramiko.ssh_exception.IncompatiblePeer):
             kind = ConnectionLostError
-        raise failure_of(kind, endpoint, "", f"{what}: {error or 'the connection was cut'}", advice) from error
+        raise failure_of(kind, endpoint, "", f"{what}: {str(error) or _words(error)}", advice) from error
+
+
+def _words(error: Exception) -> str:
+    return "the connection was cut" if isinstance(error, EOFError | OSError) else type(error).__name__
 
 
 @contextmanager
@@ -113,7 +126,8 @@ def _transport(endpoint: Endpoint) -> paramiko.Transport:
 def _prefer(ssh: paramiko.Transport, agreed: list[HostKey]) -> None:
     """Ask for the fast ciphers, and for a host key of a type that is agreed."""
     options = ssh.get_security_options()
-    options.ciphers = (*_FAST_CIPHERS, *(cipher for cipher in options.ciphers if cipher not in _FAST_CIPHERS))
+    options.ciphers = (*_FAST_CIPHERS, *(each for each in options.ciphers if each not in (*_FAST_CIPHERS, *_BROKEN)))
+    options.digests = tuple(each for each in options.digests if each not in _BROKEN)
     kinds = {key.kind for key in agreed}
     if "ssh-rsa" in kinds:  # the type of the key, which signs by one of these
         kinds |= {"rsa-sha2-512", "rsa-sha2-256"}

@@ -10,6 +10,8 @@ from typing import TypeVar
 
 from pipelines.errors import TransferError
 from pipelines.transfer.base import (
+    GRACE,
+    LEAST_PACE,
     ConnectionLostError,
     Endpoint,
     RemoteFile,
@@ -51,12 +53,14 @@ class SteadyTransport(Transport):
         return self._persist(directory, lambda transport, is_again: transport.list(directory))
 
     def read(self, path: str, sink: Sink, offset: int = 0) -> int:
-        had = 0
+        had, began = 0, time.monotonic()
 
         def counted(block: bytes) -> None:
             nonlocal had
             sink(block)
             had += len(block)
+            if had < LEAST_PACE * (time.monotonic() - began - GRACE * self._endpoint.idle_timeout_s):
+                raise lost(self._endpoint, path, f"{had} bytes came in {time.monotonic() - began:.0f} s", True)
 
         def go_on(transport: Transport, is_again: bool) -> int:
             return transport.read(path, counted, offset + had)
