@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 
 import duckdb
 import pytest
 from fastapi.testclient import TestClient
-from offers import NOW, STEM, batch, in_core, ledger, payments, put_end, take
+from offers import NOW, STEM, batch, files, in_core, ledger, payments, put_end, take
 from running import make_home, tierline
 
 from pipelines.cli.context import close_sites
@@ -147,3 +148,27 @@ def test_what_is_no_check_or_end_file_is_quoted_without_numbers(home: Path, root
     for path in [home / "ledger.sqlite", home / "ledger.sqlite-wal", *(home / "logs").rglob("*.jsonl")]:
         content = path.read_bytes() if path.exists() else b""
         assert not re.search(rb"13800010001|1101011990|0101?2345678", content), path.name
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a link another user's")
+@pytest.mark.parametrize("link", ["outgoing/PAYM", "receipt", "receipt/PAYM", "backup"])
+def test_a_producers_link_leads_no_read_and_no_write_out_of_the_drop_directory(
+    tmp_path: Path, home: Path, root: Path, link: str
+) -> None:
+    payments(STEM, *["CARD"] * 9, "GIFT").put(root)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    if link == "outgoing/PAYM":
+        (root / link).rename(elsewhere / "PAYM")
+    place = root / link
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.symlink_to(elsewhere / "PAYM" if link == "outgoing/PAYM" else elsewhere)
+    before = files(elsewhere)
+    os.chown(place, 65534, 65534, follow_symlinks=False)
+    ran = take(home)
+    assert ran.exit_status == 1
+    assert "is a link of another user's" in ran.err
+    assert files(elsewhere) == before
+    os.chown(place, os.geteuid(), -1, follow_symlinks=False)
+    assert take(home).exit_status in (0, 3), "a link of our own, or root's, is the operator's word"
+    assert files(elsewhere) != before

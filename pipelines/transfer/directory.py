@@ -22,7 +22,10 @@ _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}  # as fi
 
 
 class DirectoryTransport(Transport):
-    """A directory of this machine; symbolic links are never followed to a file."""
+    """A directory of this machine; symbolic links are never followed to a file.
+
+    To a directory only where root or we ourselves made them: another's would lead our reads and writes elsewhere.
+    """
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
@@ -31,7 +34,7 @@ class DirectoryTransport(Transport):
 
     def list(self, directory: str) -> builtins.list[RemoteFile]:
         try:
-            with self._explained(directory), os.scandir(self._local(directory)) as entries:
+            with self._explained(directory), os.scandir(self._local(directory, is_directory=True)) as entries:
                 found = [_remote_file(entry) for entry in entries]
         except RemoteMissingError:
             return []
@@ -97,8 +100,15 @@ class DirectoryTransport(Transport):
     def close(self) -> None:
         """Nothing is open between calls."""
 
-    def _local(self, path: str) -> str:
-        return remote_path(self._endpoint, path)
+    def _local(self, path: str, *, is_directory: bool = False) -> str:
+        whole = remote_path(self._endpoint, path)
+        parts = path.split("/") if path else []
+        for count in range(1, len(parts) + is_directory):
+            passed = remote_path(self._endpoint, "/".join(parts[:count]))
+            if os.path.islink(passed) and os.lstat(passed).st_uid not in (0, os.geteuid()):
+                cause = f"{'/'.join(parts[:count])} is a link of another user's"
+                raise failure(self._endpoint, path, cause, "nothing is read or written there; ask who put it there")
+        return whole
 
     def _regular(self, path: str) -> FileIO:
         with self._explained(path):
