@@ -77,18 +77,21 @@ def run(name: str, *, small: bool) -> Done:
     command = " ".join(["tests/bench/" + benchmark.script, *words])
     say(f"\n{name}: {command}")
     begun = time.perf_counter()
-    with log.open("w", encoding="utf-8") as output:
-        process = subprocess.Popen(
+    with (
+        log.open("w", encoding="utf-8") as output,
+        subprocess.Popen(
             [sys.executable, str(_HERE / benchmark.script), *words], env=os.environ | {NOTED_IN: str(notes)},
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        )  # fmt: skip
-        assert process.stdout is not None
-        for line in process.stdout:
+        ) as process,
+    ):  # fmt: skip
+        for line in process.stdout or ():
             output.write(line)
             say(line.rstrip("\n"))
-    status, seconds = process.wait(), time.perf_counter() - begun
-    tail = "".join(log.read_text(encoding="utf-8").splitlines(keepends=True)[-15:])
-    failure = f"exit status {status}\n{tail}" if status else ""
+    seconds = time.perf_counter() - begun
+    failure = ""
+    if process.returncode:
+        tail = log.read_text(encoding="utf-8").splitlines(keepends=True)[-15:]
+        failure = f"exit status {process.returncode}\n{''.join(tail)}"
     return Done(command, *noted(notes), seconds, failure)
 
 
