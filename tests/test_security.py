@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from running import make_home, tierline
 from pipelines.transfer.base import Endpoint
 from sftp_fixtures.province import make_province
 
+ROOT = Path(__file__).parent.parent
 NOW = "2026-11-22T12:00:00"
 
 
@@ -131,3 +133,42 @@ def test_a_query_still_asks_what_it_likes_of_the_state(home: Path) -> None:
     ((found,),) = [json.loads(tierline(home, "query", sql, "--json", now=NOW).out)]
     assert found["n"] > 0
     assert "****" in found["one"]
+
+
+@pytest.mark.parametrize("words", [["run"], ["batches"], ["batch", "discard", "X", "--why", "y"], ["backups", "prune"]])
+def test_a_wrong_home_is_refused_and_left_as_it_was(tmp_path: Path, words: list[str]) -> None:
+    (tmp_path / "mine").write_text("kept")
+    ran = tierline(tmp_path, *words, now=NOW)
+    assert ran.exit_status == 2
+    assert "expected a configuration, found none" in ran.err
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+    assert not (tmp_path / "away").exists()
+    assert tierline(tmp_path / "away", *words, now=NOW).exit_status == 2
+    assert not (tmp_path / "away").exists()
+
+
+def test_no_process_is_started_and_no_option_takes_a_secret() -> None:
+    """So that a list of processes shows commands, homes and stems, and no child has our environment."""
+    code = "".join(
+        path.read_text() for folder in ("pipelines", "warehouse", "dags") for path in (ROOT / folder).rglob("*.py")
+    )
+    assert len(code) > 100_000
+    assert re.findall(r"\b(?:subprocess|os\.(?:system|popen|exec\w*|spawn\w*|posix_spawn\w*)|pty)\b", code) == []
+    assert re.findall(r'"--[a-z-]*(?:secret|password|token|key)[a-z-]*"', code) == []
+
+
+def test_every_test_that_the_manual_names_exists() -> None:
+    """A threat without a test that stands is a promise."""
+    manual = (ROOT / "docs" / "security.md").read_text()
+    named = re.findall(r"`(tests/\w+\.py)::(test_\w+)`", manual)
+    assert len(named) > 50
+    lost = [f"{file}::{name}" for file, name in named if f"def {name}(" not in _text(file)]
+    assert lost == []
+    rows = [line for line in manual.splitlines() if re.match(r"\| (?!can |where |who |---)", line)]
+    threats = rows[rows.index(next(row for row in rows if "name files" in row)) :]
+    assert [row for row in threats if "`tests/" not in row] == [], "a threat without a test"
+
+
+def _text(file: str) -> str:
+    path = ROOT / file
+    return path.read_text() if path.exists() else ""

@@ -14,6 +14,7 @@ from offers import NOW, STEM, batch, files, in_core, ledger, payments, put_end, 
 from running import make_home, tierline
 
 from pipelines.cli.context import close_sites
+from pipelines.delivery.receipts import _without_numbers
 from pipelines.page.app import page_app
 from pipelines.transfer.base import Endpoint
 
@@ -172,3 +173,8 @@ def test_a_producers_link_leads_no_read_and_no_write_out_of_the_drop_directory(
     os.chown(place, os.geteuid(), -1, follow_symlinks=False)
     assert take(home).exit_status in (0, 3), "a link of our own, or root's, is the operator's word"
     assert files(elsewhere) != before
+
+
+def test_a_receipt_of_a_hostile_receiver_is_told_without_numbers_and_controls() -> None:
+    said = _without_numbers(f"REFUSED 13800010001{ESCAPE}\n\0 110101199001010017\u202e")
+    assert said == "REFUSED 138****0001\\x1b]0;owned\\x07\\x1b[2J \\x00 110****0017\\u202e"
