@@ -16,7 +16,7 @@ from hostile_servers import BLOCK, EndlessFiles, drip, ftp, sound
 from offers import NOW, STEM, ledger, payments
 from running import make_home, tierline
 
-import pipelines.transfer.ftp
+import pipelines.transfer.ftp_listing
 import pipelines.transfer.sftp_files
 import pipelines.transfer.steady
 from pipelines.errors import TransferError
@@ -76,7 +76,7 @@ def test_a_server_that_drips_is_given_up_although_it_is_never_idle(
     monkeypatch: pytest.MonkeyPatch, is_listing: bool
 ) -> None:
     monkeypatch.setattr(pipelines.transfer.steady, "GRACE", 1)
-    monkeypatch.setattr(pipelines.transfer.ftp, "GRACE", 1)
+    monkeypatch.setattr(pipelines.transfer.ftp_listing, "GRACE", 1)
     began = time.monotonic()
     with (
         ftp(sound, drip) as endpoint,

@@ -5,30 +5,19 @@ from __future__ import annotations
 import builtins
 import ftplib
 import ssl
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from socket import socket
 
 from pipelines.errors import HostKeyError, TransferError
-from pipelines.transfer.base import (
-    GRACE,
-    MOST_ENTRIES,
-    ConnectionLostError,
-    Endpoint,
-    RemoteFile,
-    RemoteMissingError,
-    Sink,
-    Transport,
-)
+from pipelines.transfer.base import ConnectionLostError, Endpoint, RemoteFile, RemoteMissingError, Sink, Transport
 from pipelines.transfer.blocks import pieces
 from pipelines.transfer.failures import failure, failure_of, lost, missing, target_exists
-from pipelines.transfer.ftp_listing import lines_of, narrowed, parse_long, parse_mlsd
+from pipelines.transfer.ftp_listing import lines_of, narrowed, parse_long, parse_mlsd, receive
 from pipelines.transfer.ftp_login import open_ftp, raw
 from pipelines.transfer.ftp_replies import NotOfferedError, breakage, refusal
 from pipelines.transfer.paths import is_own, name_of, parent, remote_path
 
-_MOST_LISTED = 128 * MOST_ENTRIES  # bytes
 _BLOCK = 112 * 1024  # larger ones glibc maps anew each time: the page faults cost more than the reading (x 0.4)
 
 
@@ -172,17 +161,11 @@ class FtpTransport(Transport):
         return None
 
     def _listing(self, command: str, directory: str) -> bytes:
-        parts, size, until = [], 0, time.monotonic() + GRACE * self._endpoint.idle_timeout_s
         with self._explained(directory):
             with self._transfer(f"{command} {self._raw(directory)}") as connection:
-                while part := connection.recv(_BLOCK):
-                    parts.append(part)
-                    size += len(part)
-                    if size > _MOST_LISTED or time.monotonic() > until:
-                        self.close()
-                        raise lost(self._endpoint, directory, f"{size} bytes of a listing, and no end", True)
+                listing = receive(connection, directory, self._endpoint.idle_timeout_s)
             self._ftp.voidresp()
-        return b"".join(parts)
+        return listing
 
     def _entries(self, directory: str) -> builtins.list[RemoteFile]:
         files = listed = None

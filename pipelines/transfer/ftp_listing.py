@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import re
+import time
+from socket import socket
 
-from pipelines.transfer.base import RemoteFile
+from pipelines.transfer.base import GRACE, MOST_ENTRIES, OverrunError, RemoteFile
 from pipelines.transfer.paths import name_of
 
+_BLOCK = 64 * 1024
+_MOST_BYTES = 128 * MOST_ENTRIES
 # type and rights, links, owner, group, size (of a device: two numbers), three words of date, one space, name
 _LONG = re.compile(rb"([bcdlps-])\S{9,10}\s+\d+\s+\S+\s+\S+\s+(\d+|\d+,\s*\d+)\s+\S+\s+\S+\s+\S+ (.+)", re.DOTALL)
+
+
+def receive(connection: socket, directory: str, idle_timeout_s: float) -> bytes:
+    """The bytes of a listing to its end; OverrunError where there may be none."""
+    parts, size, until = [], 0, time.monotonic() + GRACE * idle_timeout_s
+    while part := connection.recv(_BLOCK):
+        parts.append(part)
+        size += len(part)
+        if size > _MOST_BYTES or time.monotonic() > until:
+            raise OverrunError(f"{directory}: {size} bytes of a listing, and no end; ask the server's operator")
+    return b"".join(parts)
 
 
 def lines_of(listing: bytes) -> list[bytes]:
