@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 SERVERS := $(VENV)/.servers
 APT := $(if $(filter 0,$(shell id -u)),,sudo )apt-get
 
-.PHONY: help setup demo airflow test check format bench docs lock audit clean
+.PHONY: help setup demo airflow test faults soak check format bench docs lock audit clean
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -35,6 +35,12 @@ airflow: $(READY) ## Airflow with everything scheduled, on local servers; says w
 
 test: $(READY) $(SERVERS) ## all tests, real servers included
 	$(BIN)/python -m pytest
+
+faults: $(READY) $(SERVERS) ## the tests of the 26 faults that docs/engineers/faults.md names
+	$(BIN)/python -m pytest -m fault
+
+soak: $(READY) $(SERVERS) ## 10,000 batches with faults at random through one process; half an hour
+	PYTHONPATH=tests $(BIN)/python tests/bench/soak.py
 
 check: $(READY) ## style, types, SQL, contracts
 	$(BIN)/ruff check .

@@ -19,7 +19,9 @@ from socketserver import BaseRequestHandler, ThreadingUDPServer
 from threading import Thread
 from typing import Any
 
+import duckdb
 import pytest
+import yaml
 from offers import payments
 from playwright.sync_api import Frame, Page, expect, sync_playwright
 from running import make_home, tierline
@@ -235,6 +237,7 @@ def test_the_page_is_for_those_who_are_logged_in_and_buttons_for_those_who_may_a
     assert _status(live, "/?day=yesterday", operator) == 404
 
 
+@pytest.mark.fault(23)
 def test_rejected_rows_are_masked_on_the_page(live: Live) -> None:
     rows = json.loads(tierline(live.home, "batch", "rejects", REFUSED, "--json", now=live.now()).out)
     contract = load_contracts(DEFAULT_SCHEMAS)["PAYM"]
@@ -313,3 +316,31 @@ def _text(live: Live, address: str, token: str) -> str:
     )
     with urllib.request.urlopen(request, timeout=30) as answer:
         return str(answer.read().decode())
+
+
+@pytest.mark.fault(23)
+def test_no_person_and_no_secret_is_in_what_airflow_keeps(live: Live) -> None:
+    """Logs of tasks and of Airflow itself, lineage, XCom, rendered fields of task instances, metrics."""
+    token = live.airflow.token("admin")
+    every = "/api/v2/dags/~/dagRuns/~/taskInstances"
+    kept = {
+        "xcom": json.dumps(live.airflow.call("GET", f"{every}/~/xcomEntries?limit=1000", token), ensure_ascii=False),
+        "task instances": json.dumps(live.airflow.call("GET", f"{every}?limit=1000", token), ensure_ascii=False),
+        "lineage": (live.home.parent / "lineage.jsonl").read_text(),
+        "metrics": str(live.counted),
+    }
+    kept |= {str(path): path.read_text() for path in live.airflow.directory.rglob("*.log")}
+    assert len(kept) > 20
+    assert sum(len(text) for text in kept.values()) > 10_000
+    with duckdb.connect(str(live.home / "warehouse" / "warehouse.duckdb"), read_only=True) as warehouse:
+        found = warehouse.execute(
+            "select service_number from core.payment union select service_number from core.subscriber "
+            "union select customer_name from core.customer union select id_number from core.customer"
+        )
+        people = {value for (value,) in found.fetchall() if value and len(value) > 2}
+    assert len(people) > 200
+    key = Path(yaml.safe_load((live.home / "tierline.yaml").read_text())["sources"]["110"]["key_file"])
+    secret = key.read_text().splitlines()[1]
+    for name, text in kept.items():
+        assert [person for person in people if person in text] == [], name
+        assert secret not in text, name

@@ -62,6 +62,7 @@ def halves(site: Site) -> tuple[Path, bytes]:
     return path, content
 
 
+@pytest.mark.fault(4)
 @both
 def test_a_file_that_grows_all_the_while_is_left_and_taken_once_it_is_whole(home: Path, site: Site) -> None:
     path, content = halves(site)
@@ -87,6 +88,7 @@ def test_a_file_that_grows_all_the_while_is_left_and_taken_once_it_is_whole(home
     assert not (site.directory / "request").exists()
 
 
+@pytest.mark.fault(4)
 @both
 def test_a_file_that_becomes_whole_between_two_readings_is_sound(home: Path, site: Site) -> None:
     path, content = halves(site)
@@ -104,6 +106,7 @@ def test_a_file_that_becomes_whole_between_two_readings_is_sound(home: Path, sit
     assert files(home / "archive")[f"PAYM/2026/11/22/{GOOD.name}"] == content
 
 
+@pytest.mark.fault(4)
 @both
 def test_a_file_that_grows_beyond_its_size_is_refused_once_it_rests(home: Path, site: Site) -> None:
     """Left while it changes; a file that is too long and stays so is the producer's fault (E202)."""
@@ -113,6 +116,7 @@ def test_a_file_that_grows_beyond_its_size_is_refused_once_it_rests(home: Path, 
     assert states(home) == [("0001_00", "refused", "E202")]
 
 
+@pytest.mark.fault(8)
 @both
 @pytest.mark.parametrize("first", ["check", "data"])
 def test_the_two_files_of_a_pair_may_come_in_either_order(home: Path, site: Site, first: str) -> None:
@@ -143,6 +147,7 @@ STRANGE: list[bytes] = [
 ]  # fmt: skip
 
 
+@pytest.mark.fault(17)
 @both
 def test_strange_names_are_left_and_reported_and_the_good_pair_is_taken(home: Path, site: Site, tmp_path: Path) -> None:
     content = GOOD.put(site.directory)
@@ -168,6 +173,7 @@ def outer_names(home: Path, site: Site) -> list[str]:
     return sorted({*os.listdir(home.parent), *os.listdir(site.directory.parent), *os.listdir(Path.cwd())})
 
 
+@pytest.mark.fault(17)
 @both
 def test_what_is_no_regular_file_is_left_and_reported(home: Path, site: Site, tmp_path: Path) -> None:
     secret = tmp_path / "outside.txt"
@@ -209,6 +215,7 @@ class Liar(asyncssh.SFTPServer):
             yield asyncssh.SFTPName(name, b"", asyncssh.SFTPAttrs(size=3, permissions=0o100644))
 
 
+@pytest.mark.fault(17)
 def test_names_that_lead_elsewhere_are_left_and_reported(tmp_path: Path) -> None:
     """Fault 17: `../x` is reported too, though it begins with a dot: no file of a directory is named so."""
     root = tmp_path / "remote"
@@ -273,6 +280,7 @@ def test_an_end_file_sent_again_replaces_the_former_and_both_are_kept(home: Path
     assert not os.listdir(site.directory / DIRECTORY)
 
 
+@pytest.mark.fault(8)
 @both
 def test_check_files_that_lie_are_told_apart(home: Path, site: Site) -> None:
     """Fault 8 on both kinds of server: each wrong check file has its own code, and the good one beside it is taken."""

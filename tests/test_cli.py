@@ -134,6 +134,7 @@ def test_wrong_words_are_answered_with_what_to_do(home: Path, words: list[str], 
     assert "Traceback" not in ran.err
 
 
+@pytest.mark.fault(25)
 @pytest.mark.parametrize(
     ("config", "says"),
     [

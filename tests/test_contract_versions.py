@@ -49,6 +49,7 @@ def refusal(schemas: Path) -> str:
     return str(caught.value)
 
 
+@pytest.mark.fault(25)
 @pytest.mark.parametrize("case", cases(), ids=lambda case: " | ".join(case[:3]))
 def test_versions_that_do_not_fit_are_refused_with_file_line_and_key(schemas: Path, case: list[str]) -> None:
     file, old, new, key, words = case

@@ -138,6 +138,7 @@ def refusal(schemas: Path) -> str:
     return str(caught.value)
 
 
+@pytest.mark.fault(25)
 @pytest.mark.parametrize("case", cases(), ids=lambda case: " | ".join(case[:3]))
 def test_what_is_not_sound_is_refused_with_file_line_and_key(schemas, case):
     file, old, new, key, words, *anchor = case

@@ -68,6 +68,7 @@ def test_models_are_one_select_with_a_header(path: Path) -> None:
     assert len(text.splitlines()) <= 130, "only the history of subscribers is so long"
 
 
+@pytest.mark.fault(1)
 def test_fault_points_are_those_that_are_listed() -> None:
     from pipelines.faults import FAULT_POINTS
 

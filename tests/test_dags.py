@@ -111,6 +111,7 @@ def test_every_feed_runs_to_a_published_list_and_again_changes_nothing(airflow: 
         assert state.execute("select count(*) from ops.publication").fetchall() == [(1,)]
 
 
+@pytest.mark.fault(14)
 def test_runs_and_airflow_at_once_load_each_batch_once(airflow: Installation) -> None:
     """Fault 14: Airflow's tasks and two commands on the same batches; each is loaded once, each receipt is there."""
     with ThreadPoolExecutor(1) as threads:

@@ -160,6 +160,7 @@ def test_a_list_is_delivered_again_on_demand(home: Path, acd: Path) -> None:
     assert files_below(acd).items() <= made.items()
 
 
+@pytest.mark.fault(24)
 def test_other_bytes_under_the_name_are_replaced_on_demand_only(home: Path, acd: Path) -> None:
     made = publish(home, TIER)
     assert deliver(home).exit_status == 0

@@ -52,6 +52,7 @@ def make_receiver(work: Path, name: str = "acd") -> Endpoint:
     return Endpoint("file", root=str(work / name))
 
 
+@pytest.mark.fault(24)
 @pytest.mark.parametrize(
     ("server", "people", "cuts"),
     [("sshd", PEOPLE, 24), ("sshd", MANY, 9), ("vsftpd_tls", PEOPLE, 12), ("vsftpd", MANY, 6)],
@@ -108,6 +109,7 @@ def goes_on_from_what_stands(home: Path, root: Path, made: dict[str, bytes]) -> 
     return True
 
 
+@pytest.mark.fault(24)
 @TWO_KINDS
 def test_a_receiver_that_is_cut_off_once_gets_its_lists_in_the_same_run(site: Site, tmp_path: Path) -> None:
     with proxy(site.endpoint) as between:
@@ -124,6 +126,7 @@ def test_a_receiver_that_is_cut_off_once_gets_its_lists_in_the_same_run(site: Si
     assert alarms(home) == []
 
 
+@pytest.mark.fault(24)
 def test_a_receiver_that_is_down_or_stalls_keeps_no_other(sshd: Endpoint, tmp_path: Path) -> None:
     """One alarm a receiver however often it is tried, cleared once it is back."""
     (tmp_path / "slow").mkdir()
@@ -154,6 +157,7 @@ def test_a_receiver_that_is_down_or_stalls_keeps_no_other(sshd: Endpoint, tmp_pa
     assert [state for (state,) in story] == ["due", "failed", "superseded"]
 
 
+@pytest.mark.fault(24)
 @pytest.mark.parametrize("scheme", ["sftp", "file"])
 def test_a_receiver_whose_disk_is_full(sshd: Endpoint, tmp_path: Path, scheme: str) -> None:
     """Nothing is left there that fills it up, and the list comes once there is room."""
@@ -182,6 +186,7 @@ class Forgetful(asyncssh.SFTPServer):
         return len(data[100:]) + int(super().write(file_obj, offset, data[:100]))
 
 
+@pytest.mark.fault(24)
 def test_a_server_that_keeps_only_half_gets_no_end_file(tmp_path: Path) -> None:
     home = home_with(tmp_path, receiver("acd", make_receiver(tmp_path)))
     made = publish(home, TIER)
@@ -196,6 +201,7 @@ def test_a_server_that_keeps_only_half_gets_no_end_file(tmp_path: Path) -> None:
     assert (ran.exit_status, files_below(tmp_path / "acd")) == (0, made)
 
 
+@pytest.mark.fault(24)
 def test_what_came_to_harm_here_goes_to_nobody(tmp_path: Path) -> None:
     good = make_receiver(tmp_path)
     home = home_with(tmp_path, receiver("acd", good))
@@ -217,6 +223,7 @@ def test_what_came_to_harm_here_goes_to_nobody(tmp_path: Path) -> None:
     assert deliver(home).exit_status == 0
 
 
+@pytest.mark.fault(1)
 def test_killed_at_every_point_it_goes_on_to_the_same(sshd: Endpoint, tmp_path: Path) -> None:
     """Fault 1: SIGKILL between the files, at the first point, the second, … until a run passes untouched."""
     root = tmp_path / "acd"

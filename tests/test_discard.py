@@ -160,6 +160,7 @@ def test_the_version_below_comes_back_as_if_the_newer_had_never_come(tmp_path: P
     assert len(put_aside(root, SECOND.name)) == 1
 
 
+@pytest.mark.fault(12)
 def test_a_stale_version_comes_back(tmp_path: Path, home: Path, root: Path) -> None:
     SECOND.put(root)
     take(home)
@@ -236,6 +237,7 @@ def test_a_stem_offered_again_before_the_discard_was_acknowledged(home: Path, ro
     assert [(root / path).read_bytes() for path in put_aside(root, offer.name)] == [former]
 
 
+@pytest.mark.fault(9)
 def test_an_operator_may_let_the_other_bytes_of_a_stem_stand(home: Path, root: Path) -> None:
     """Fault 9: same stem, other bytes; both are kept, and an operator decides."""
     former = FIRST.put(root)

@@ -138,6 +138,7 @@ def stopped(home: Path, disk: SmallDisk, words: tuple[str, ...], free_kb: int, o
     return "check" if step == "load" and not (home / "warehouse" / "warehouse.duckdb").exists() else step
 
 
+@pytest.mark.fault(5)
 def test_at_every_moment_of_a_run(
     offered: Path, undisturbed: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -163,6 +164,7 @@ def test_at_every_moment_of_a_run(
         assert (files(home / "landing"), files(home / "staged" / ".work")) == ({}, {})
 
 
+@pytest.mark.fault(5)
 @pytest.mark.parametrize(
     ("directory", "free_kb", "steps"),
     [
@@ -193,6 +195,7 @@ def test_a_directory_on_a_disk_of_its_own(
         assert_nothing_lost(home, offers)
 
 
+@pytest.mark.fault(5)
 def test_what_a_killed_load_had_committed_is_there_once_there_is_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -218,6 +221,7 @@ def test_what_a_killed_load_had_committed_is_there_once_there_is_room(
         assert in_core(home, ROWS_OF_LATE) == [(3,)]
 
 
+@pytest.mark.fault(5)
 def test_a_checkpoint_within_a_commit(before: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A large load is brought from the write-ahead log into the file at once: then the commit fails as a whole."""
     home = copy_of(before, tmp_path)

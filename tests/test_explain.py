@@ -149,6 +149,7 @@ def test_words_name_months_amounts_and_rules(words: dict[str, str], case: str, t
     assert text in words[case]
 
 
+@pytest.mark.fault(23)
 def test_words_hold_no_personal_data(province: Province, words: dict[str, str]) -> None:
     with duckdb.connect(str(province[0] / "bi" / "private.duckdb"), read_only=True) as state:
         known = state.execute(

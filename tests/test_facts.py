@@ -8,6 +8,7 @@ from pathlib import Path
 
 import duckdb
 import polars as pl
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -38,6 +39,7 @@ def _stage(directory: Path, place: tuple[str, str, str], version: str, keys: lis
     return StandingBatch(stem, "digest", "PAYM", source, "I", cycle, seq, datetime(2026, 11, 22, 11), *paths)
 
 
+@pytest.mark.fault(10)
 @settings(max_examples=25, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate),
           suppress_health_check=[HealthCheck.too_slow])  # fmt: skip
 @given(data=st.data(), places=st.lists(batches, min_size=1, max_size=6, unique=True))

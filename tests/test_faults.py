@@ -78,6 +78,7 @@ def _run(home: Path) -> Run:
     return tierline(home, "run", *AS_OF, now=NOW)
 
 
+@pytest.mark.fault(14)
 def test_three_runs_at_once_load_each_batch_once(
     offered: Path,
     sshd: tuple[Endpoint, Path],
@@ -105,6 +106,7 @@ def test_three_runs_at_once_load_each_batch_once(
     assert said, "no run met another: nothing was tried"
 
 
+@pytest.mark.fault(1)
 @pytest.mark.parametrize("fault", ["load", "commit"])
 def test_ledger_and_warehouse_agree_again_after_a_kill_between_them(
     offered: Path, sshd: tuple[Endpoint, Path], undisturbed: dict[str, list[tuple[object, ...]]], tmp_path: Path,
@@ -133,6 +135,7 @@ def test_a_lost_warehouse_comes_back_from_what_is_staged(
     assert published(home) == undisturbed
 
 
+@pytest.mark.fault(15)
 @pytest.mark.parametrize("zone", ["Australia/Lord_Howe", "Asia/Shanghai"])
 def test_clocks_of_others_and_one_that_steps_back(
     offered: Path, sshd: tuple[Endpoint, Path], undisturbed: dict[str, list[tuple[object, ...]]], tmp_path: Path,
@@ -156,6 +159,7 @@ def test_clocks_of_others_and_one_that_steps_back(
     assert all(sorted(states)[0] == "announced" and len(states) == 5 for states in _events(home).values())
 
 
+@pytest.mark.fault(3)
 def test_a_source_that_stalls_ends_in_time_and_keeps_no_other(
     offered: Path, sshd: tuple[Endpoint, Path], tmp_path: Path
 ) -> None:
@@ -185,6 +189,7 @@ def test_a_source_that_stalls_ends_in_time_and_keeps_no_other(
     assert len(taken) == len(list((tmp_path / "110" / "outgoing").rglob("*.DAT")))
 
 
+@pytest.mark.fault(16)
 def test_a_changed_host_key_stops_before_anything_is_sent(
     offered: Path, sshd: tuple[Endpoint, Path], tmp_path: Path
 ) -> None:

@@ -53,6 +53,7 @@ def two_members(cut: int) -> bytes:
     return gzip.compress(content[:cut]) + gzip.compress(b"") + gzip.compress(content[cut:])
 
 
+@pytest.mark.fault(6)
 @pytest.mark.parametrize("block_bytes", SIZES)
 def test_members_of_a_gzip_are_one_file_wherever_they_meet(tmp_path: Path, block_bytes: int) -> None:
     plain = framed("CUST", customers(*map(customer, range(9))))
@@ -63,6 +64,7 @@ def test_members_of_a_gzip_are_one_file_wherever_they_meet(tmp_path: Path, block
     assert len(expected.rows) == 9
 
 
+@pytest.mark.fault(6)
 @pytest.mark.parametrize("block_bytes", [1, 64, 1 << 20])
 def test_a_gzip_that_breaks_off_anywhere_is_refused(tmp_path: Path, block_bytes: int) -> None:
     whole = two_members(100)
@@ -86,6 +88,7 @@ TAILS = {
 }  # fmt: skip
 
 
+@pytest.mark.fault(6)
 @pytest.mark.parametrize("block_bytes", SIZES)
 @pytest.mark.parametrize("tail", TAILS)
 def test_a_gzip_with_a_wrong_end_is_refused(tmp_path: Path, tail: str, block_bytes: int) -> None:
@@ -125,6 +128,7 @@ BOMBS = [
 ]
 
 
+@pytest.mark.fault(7)
 @pytest.mark.parametrize(("block", "times", "reason", "most_mib"), BOMBS, ids=["zeros", "long lines", "short lines"])
 def test_a_gzip_bomb_is_stopped_at_the_limit_in_bounded_memory(
     tmp_path: Path, home: Path, root: Path, block: bytes, times: int, reason: str, most_mib: int
@@ -147,6 +151,7 @@ def test_a_gzip_bomb_is_stopped_at_the_limit_in_bounded_memory(
 # Fault 18: odd bytes.
 
 
+@pytest.mark.fault(18)
 def test_odd_bytes_reject_their_own_rows_and_no_other(home: Path, root: Path) -> None:
     odd = [
         (customer(1, name="李\0静"), "E405|customer_name"), (customer(2, name="李\r静"), "E405|customer_name"),
@@ -167,6 +172,7 @@ def test_odd_bytes_reject_their_own_rows_and_no_other(home: Path, root: Path) ->
     assert found == [(f"C{number:09d}", name) for number, name in good.items()]
 
 
+@pytest.mark.fault(18)
 @pytest.mark.parametrize("block_bytes", [1 << 10, 1 << 16, 1 << 20])
 def test_a_line_may_be_as_long_as_the_limit(tmp_path: Path, block_bytes: int) -> None:
     for length, code in ((65_535, None), (65_536, None), (65_537, "E205"), (10 << 20, "E205")):
@@ -193,6 +199,7 @@ SHORT = {
 }  # fmt: skip
 
 
+@pytest.mark.fault(18)
 @pytest.mark.parametrize("gz", [False, True], ids=["plain", "gzip"])
 @pytest.mark.parametrize(("content", "code"), SHORT.values(), ids=SHORT)
 def test_files_with_little_in_them(home: Path, root: Path, content: bytes, code: str | None, gz: bool) -> None:
@@ -211,6 +218,7 @@ def test_files_with_little_in_them(home: Path, root: Path, content: bytes, code:
 ODD_TEXTS = ["中", "中文", "亅", "𠮷", "é", "€", "㐀", "𠀀𠀁", "ａ", "·"]
 
 
+@pytest.mark.fault(19)
 @pytest.mark.parametrize("block_bytes", SIZES)
 @pytest.mark.parametrize(("encoding", "other"), [("utf-8", "gb18030"), ("gb18030", "utf-8")])
 def test_rows_of_the_other_encoding_are_rejected_alone(
@@ -232,6 +240,7 @@ def test_rows_of_the_other_encoding_are_rejected_alone(
 # Fault 20: the limit of rejects.
 
 
+@pytest.mark.fault(20)
 @pytest.mark.parametrize(
     ("records", "bad", "status"),
     [(10, 2, "PARTIAL"), (10, 3, "PARTIAL"), (10, 4, "REFUSED"), (4000, 3, "PARTIAL"), (4000, 4, "PARTIAL"),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import duckdb
 import polars as pl
+import pytest
 from history_oracle import ATTRIBUTES, Change, Record, Snapshot, history
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -134,6 +135,7 @@ def _expected(warehouse: Warehouse, stems: set[str], snapshots: list[Snapshot]) 
     ]
 
 
+@pytest.mark.fault(22)
 @settings(
     max_examples=40,
     deadline=None,
@@ -174,6 +176,7 @@ def test_plain_history_opens_no_period_without_a_change_and_reopens_after_an_end
     assert found == [("OPEN", MOMENTS[0], MOMENTS[2], False, 2), ("RESOLVED", MOMENTS[2], None, True, 5)]
 
 
+@pytest.mark.fault(22)
 def test_a_patch_that_leaves_is_taken_back(tmp_path: Path) -> None:
     """And so is one that another file's newer row of the same change displaces."""
     state = ("C00001", "13800000001", "PLAN01", "1", DAY, None, 0)

@@ -96,6 +96,7 @@ def retry_each(home: Path, stems: list[str], both: Any, said: Any) -> None:
         said.put((stem, ran.exit_status, ran.out + ran.err))
 
 
+@pytest.mark.fault(14)
 def test_of_two_retries_at_once_one_wins_and_the_other_says_so(home: Path, root: Path) -> None:
     stems = [f"{SEQ[:-5]}{number:04d}_00" for number in range(1, 11)]
     for stem in stems:

@@ -95,6 +95,7 @@ def home(twice: Path, tmp_path: Path) -> Path:
     return _copy(twice, tmp_path)
 
 
+@pytest.mark.fault(1)
 def test_killed_in_the_files_of_a_former_state(
     home: Path, undisturbed: dict[str, list[tuple[object, ...]]], forking: ForkServerContext
 ) -> None:
@@ -110,6 +111,7 @@ def test_killed_in_the_files_of_a_former_state(
     assert published(home) == undisturbed
 
 
+@pytest.mark.fault(1)
 def test_killed_time_and_again(
     home: Path, undisturbed: dict[str, list[tuple[object, ...]]], forking: ForkServerContext
 ) -> None:

@@ -178,6 +178,7 @@ def test_what_a_block_did_before_it_raised_never_was(store: LedgerStore) -> None
     assert _states(store) == {}
 
 
+@pytest.mark.fault(14)
 def test_of_two_processes_that_announce_a_stem_one_gets_it(place: Place, store: LedgerStore) -> None:
     with workers(place, "announce", 2) as pair:
         for number in range(1, ROUNDS + 1):
@@ -189,6 +190,7 @@ def test_of_two_processes_that_announce_a_stem_one_gets_it(place: Place, store: 
         assert connection.execute(query(func.count()).select_from(event)).scalar() == ROUNDS
 
 
+@pytest.mark.fault(12)
 def test_of_two_versions_accepted_at_once_the_newest_stands(place: Place, store: LedgerStore) -> None:
     """Whichever process is first: the older is replaced, or stale; each change has its event."""
     with workers(place, "accept", 2) as pair:

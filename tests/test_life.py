@@ -89,6 +89,7 @@ def test_retry_that_fails_again_is_refused_with_the_new_code(home: Path, root: P
     assert (root / "request" / "PAYM" / f"{STEM}.RSD").read_text().split("|")[1] == "E305"
 
 
+@pytest.mark.fault(9)
 def test_retry_of_bytes_that_really_differ_stays_refused(home: Path, root: Path) -> None:
     replace(GOOD, size_off=1).put(root)
     take(home)

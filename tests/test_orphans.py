@@ -254,6 +254,7 @@ def test_a_link_that_a_broken_move_left_in_outgoing_goes(home: Path, root: Path)
     assert open_alarms(home, "left") == []
 
 
+@pytest.mark.fault(5)
 def test_a_file_too_large_for_the_disk_keeps_no_other(home: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the disk says is made up, for a test that fails must never fill the disk of whoever runs it."""
     for offer in (EARLIER, BEFORE, FIRST):
@@ -271,6 +272,7 @@ def test_a_file_too_large_for_the_disk_keeps_no_other(home: Path, root: Path, mo
     assert (ran.exit_status, BEFORE.stem in ran.err, "free space" in ran.err) == (1, True, True), ran.err
 
 
+@pytest.mark.fault(8)
 def test_a_check_file_far_too_long_is_refused_once(home: Path, root: Path) -> None:
     FIRST.put(root)
     said = b"x" * (2 << 20)

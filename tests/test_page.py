@@ -116,6 +116,7 @@ def test_what_files_and_people_say_is_text_and_never_markup(home: Path) -> None:
     assert "<script>alert" not in asked.text
 
 
+@pytest.mark.fault(23)
 def test_the_reject_file_is_for_those_who_may_act(home: Path) -> None:
     MANY_BAD.put(home.parent / "remote")
     tierline(home, "fetch", now=NOW)

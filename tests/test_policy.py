@@ -153,6 +153,7 @@ def test_every_class_and_tier_has_service_actions() -> None:
     assert len(actions) == 8 * 4
 
 
+@pytest.mark.fault(25)
 @pytest.mark.parametrize("case", cases(BROKEN), ids=lambda case: case[2])
 def test_errors_name_file_line_key_expected_and_found(case: list[str], tmp_path: Path) -> None:
     old, new, key, words = case

@@ -182,6 +182,7 @@ BAD = [
 ]
 
 
+@pytest.mark.fault(25)
 @pytest.mark.parametrize(("change", "message"), BAD, ids=[change[1] for change, _ in BAD])
 @pytest.mark.parametrize("command", ["show", "try"])
 def test_a_policy_that_is_not_sound_is_named_by_place(

@@ -29,6 +29,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
+@pytest.mark.fault(23)
 def test_personal_data_is_masked_in_the_published_state_and_only_there(home: Path) -> None:
     with duckdb.connect(str(home / "bi" / "current.duckdb"), read_only=True) as state:
         numbers = state.execute("select distinct service_number from core.payment").fetchall()
@@ -47,6 +48,7 @@ def test_personal_data_is_masked_in_the_published_state_and_only_there(home: Pat
     assert stat.S_IMODE(private.resolve().stat().st_mode) == 0o600
 
 
+@pytest.mark.fault(23)
 def test_no_full_number_in_anything_that_bi_may_open(home: Path) -> None:
     state = (home / "bi" / "current").resolve()
     files = [path for path in state.rglob("*.*") if path.name != "private.duckdb"]
@@ -60,6 +62,7 @@ def test_no_full_number_in_anything_that_bi_may_open(home: Path) -> None:
         assert not PHONE.search(content), path.name
 
 
+@pytest.mark.fault(23)
 def test_no_full_number_in_ledger_or_logs(home: Path) -> None:
     for path in [home / "ledger.sqlite", *(home / "logs").rglob("*")]:
         assert not PHONE.search(path.read_bytes()), path.name
@@ -84,6 +87,7 @@ def test_tier_list_follows_the_file_interface(home: Path) -> None:
     assert {record.split("|")[2]: record.split("|")[3] for record in records}.items() <= tiers.items()
 
 
+@pytest.mark.fault(13)
 def test_a_reader_keeps_its_state_while_the_next_appears(home: Path, tmp_path: Path) -> None:
     later = tmp_path / "home"
     shutil.copytree(home, later, symlinks=True)

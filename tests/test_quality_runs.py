@@ -122,6 +122,7 @@ def test_cycles_that_come_together_are_compared_within_and_across_pages(
     assert len({each["page"] for each in noted(place)}) == count_of_pages
 
 
+@pytest.mark.fault(1)
 @pytest.mark.parametrize("point", ["commit", "receipt"])
 def test_a_run_that_was_killed_before_leaves_the_cycle_to_the_next(place: Place, point: str) -> None:
     place.offer(contacts(DAY, 20))
@@ -133,6 +134,7 @@ def test_a_run_that_was_killed_before_leaves_the_cycle_to_the_next(place: Place,
     assert [each["rows"] for each in noted(place)] == [20]
 
 
+@pytest.mark.fault(1)
 def test_a_run_that_was_killed_between_page_and_ledger_is_done_again(place: Place) -> None:
     place.offer(contacts(DAY, 20))
     place.run("fetch", now=DUE)
@@ -164,6 +166,7 @@ def test_orphans_are_counted_for_batch_and_cycle_and_the_page_is_named(tmp_path:
     assert place.shown(people(10)[1].stem, DUE)["orphans"] == 0
 
 
+@pytest.mark.fault(23)
 def test_nobody_is_named_in_pages_or_ledger(tmp_path: Path) -> None:
     place = Place.new(tmp_path, "CUST", "USER", "BILL")
     for offer in people(24):

@@ -226,6 +226,7 @@ def _example(empty: Path, forking: ForkServerContext, seen: Counter[str], steps:
         assert (here.core(), _kept(here)) == (core, kept)
 
 
+@pytest.mark.fault(10, 22, 26)
 def test_the_rules_hold_whatever_happens(
     empty: Path, forking: ForkServerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -90,6 +90,7 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.fault(13, 21)
 def test_readers_meet_whole_published_states_and_no_error(producer: Producer) -> None:
     is_held, is_over, said, told = _real.Event(), _real.Event(), _real.Queue(), _real.Queue()
     counts = [_real.Value("i", 0) for _ in range(READERS)]

@@ -71,6 +71,7 @@ def test_a_sound_file_is_loaded(home: Path, root: Path) -> None:
     assert [(each.state, each.loaded, each.control_loaded) for each in ledger(home)] == [("loaded", 3, 6000)]
 
 
+@pytest.mark.fault(6, 7, 8, 18)
 @pytest.mark.parametrize(("code", "offer"), REFUSED.values(), ids=REFUSED)
 def test_refused(home: Path, root: Path, code: str, offer: Offer) -> None:
     """The code, a receipt, the bytes and the reason in quarantine, the file out of the way on the server."""
@@ -115,6 +116,7 @@ def test_a_refused_stem_may_be_offered_again(home: Path, root: Path) -> None:
     assert (root / "backup" / "20261122" / "PAYM" / f"{STEM}.DAT").exists()
 
 
+@pytest.mark.fault(12)
 def test_an_older_version_that_is_judged_after_the_newer_one_is_stale(home: Path, root: Path) -> None:
     """Both were verified before either was judged, so only the judge can tell."""
     newer = named(STEM.removesuffix("00") + "01")
@@ -129,6 +131,7 @@ def test_an_older_version_that_is_judged_after_the_newer_one_is_stale(home: Path
     assert (root / "receipt" / "PAYM" / f"{STEM}.RCP").read_text().split("|")[1] == "REFUSED"
 
 
+@pytest.mark.fault(9)
 def test_other_bytes_under_an_accepted_stem_are_refused_and_both_kept(home: Path, root: Path) -> None:
     GOOD.put(root)
     tierline(home, "fetch", now=NOW)

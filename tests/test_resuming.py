@@ -67,6 +67,7 @@ def fetch(home: Path, between: Proxy) -> int:
     return between.passed - before
 
 
+@pytest.mark.fault(2)
 @pytest.mark.parametrize("share", [0.5, 0.99])
 def test_a_cut_download_goes_on_in_the_next_run(home: Path, root: Path, between: Proxy, share: float) -> None:
     LARGE.put(root)
@@ -78,6 +79,7 @@ def test_a_cut_download_goes_on_in_the_next_run(home: Path, root: Path, between:
     assert states(home) == [("0001_00", "verified", None)]
 
 
+@pytest.mark.fault(2)
 def test_what_passed_in_all_is_at_most_the_file_and_one_window(home: Path, root: Path, between: Proxy) -> None:
     """Fault 2, over three runs."""
     LARGE.put(root)
@@ -89,6 +91,7 @@ def test_what_passed_in_all_is_at_most_the_file_and_one_window(home: Path, root:
     assert files(home / "archive")[KEPT] == BYTES
 
 
+@pytest.mark.fault(1)
 def test_a_killed_download_goes_on_in_the_next_run(home: Path, root: Path, between: Proxy) -> None:
     LARGE.put(root)
     killed = tierline_process(home, "fetch", now=NOW, fault="download")
@@ -141,6 +144,7 @@ def test_the_part_of_a_file_that_is_gone_is_tidied(home: Path, root: Path, betwe
     assert (root / "receipt" / "PAYM" / f"{STEM}.RCP").read_text().split("|")[1] == "ACCEPTED"
 
 
+@pytest.mark.fault(2)
 def test_cuts_within_one_run_are_survived_by_new_connections(tmp_path: Path, root: Path, between: Proxy) -> None:
     home = make_home(tmp_path / "steady", between.endpoint)
     content = LARGE.put(root)

@@ -84,6 +84,7 @@ def _copy(offered: Path, remote: Path) -> Endpoint:
     return Endpoint("file", root=str(remote))
 
 
+@pytest.mark.fault(11)
 @pytest.mark.parametrize("seed", range(5))
 def test_any_order(offered: Path, undisturbed: dict[str, list[tuple[object, ...]]], tmp_path: Path, seed: int) -> None:
     """Rule 1: files that come in another order, in several rounds, with some offered twice, give the same warehouse."""
@@ -134,6 +135,7 @@ def _files(directory: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
 
 
+@pytest.mark.fault(1)
 @pytest.mark.parametrize(
     "fault",
     ["list", "claim:3", "download:2", "verify:5", "archive:4", "check:6", "stage:3", "load", "commit", "backup:4",
@@ -165,6 +167,7 @@ def test_killed_and_run_again(
     assert _relative(home / "archive") == _relative(work / "home" / "archive")
 
 
+@pytest.mark.fault(12)
 def test_replacement(offered: Path, tmp_path: Path) -> None:
     """Rule 3: once version 01 is accepted, the warehouse is as if version 00 had never come."""
     with_both = make_home(tmp_path / "both", _copy(offered, tmp_path / "remote_both"))

@@ -41,6 +41,7 @@ def exchange(
         yield endpoint, root
 
 
+@pytest.mark.fault(6, 10, 12, 22)
 @pytest.mark.parametrize(
     ("exchange", "scenario"),
     list(_pairs()),

@@ -192,6 +192,7 @@ def requests(root: Path) -> list[str]:
     return sorted(path.name for path in (root / "request").rglob("*.RSD"))
 
 
+@pytest.mark.fault(11)
 def test_gaps_of_a_cycle_of_any_age_are_asked_for(home: Path, root: Path) -> None:
     """E502: the producer backfills last year's; what its end file names and does not come is asked for."""
     old = payments("PAYM_110_I_2025112210_0001_00", "CARD")

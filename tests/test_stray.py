@@ -47,6 +47,7 @@ def held(database: Path, seconds: float) -> Iterator[int]:
         process.kill()
 
 
+@pytest.mark.fault(21)
 def test_a_stray_process_is_waited_for(home: Path, caplog: pytest.LogCaptureFixture) -> None:
     with held(home / "warehouse" / store.FILE_NAME, 2) as pid:
         assert tierline(home, "load", now=NOW).exit_status == 0
@@ -55,6 +56,7 @@ def test_a_stray_process_is_waited_for(home: Path, caplog: pytest.LogCaptureFixt
     assert in_core(home, "select count(*) from core.payment") == [(3,)]
 
 
+@pytest.mark.fault(21)
 def test_one_that_does_not_let_go_is_named_and_nothing_is_lost(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "_PATIENCE_S", 0.3)
     with held(home / "warehouse" / store.FILE_NAME, 60) as pid:
@@ -66,6 +68,7 @@ def test_one_that_does_not_let_go_is_named_and_nothing_is_lost(home: Path, monke
     assert states(home) == [(STEM[-7:], "loaded", None)]
 
 
+@pytest.mark.fault(21)
 def test_a_reader_of_the_published_state_delays_nobody_and_keeps_its_totals(home: Path, tmp_path: Path) -> None:
     words = ("run", "--as-of", "2026-11-21")
     assert tierline(home, *words, now=NOW).exit_status in (0, 4)

@@ -51,6 +51,7 @@ def test_list_gives_names_and_sizes(site: Site) -> None:
     ]
 
 
+@pytest.mark.fault(17)
 def test_list_tells_files_from_what_is_named_like_one(site: Site, request: pytest.FixtureRequest) -> None:
     site.put("PAYM/real.DAT", b"1")
     (site.directory / "PAYM/directory.DAT").mkdir()
@@ -64,6 +65,7 @@ def test_list_tells_files_from_what_is_named_like_one(site: Site, request: pytes
     assert found == shown
 
 
+@pytest.mark.fault(17)
 def test_names_of_any_bytes_are_listed_read_and_moved(site: Site) -> None:
     for name in ODD_NAMES:
         site.put(f"PAYM/{os.fsdecode(name)}", name)
@@ -242,6 +244,7 @@ def test_exists_is_true_for_regular_files(site: Site) -> None:
         assert not transport.exists("none/a.DAT")
 
 
+@pytest.mark.fault(17)
 @pytest.mark.parametrize("path", ["../x", "/etc/passwd", "PAYM/../../x", "PAYM//x", "a\0b", "a\nDELE b", "."])
 def test_paths_outside_the_root_are_refused(site: Site, path: str) -> None:
     site.put("a.DAT")

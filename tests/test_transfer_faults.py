@@ -46,6 +46,7 @@ def fails_in_time(action: Callable[[], object], trouble: Trouble, seconds: float
     return str(caught.value)
 
 
+@pytest.mark.fault(2)
 @every_server
 @pytest.mark.parametrize("share", [0, 0.5, 0.99])
 def test_a_cut_read_fails_and_goes_on_where_it_stopped(site: Site, share: float) -> None:
@@ -66,6 +67,7 @@ def test_a_cut_read_fails_and_goes_on_where_it_stopped(site: Site, share: float)
         assert between.passed - before <= 1.01 * (len(CONTENT) + WINDOW)
 
 
+@pytest.mark.fault(2)
 @every_server
 @pytest.mark.parametrize("after", [0, 15, 300, 1_500])
 def test_a_cut_before_or_during_the_log_in(site: Site, after: int) -> None:
@@ -96,6 +98,7 @@ def moving(transport: Transport) -> object:
     return transport.rename("a.DAT", "backup/a.DAT")
 
 
+@pytest.mark.fault(2)
 @every_server
 @pytest.mark.parametrize("action", [listing, writing, moving])
 @pytest.mark.parametrize("after", [0, 40, 120])
@@ -111,6 +114,7 @@ def test_a_cut_of_anything_else_leaves_every_file_in_one_place(
     assert not (site.directory / "b.REJ").exists() or (site.directory / "b.REJ").read_bytes() == CONTENT * 3
 
 
+@pytest.mark.fault(3)
 @every_server
 @pytest.mark.parametrize("action", [listing, reading, writing, moving])
 def test_a_server_that_stalls_is_left_after_the_idle_timeout(site: Site, action: Callable[[Transport], object]) -> None:
@@ -122,6 +126,7 @@ def test_a_server_that_stalls_is_left_after_the_idle_timeout(site: Site, action:
     assert (site.directory / "a.DAT").exists() or action is moving
 
 
+@pytest.mark.fault(3)
 @pytest.mark.parametrize("server", FTP, indirect=True)
 @pytest.mark.parametrize("after", [0, 1_200])
 def test_an_ftp_server_that_stalls_before_or_during_the_log_in(site: Site, after: int) -> None:
@@ -135,6 +140,7 @@ def test_an_ftp_server_that_stalls_before_or_during_the_log_in(site: Site, after
         fails_in_time(work, Trouble.STALL, seconds=1)
 
 
+@pytest.mark.fault(2, 3)
 @pytest.mark.parametrize("server", SSH, indirect=True)
 @pytest.mark.parametrize("trouble", [Trouble.CUT, Trouble.STALL])
 def test_an_ssh_log_in_may_break_at_every_answer(site: Site, trouble: Trouble) -> None:
@@ -157,6 +163,24 @@ def test_a_byte_that_was_changed_on_the_way_is_noticed(site: Site) -> None:
         fails_in_time(lambda: transport.read("a.DAT", received.extend), Trouble.CORRUPT)
     assert len(received) < len(CONTENT)
     assert CONTENT.startswith(bytes(received))
+
+
+@pytest.mark.fault(2)
+@pytest.mark.parametrize("server", SSH, indirect=True)
+def test_a_byte_that_was_changed_during_the_log_in_is_an_error_of_the_connection(site: Site) -> None:
+    """Whatever the library met in the damaged packet. Some bytes are padding, or belong to what is not asked for."""
+    with proxy(site.endpoint) as between:
+        connect(between.endpoint).close()
+        needed = between.passed
+    noticed = 0
+    for after in range(5, needed, max(needed // 40, 1)):
+        with proxy(impatient(site.endpoint, connect_s=0.3)) as between:
+            between.arm(after, Trouble.CORRUPT)
+            with suppress(TransferError), connect(between.endpoint) as transport:
+                noticed -= 1
+                transport.list("")
+            noticed += 1
+    assert noticed > 30
 
 
 @pytest.mark.parametrize("server", PLAIN_FTP, indirect=True)
@@ -218,6 +242,7 @@ class Meagre(asyncssh.SFTPServer):
         raise asyncssh.SFTPOpUnsupported("no such request")
 
 
+@pytest.mark.fault(4)
 def test_an_sftp_server_that_gives_less_than_is_asked_for(tmp_path: Path) -> None:
     (tmp_path / "a.DAT").write_bytes(CONTENT)
     received = bytearray()
@@ -228,6 +253,7 @@ def test_an_sftp_server_that_gives_less_than_is_asked_for(tmp_path: Path) -> Non
             transport.write("b.DAT", [b"1"])
 
 
+@pytest.mark.fault(4)
 def test_a_file_that_grows_is_read_to_the_end_it_had(tmp_path: Path) -> None:
     file = tmp_path / "a.DAT"
     file.write_bytes(CONTENT)
@@ -243,6 +269,7 @@ def test_a_file_that_grows_is_read_to_the_end_it_had(tmp_path: Path) -> None:
         assert transport.read("a.DAT", sink) == len(CONTENT) == count
 
 
+@pytest.mark.fault(3)
 def test_other_sources_go_on_while_one_stalls(tmp_path: Path) -> None:
     """A stalled connection holds nothing that another one needs."""
     (tmp_path / "a.DAT").write_bytes(CONTENT)

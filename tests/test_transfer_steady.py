@@ -48,6 +48,7 @@ def read_whole(transport: Transport) -> None:
     assert digest.digest() == hashlib.sha256(CONTENT).digest()
 
 
+@pytest.mark.fault(2)
 @every_server
 @pytest.mark.parametrize("share", [0, 0.5, 0.99])
 def test_a_cut_read_goes_on_and_costs_a_window_at_most(site: Site, between: Proxy, share: float) -> None:
@@ -61,6 +62,7 @@ def test_a_cut_read_goes_on_and_costs_a_window_at_most(site: Site, between: Prox
     assert between.passed - before <= 1.01 * (len(CONTENT) + WINDOW)
 
 
+@pytest.mark.fault(2)
 @every_server
 @pytest.mark.parametrize("after", [0, 15, 300, 1_500])
 def test_a_cut_of_the_new_connection_at_its_banner_or_log_in_is_only_another_cut(
@@ -131,6 +133,7 @@ def at_every_answer(site: Site, action: Callable[[Transport], None]) -> Iterator
     yield sum(sizes) - 1  # the last byte: with FTP and FTPS the reply that closes the transfer
 
 
+@pytest.mark.fault(2)
 @every_server
 @pytest.mark.parametrize("action", LEFT)
 def test_whatever_is_cut_at_whatever_answer_is_done_once(site: Site, action: Callable[[Transport], None]) -> None:
@@ -150,6 +153,7 @@ def test_whatever_is_cut_at_whatever_answer_is_done_once(site: Site, action: Cal
     assert cuts > 0
 
 
+@pytest.mark.fault(3)
 @every_server
 def test_a_stall_ends_the_call_in_time_and_the_next_one_connects_anew(site: Site) -> None:
     site.put("a.DAT", CONTENT)
@@ -213,6 +217,7 @@ def test_the_first_connection_is_not_tried_again(site: Site, between: Proxy) -> 
     assert between.connections == 2
 
 
+@pytest.mark.fault(16)
 def test_another_host_key_on_the_way_is_refused_at_once(tmp_path: Path) -> None:
     (tmp_path / "a.DAT").write_bytes(CONTENT)
     log = tmp_path / "log"

@@ -55,6 +55,7 @@ def test_the_log_shows_a_log_in(site: Site) -> None:
     assert log_ins(site.log, before) > 0
 
 
+@pytest.mark.fault(16)
 @pytest.mark.parametrize("server", SSH, indirect=True)
 @pytest.mark.parametrize("is_known", [True, False])
 def test_a_changed_or_unknown_host_key_is_refused_before_the_log_in(site: Site, is_known: bool) -> None:
@@ -92,6 +93,7 @@ def test_a_host_key_that_is_none(tmp_path: Path) -> None:
         connect(Endpoint("sftp", "127.0.0.1", 1, host_key="AAAA"))
 
 
+@pytest.mark.fault(16)
 @pytest.mark.parametrize("server", TLS, indirect=True)
 def test_a_certificate_of_an_unknown_authority_is_refused_before_the_log_in(site: Site) -> None:
     before = len(site.log.read_text(errors="replace"))
@@ -99,6 +101,7 @@ def test_a_certificate_of_an_unknown_authority_is_refused_before_the_log_in(site
     assert log_ins(site.log, before) == 0
 
 
+@pytest.mark.fault(16)
 @pytest.mark.parametrize(
     ("host", "is_expired", "cause"), [("127.0.0.1", True, "expired"), ("127.0.0.9", False, "IP address mismatch")]
 )
@@ -117,6 +120,7 @@ def test_a_server_without_tls_gets_no_password(tmp_path: Path) -> None:
     assert log_ins(log) == 0
 
 
+@pytest.mark.fault(16)
 def test_the_server_that_demands_session_reuse_refuses_who_does_not(tmp_path: Path) -> None:
     """Shows that the fixture is strict, so that the other tests on it mean something."""
     with (

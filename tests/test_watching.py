@@ -130,6 +130,7 @@ def test_a_missing_cycle_of_which_nothing_came_is_asked_for_once(home: Path, roo
     assert asked(home)[stem] == 1
 
 
+@pytest.mark.fault(11)
 def test_a_gap_is_asked_for_once_and_closing_it_needs_nobody(home: Path, root: Path) -> None:
     """Fault 11: SEQ 2 before 1; 1 never comes, or at last."""
     first, second = payments(STEM, "CARD"), payments(f"{CYCLE}_0002_00", "CASH", "BANK")
@@ -153,6 +154,7 @@ def test_a_gap_is_asked_for_once_and_closing_it_needs_nobody(home: Path, root: P
     assert asked(home) == Counter([STEM])
 
 
+@pytest.mark.fault(11)
 def test_seqs_that_an_end_file_skips_are_gaps(home: Path, root: Path) -> None:
     third = payments(f"{CYCLE}_0003_00", "CARD")
     third.put(root)
@@ -191,6 +193,7 @@ def test_a_new_version_answers_a_refusal_in_the_same_run(home: Path, root: Path)
     assert alarms(home, STEM) == [("refused", False)]
 
 
+@pytest.mark.fault(8)
 @pytest.mark.parametrize("part", ["data", "check"])
 def test_an_unpaired_file_is_reported_once_after_the_patience(home: Path, root: Path, part: str) -> None:
     GOOD.put(root, data=part == "data", check=part == "check")

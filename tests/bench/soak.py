@@ -49,7 +49,7 @@ def make_home(home: Path, endpoints: dict[str, Endpoint]) -> None:
     for source, each in endpoints.items():
         lines += [f'  "{source}":', f"    url: {each.scheme}://{each.user}@{each.host}:{each.port}{each.root}"]
         lines += ["    encoding: utf-8", "    feeds: [PAYM, CHNG, USER]", "    settle: 0"]
-        lines += ["    connect_timeout: 2", "    idle_timeout: 1"]
+        lines += ["    connect_timeout: 2", "    idle_timeout: 1", "    retries: 2"]
         for key in ("host_key", "key_file", "ca_file"):
             lines += [f'    {key}: "{value}"'] if (value := getattr(each, key)) else []
         if each.secret:
@@ -81,7 +81,7 @@ class Soak:
         """A round with files and faults."""
         self.now += timedelta(hours=1)
         self.producers.hour(self.now)
-        self.producers.again(30)
+        self.producers.again(50)
         self.producers.close_cycles()
         troubled = [source for source in SOURCES if self._trouble(self.proxies[source])]
         chance = self.dice.random()
@@ -101,7 +101,7 @@ class Soak:
         """Arm the proxy, more often than not."""
         trouble = self.dice.choice((None, None, Trouble.CUT, Trouble.CUT, Trouble.CORRUPT, Trouble.STALL))
         if trouble is not None:
-            moments = [self.dice.randrange(120_000) for _ in range(self.dice.randrange(1, 8))]
+            moments = [self.dice.randrange(200_000) for _ in range(self.dice.randrange(1, 5))]
             between.arm(moments[0], trouble, moments[1:] if trouble is not Trouble.STALL else ())
         return trouble is not None
 

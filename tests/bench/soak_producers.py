@@ -16,7 +16,7 @@ from offers import put_end
 from soak_offers import LIMIT, Sent, Slot, harmed, sent
 
 SOURCES = ("110", "440")
-_HOURLY = {"PAYM": 20, "CHNG": 12}  # SEQs of a cycle and source
+_HOURLY = {"PAYM": 36, "CHNG": 22}  # SEQs of a cycle and source
 _DAILY = {"USER": 14}
 _LATEST = """
 select stem, offering_id, state, code, records, loaded, rejected, acknowledged_at from offering
