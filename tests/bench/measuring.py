@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import statistics
 import subprocess
 import sys
@@ -24,10 +25,14 @@ _Key = TypeVar("_Key")
 
 @dataclass(frozen=True)
 class Run:
-    """Seconds and peak memory of one run, or the median and the most of several."""
+    """Seconds and peak memory of one run, or the median and the most of several.
+
+    `cpu_s`: of the processor, the descendants' too; where a machine has other work it tells more than the clock.
+    """
 
     s: float
     mb: float
+    cpu_s: float = 0
 
 
 def timed_process(
@@ -40,7 +45,7 @@ def timed_process(
     with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as output:
         given.write(text.encode())
         given.seek(0)
-        begun = time.perf_counter()
+        begun, cpu_begun = time.perf_counter(), _cpu_of_children()
         process = subprocess.Popen(
             command, stdin=given, stdout=output, stderr=output, env=os.environ | dict(environment or {})
         )
@@ -48,11 +53,11 @@ def timed_process(
         while process.poll() is None:
             peak = max(peak, peak_mb(process.pid), sum(map(_resident_mb, _tree(process.pid))))
             time.sleep(_BETWEEN_LOOKS_S)
-        seconds = time.perf_counter() - begun
+        seconds, cpu = time.perf_counter() - begun, _cpu_of_children() - cpu_begun
         output.seek(0)
         if process.returncode not in allowed:
             raise ProcessFailed(command, process.returncode, output.read().decode(errors="replace"))
-    return Run(seconds, peak)
+    return Run(seconds, peak, cpu)
 
 
 class ProcessFailed(Exception):
@@ -62,6 +67,12 @@ class ProcessFailed(Exception):
         super().__init__(f"{Path(command[0]).name} ended with {status}\n{output[-4000:]}")
         self.status = status
         self.output = output
+
+
+def _cpu_of_children() -> float:
+    """Seconds of all children that ended so far, and of theirs."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _tree(pid: int) -> list[int]:
@@ -116,13 +127,14 @@ def interleaved(kinds: Mapping[_Key, Callable[[], Run]], runs: int) -> dict[_Key
         for kind, work in kinds.items():
             found[kind].append(work())
             last = found[kind][-1]
-            say(f"  run {number + 1}, {kind}: {last.s:.2f} s, {last.mb:.0f} MB")
+            say(f"  run {number + 1}, {kind}: {last.s:.2f} s, {last.cpu_s:.1f} s of CPU, {last.mb:.0f} MB")
     return {kind: median_run(each) for kind, each in found.items()}
 
 
 def median_run(runs: list[Run]) -> Run:
-    """The median of the seconds and the most memory."""
-    return Run(statistics.median(each.s for each in runs), max(each.mb for each in runs))
+    """The medians of the seconds and the most memory."""
+    cpu = statistics.median(each.cpu_s for each in runs)
+    return Run(statistics.median(each.s for each in runs), max(each.mb for each in runs), cpu)
 
 
 def timed(what: str, work: Callable[[], object]) -> float:

@@ -70,7 +70,8 @@ def tierline(home: Path, *words: str) -> Run:
 
 def added(*parts: Run) -> Run:
     """One after the other."""
-    return Run(sum(each.s for each in parts), max(each.mb for each in parts))
+    cpu = sum(each.cpu_s for each in parts)
+    return Run(sum(each.s for each in parts), max(each.mb for each in parts), cpu)
 
 
 def ours(given: Offered) -> Run:
@@ -117,7 +118,8 @@ def main() -> None:
     wanted = parser.parse_args()
     with offered(wanted.rows, wanted.files) as given:
         found = interleaved({"ours": lambda: ours(given), "bound": lambda: mirrored(given)}, wanted.runs)
-    what = f"{wanted.rows:,} payments in {wanted.files} files, server to core"
+    cpu = " and ".join(f"{name} {run.cpu_s:.1f} s" for name, run in found.items())
+    what = f"{wanted.rows:,} payments in {wanted.files} files, server to core (CPU: {cpu})"
     note = f"whole way; medians of {wanted.runs} interleaved runs, memory of the process tree"
     tell(note, Figure("whole_way", what, found["ours"].s, "s", found["bound"].s, found["ours"].mb))
 
