@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import pyarrow.parquet as pq
 
 from pipelines.acknowledging import check_path
-from pipelines.backups import CopyState, kept_directory, kept_files, local_state, server_place
+from pipelines.copies import CopyState, kept_directory, kept_files, local_state, server_place
 from pipelines.cycles import parse_cycle
 from pipelines.ledger import offerings
 from pipelines.ledger.offerings import Offering, State

@@ -31,8 +31,9 @@ from running import make_home, tierline, tierline_process
 
 from pipelines import backups, life
 from pipelines.acknowledging import acknowledge_feed, due_for_acknowledgement
-from pipelines.backups import CopyState, Range
+from pipelines.backups import Range
 from pipelines.cli.context import close_sites, open_site
+from pipelines.copies import CopyState
 from pipelines.errors import StoreError, TransferError, UsageError
 from pipelines.fetching import each_source
 from pipelines.lanes import Lanes

@@ -10,10 +10,11 @@ from typing import Annotated
 import typer
 
 from pipelines import backups, pruning
-from pipelines.backups import Copies, CopyState, Range
+from pipelines.backups import Range
 from pipelines.cli.context import FeedOption, JsonOption, SourceOption, home_path, open_site, scope_of
 from pipelines.cli.fetch import tell_alarms_of
 from pipelines.cli.output import PLAIN, Exit, complain, progress, say, show_rows
+from pipelines.copies import Copies, CopyState
 from pipelines.errors import StoreError, TransferError
 from pipelines.lanes import Lanes
 from pipelines.ledger.offerings import Offering

@@ -1,0 +1,145 @@
+"""The two copies of a batch, each held against what was recorded when it came (file interface, section 9)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from pipelines.acknowledging import backup_path, check_path
+from pipelines.check_files import CheckDigest
+from pipelines.errors import TransferError
+from pipelines.ledger import offerings
+from pipelines.ledger.offerings import Offering
+from pipelines.site import Site
+from pipelines.transfer.base import MOST_SMALL, RemoteMissingError, Transport, at_most
+
+_BLOCK = 1 << 20
+
+
+class CopyState(StrEnum):
+    """What a copy is, against the size and digest that were recorded when the batch came."""
+
+    SOUND = "sound"
+    MISSING = "missing"
+    DAMAGED = "damaged"
+    EXPIRED = "expired"  # deleted after the feed's retention
+    UNREAD = "unread"  # the server could not be asked
+
+
+@dataclass(frozen=True)
+class Copies:
+    """Both copies of one offering, and where they are or should be."""
+
+    current: Offering
+    archive: CopyState
+    server: CopyState
+    server_place: str
+    problem: str = ""
+
+    @property
+    def are_sound(self) -> bool:
+        return {self.archive, self.server} <= {CopyState.SOUND, CopyState.EXPIRED}
+
+
+class FileBlocks:
+    """A file in blocks, to be gone through more than once."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __iter__(self) -> Iterator[bytes]:
+        with self._path.open("rb") as file:
+            while block := file.read(_BLOCK):
+                yield block
+
+
+def compare(site: Site, transport: Transport, current: Offering) -> Copies:
+    """The state of both copies of an offering; one that was moved while it was looked at is looked at again."""
+    copies = _compare(site, transport, current)
+    if not copies.are_sound:
+        with site.ledger.reading() as connection:
+            now = offerings.get(connection, current.offering_id)
+        if now != current:
+            return _compare(site, transport, now)
+    return copies
+
+
+def _compare(site: Site, transport: Transport, current: Offering) -> Copies:
+    place = server_place(site, current)
+    archive = CopyState.EXPIRED if current.archive_pruned_at else local_state(site, current)
+    if current.server_pruned_at:
+        return Copies(current, archive, CopyState.EXPIRED, place)
+    try:
+        return Copies(current, archive, _remote(transport, current, place), place)
+    except TransferError as error:
+        return Copies(current, archive, CopyState.UNREAD, place, str(error))
+
+
+def server_place(site: Site, current: Offering) -> str:
+    """Where the data file of an offering stands on the server, or should."""
+    if current.moved_to is not None:
+        return current.moved_to
+    if current.acknowledged_at is None:
+        return f"outgoing/{current.feed}/{current.file_name}"
+    return backup_path(site, current)
+
+
+def local_state(site: Site, current: Offering) -> CopyState:
+    """The state of the copy in archive/ or quarantine/, by its digests."""
+    states = []
+    for name, size, digest in kept_files(current):
+        path = kept_directory(site, current) / name
+        if not path.is_file():
+            states.append(CopyState.MISSING)
+        else:
+            found = hashlib.sha256()
+            for block in FileBlocks(path):
+                found.update(block)
+            is_same = size in (None, path.stat().st_size) and found.hexdigest() == digest
+            states.append(CopyState.SOUND if is_same else CopyState.DAMAGED)
+    return _worst(states)
+
+
+def _remote(transport: Transport, current: Offering, place: str) -> CopyState:
+    states = []
+    for path, (name, size, digest) in zip((place, check_path(current, place)), kept_files(current), strict=True):
+        found = CheckDigest() if name.endswith(".CHK") else hashlib.sha256()
+        try:
+            transport.read(path, at_most((size or 0) + MOST_SMALL, path, found.update))
+        except RemoteMissingError:
+            states.append(CopyState.MISSING)
+        else:
+            states.append(CopyState.SOUND if found.hexdigest() == digest else CopyState.DAMAGED)
+    return _worst(states)
+
+
+def _worst(states: Iterable[CopyState]) -> CopyState:
+    return max(states, key=[CopyState.SOUND, CopyState.MISSING, CopyState.DAMAGED].index)
+
+
+def kept_files(current: Offering) -> list[tuple[str, int | None, str]]:
+    """Name, size and sha256 of data and check file, as they came."""
+    assert current.digest is not None, "kept bytes were fetched"
+    assert current.check_digest is not None, "kept bytes were fetched"
+    return [
+        (current.file_name, current.bytes, current.digest.removeprefix("sha256:")),
+        (f"{current.stem}.CHK", None, current.check_digest),
+    ]
+
+
+def kept_directory(site: Site, current: Offering) -> Path:
+    assert current.kept_in is not None, "asked for in the query"
+    return site.home.root / current.kept_in
+
+
+def landed_state(landing: Path, current: Offering) -> CopyState:
+    """The state of what was received from the server, before it is kept."""
+    states = []
+    for name, _, digest in kept_files(current):
+        with (landing / name).open("rb") as file:
+            is_same = hashlib.file_digest(file, "sha256").hexdigest() == digest
+        states.append(CopyState.SOUND if is_same else CopyState.DAMAGED)
+    return _worst(states)
