@@ -12,8 +12,12 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+from offers import payments
 from running import make_home, tierline
 
+from pipelines.cli.context import close_sites, open_site
+from pipelines.fetching import fetch
+from pipelines.site import Scope
 from pipelines.transfer.base import Endpoint
 from sftp_fixtures.province import make_province
 
@@ -64,6 +68,20 @@ def test_all_that_a_run_writes_is_its_owners_but_what_bi_reads(home: Path) -> No
     assert stat.S_IMODE((bi / "private.duckdb").stat().st_mode) == 0o600
     kept = [path for folder in ("archive", "quarantine") for path in (home / folder).rglob("*") if path.is_file()]
     assert {stat.S_IMODE(path.stat().st_mode) for path in kept} == {0o400}
+
+
+def test_steps_without_the_command_write_for_the_owner_alone(tmp_path: Path) -> None:
+    """As Airflow's tasks and the page do: nothing but `open_site` comes before."""
+    (tmp_path / "remote").mkdir()
+    home = make_home(tmp_path / "home", Endpoint("file", root=str(tmp_path / "remote")))
+    payments("PAYM_110_I_2026112210_0001_00", "CARD").put(tmp_path / "remote")
+    with everything_open():
+        site = open_site(home, actor="a task")
+        assert len(fetch(site, Scope()).taken.verified) == 1
+        close_sites()
+    written = [path for path in home.rglob("*") if path.name not in ("tierline.yaml", "secret", "bi")]
+    assert {path.name for path in written} >= {"ledger.sqlite", "archive", "PAYM_110_I_2026112210_0001_00.DAT"}
+    assert [path for path in written if open_to(path, 0o077)] == []
 
 
 def test_what_the_other_side_reads_in_a_drop_directory_is_for_its_group(home: Path) -> None:
