@@ -4,8 +4,9 @@
 
 Two producers, on OpenSSH and on vsftpd with TLS, each behind a proxy that cuts, stalls and corrupts. A round is an
 hour: files come, a command of its own may be killed meanwhile, the process takes and loads what there is. Written is
-build/soak/report.md. Exit status 1: a rule of the file interface does not hold, or the process grew. Bounds: median
-memory of the last fifth of the rounds at most 1.10 times that of the second fifth; descriptors and threads equal.
+build/soak/report.md. Exit status 1: a rule of the file interface does not hold, or the process grew. Bounds: memory
+in the end at most 1.25 times that of a new process that does a round and a publication on the same home; descriptors
+and threads of the last fifth of the rounds at most those of the second fifth.
 """
 
 from __future__ import annotations
@@ -71,6 +72,7 @@ class Soak:
         self.samples: list[Sample] = []
         self.met: Counter[str] = Counter()
         self.wrong: list[str] = []
+        self.new_kb = 0
         self.now = _BEGIN
 
     @property
@@ -144,15 +146,27 @@ class Soak:
 
     def end(self) -> None:
         self.calm_down()
-        self.worker.close()
+        self.new_kb = self._memory_of_a_new_process()
         self.wrong += self.producers.wrong
         self.wrong += broken_rules(self.home, self.producers)
-        self.wrong += growth(self.samples)
+        self.wrong += growth(self.samples, self.new_kb)
         words = ["--home", str(self.home), "rebuild", "--into", f"{self.home}_2"]
         command = [sys.executable, "-m", "pipelines.cli.app", *words]
         rebuilt = subprocess.run(command, capture_output=True, text=True, check=False)
         if rebuilt.returncode:
             self.wrong.append(f"made anew from the archive: {rebuilt.stdout[-2000:]}{rebuilt.stderr[-2000:]}")
+
+    def _memory_of_a_new_process(self) -> int:
+        """What one needs that does the same now: an hour with its files, all that follows, and a publication."""
+        self.worker.close()
+        samples, self.worker = [*self.samples], Worker(self.home)
+        self.now += timedelta(hours=1)
+        self.producers.hour(self.now)
+        self.calm_down()
+        memory_kb, _, _ = self.worker.measure()
+        self.worker.close()
+        self.samples = samples
+        return memory_kb
 
 
 def _words(slot: Slot) -> str:
@@ -182,7 +196,9 @@ def main() -> None:
                 say(f"{soak.batches:,} batches, {len(soak.samples)} rounds, {time.monotonic() - began:.0f} s")
         soak.end()
         producers = soak.producers
-        write_report(BUILD / "report.md", wanted.seed, soak.samples, producers.offered, soak.met, soak.wrong)
+        write_report(
+            BUILD / "report.md", wanted.seed, soak.samples, soak.new_kb, producers.offered, soak.met, soak.wrong
+        )
     say((BUILD / "report.md").read_text())
     sys.exit(1 if soak.wrong else 0)
 

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-MOST_GROWTH = 1.10  # median memory of the last fifth of rounds to that of the second fifth
+MOST_GROWTH = 1.25  # memory of the process in the end to that of a new one that does the same on the same home
 _LINES = 20
 
 
@@ -25,18 +25,21 @@ class Sample:
     is_calm: bool  # no trouble on the way and no other process
 
 
-def growth(samples: list[Sample]) -> list[str]:
-    """A sentence for whatever grew: memory, descriptors, threads; compared are the second and the last fifth."""
-    fifth = max(len(samples) // 5, 1)
-    second, last = samples[fifth : 2 * fifth], samples[-fifth:]
-    before, after = (statistics.median(each.memory_kb for each in part) for part in (second, last))
+def growth(samples: list[Sample], new_kb: int) -> list[str]:
+    """A sentence for whatever grew: memory against a new process, as what there is to know grows with the home.
+
+    Descriptors and threads of the last fifth of the rounds against those of the second.
+    """
     grown = []
-    if after > before * MOST_GROWTH:
-        grown.append(
-            f"memory grew from {before / 1024:.0f} to {after / 1024:.0f} MiB (median of a fifth of the rounds)"
-        )
+    old_kb = samples[-1].memory_kb
+    if old_kb > new_kb * MOST_GROWTH:
+        grown.append(f"memory: {old_kb / 1024:.0f} MiB, a new process needs {new_kb / 1024:.0f} MiB for the same")
+    fifth = max(len(samples) // 5, 1)
     for name in ("descriptors", "threads"):
-        least, most = (statistics.median(getattr(each, name) for each in part) for part in (second, last))
+        least, most = (
+            statistics.median(getattr(each, name) for each in part)
+            for part in (samples[fifth : 2 * fifth], samples[-fifth:])
+        )
         if most > least:
             grown.append(f"{name} grew from {least:.0f} to {most:.0f}")
     return grown
@@ -62,7 +65,13 @@ def _counted(title: str, counts: Counter[str]) -> list[str]:
 
 
 def write_report(
-    place: Path, seed: int, samples: list[Sample], offered: Counter[str], met: Counter[str], wrong: list[str]
+    place: Path,
+    seed: int,
+    samples: list[Sample],
+    new_kb: int,
+    offered: Counter[str],
+    met: Counter[str],
+    wrong: list[str],
 ) -> None:
     """A page of all that was measured, offered and met, and of what is wrong."""
     lines = [
@@ -71,6 +80,8 @@ def write_report(
         f"{sum(offered.values()):,} batches in {len(samples)} rounds, seed {seed}.",
         "",
         *_table(samples),
+        "",
+        f"A new process that does one round and a publication on the same home: {new_kb / 1024:.0f} MiB.",
         *_counted("Offered", offered),
         *_counted("Met on the way", met),
         "",
