@@ -56,7 +56,8 @@ format: $(READY) ## put the code into the project's form
 bench: $(READY) $(SERVERS) ## everything measured beside its bound and other tools: build/bench/report.md, report.svg
 	$(BIN)/python tests/bench/report.py
 
-docs: $(READY) ## the manual as a site, in build/site
+docs: $(READY) ## the manual as a site in build/site; with search: python3 -m http.server -d build/site
+	$(BIN)/python -m pipelines.reference docs
 	$(BIN)/zensical build --strict
 
 lock: $(READY) ## pin every dependency anew

@@ -19,7 +19,7 @@ COMMANDS = [
     "demo", "doctor", "run", "fetch", "load", "build", "publish", "deliver", "deliveries",
     "deliveries show", "batches", "batch show", "batch rejects",
     "batch retry", "batch accept", "batch discard", "replay", "cycles", "cycles accept", "backups verify",
-    "quality", "quality accept", "backups restore", "backups prune", "feeds", "feeds show", "feeds diff",
+    "quality", "quality accept", "backups restore", "backups prune", "feeds", "feeds show", "feeds diff", "check-file",
     "policy show", "policy try", "explain user", "explain customer", "dictionary", "rebuild", "query",
     "digest", "metrics", "pools",
 ]  # fmt: skip
