@@ -33,7 +33,7 @@ def ledger(tmp_path: Path) -> Iterator[LedgerStore]:
 
 
 def config(feed: str, since: date | None = None) -> Config:
-    source = SourceConfig("110", Endpoint("file"), None, "utf-8", since, (feed,), patience_s=0, settle_s=0, connections=1)
+    source = SourceConfig("110", Endpoint("file"), None, "utf-8", since, (feed,), 0, settle_s=0, connections=1)
     return Config({"110": source}, {}, Path(), Path(), None, None, watch_days=35)
 
 

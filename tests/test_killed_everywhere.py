@@ -23,7 +23,7 @@ REFUSED = payments("PAYM_110_I_2026112210_0001_00", *["GIFT"] * 4, "CARD")
 # Each command, its fault points, and at how many passings it must at least have been killed.
 COMMANDS = {
     "fetch": (("list", "claim", "download", "verify", "archive"), 7),
-    "load": (("check", "stage", "load", "commit", "backup", "receipt", "judge"), 9),
+    "load": (("load", "commit", "backup", "receipt", "judge"), 6),  # check and stage: see test_rules
 }
 MOST = 30
 
