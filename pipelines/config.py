@@ -103,6 +103,7 @@ class Config:
     ledger: str | None
     ledger_secret: SecretRef | None
     watch_days: int
+    memory_mb: int = 3000
     webhook: WebhookConfig | None = None
     mail: MailConfig | None = None
 
@@ -132,6 +133,7 @@ def load_config(home: Path, known_feeds: tuple[str, ...] | None = None) -> Confi
         ledger=fields["ledger"].text() if "ledger" in fields else None,
         ledger_secret=read_secret(fields, home, "ledger_secret"),
         watch_days=read_whole(fields, TOP, "watch_days"),
+        memory_mb=read_whole(fields, TOP, "memory"),
         webhook=_webhook(home, alarms["webhook"]) if "webhook" in alarms else None,
         mail=_mail(home, alarms["mail"]) if "mail" in alarms else None,
     )

@@ -50,6 +50,9 @@ TOP = {
     ),
     "ledger_secret": Key("its password, as `secret` of a source", otherwise="none"),
     "watch_days": Key("how many days back cycles that do not come are looked for", 35, 1),
+    "memory": Key(
+        "MB that DuckDB may use for loads, builds and publications; about 1,000 a million subscribers", 3000, 1000
+    ),
     "alarms": Key("`webhook` and `mail`, who is told of alarms", otherwise="log and standard error alone"),
 }
 

@@ -108,7 +108,7 @@ def open_present(site: Site, directory: Path, moment: Moment) -> Present:
         return Present(None, f"there is no {FILE_NAME} in warehouse/")
     batches = [standing_batch(site, each) for each in moment.standing]
     try:
-        with open_warehouse(directory, site.contracts) as copy:
+        with open_warehouse(directory, site.contracts, site.config.memory_mb) as copy:
             _load_waiting(site, copy, batches, moment)
             return Present(last_built(copy), "")
     except (StoreError, duckdb.Error) as error:

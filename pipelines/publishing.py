@@ -58,7 +58,7 @@ def publish(site: Site, *, republish: bool = False) -> Published:
                 _release(site, each)
         _require_quality(site)
         last = known[-1] if known else None
-        with open_warehouse(site.home.warehouse, site.contracts) as warehouse:
+        with open_warehouse(site.home.warehouse, site.contracts, site.config.memory_mb) as warehouse:
             built = last_built(warehouse)
             if built is None:
                 raise UsageError("nothing was built yet; run 'tierline build --as-of DATE' first")

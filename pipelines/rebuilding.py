@@ -142,7 +142,7 @@ def _make(site: Site, place: Site, moment: Moment, present: Present, restaged: R
         for each in moment.standing
         if (found := restaged.places.get(each.offering_id)) is not None
     ]
-    with open_warehouse(place.home.warehouse, site.contracts) as warehouse:
+    with open_warehouse(place.home.warehouse, site.contracts, site.config.memory_mb) as warehouse:
         load(warehouse, site.contracts, batches, complete_snapshots(site, whole))
         if present.why_not:
             refresh_ops(warehouse, moment.leading, moment.cycles, ())  # who was sent what follows from no file

@@ -83,7 +83,10 @@ def check(
 def load_staged(site: Site) -> LoadResult:
     """staged → core: bring the warehouse to what stands in the ledger, then the ledger to what the warehouse says."""
     require_free_space(site.home.warehouse, NEEDED_BYTES)
-    with site.lock(WRITER, wait=True), open_warehouse(site.home.warehouse, site.contracts) as warehouse:
+    with (
+        site.lock(WRITER, wait=True),
+        open_warehouse(site.home.warehouse, site.contracts, site.config.memory_mb) as warehouse,
+    ):
         present = loaded_batches(warehouse)
         with site.ledger.reading() as connection:
             standing = standing_stems(connection)
@@ -185,7 +188,10 @@ def build(site: Site, as_of: date, bill_month: str | None = None) -> BuildResult
     Where the marts at hand are those of that day, only what changed since is made anew.
     """
     require_sound_dates(site, as_of, bill_month)
-    with site.lock(WRITER, wait=True), open_warehouse(site.home.warehouse, site.contracts) as warehouse:
+    with (
+        site.lock(WRITER, wait=True),
+        open_warehouse(site.home.warehouse, site.contracts, site.config.memory_mb) as warehouse,
+    ):
         return build_in(site, warehouse, as_of, bill_month)
 
 

@@ -31,6 +31,7 @@ SQL_TYPES = {
     Type.TIMESTAMP: "TIMESTAMP",
 }
 _ORIGIN = {"source": "VARCHAR", "batch_stem": "VARCHAR", "line": "BIGINT"}
+MEMORY_MB = 3000  # of DuckDB alone; the process needs half a gigabyte besides
 _PATIENCE_S = 60.0  # how long a stray process is waited for
 _GLANCE_S = 0.2
 _HELD = re.compile(r"Conflicting lock is held in (.+? \(PID \d+\)(?: by user \S+)?)")
@@ -39,9 +40,12 @@ _OPS = (Path(__file__).parent / "tables.sql").read_text
 
 
 @contextmanager
-def open_warehouse(directory: Path, contracts: Contracts) -> Iterator[duckdb.DuckDBPyConnection]:
+def open_warehouse(
+    directory: Path, contracts: Contracts, memory_mb: int = MEMORY_MB
+) -> Iterator[duckdb.DuckDBPyConnection]:
     """The warehouse of a home, for its one writer; its tables are made where they are not there yet.
 
+    What DuckDB needs beyond `memory_mb` goes to disk, as far as it can.
     One that an older release made is brought along first. A stray process that has the file open is waited for a while.
     Raises StoreError naming it where it does not let go, and for a warehouse of a version that cannot be brought to
     this release's.
@@ -52,7 +56,7 @@ def open_warehouse(directory: Path, contracts: Contracts) -> Iterator[duckdb.Duc
             _create(connection, directory / FILE_NAME)
         _attach_patiently(connection, directory / FILE_NAME)
         connection.execute("use warehouse")
-        connection.execute("set memory_limit = '3GB'")
+        connection.execute(f"set memory_limit = '{memory_mb}MB'")
         connection.execute(f"set temp_directory = '{_quoted(directory / 'spill')}'")
         bring_to_version(connection, directory / FILE_NAME)
         make_tables(connection, contracts)

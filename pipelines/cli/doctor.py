@@ -145,7 +145,7 @@ def _ledger(site: Site) -> str:
 def _warehouse(site: Site) -> str:
     if not (site.home.warehouse / FILE_NAME).exists():
         return "none yet; the first load makes it"
-    with open_warehouse(site.home.warehouse, site.contracts) as warehouse:
+    with open_warehouse(site.home.warehouse, site.contracts, site.config.memory_mb) as warehouse:
         (count,) = warehouse.execute("select count(*) from ops.loaded_batch").fetchall()[0]
         version = found_version(warehouse)
     return f"opens; version {version}; {count} batches loaded"

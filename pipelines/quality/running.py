@@ -62,7 +62,7 @@ def judge_cycles(site: Site) -> Judged:
             )
         if not closed:
             return Judged(0, ())
-        with open_warehouse(site.home.warehouse, site.contracts) as warehouse:
+        with open_warehouse(site.home.warehouse, site.contracts, site.config.memory_mb) as warehouse:
             return _judge(site, warehouse, closed, changed, found)
 
 
