@@ -163,6 +163,15 @@ def test_steps_are_gone_in_order_from_where_it_is_and_once(released: Path, versi
             assert warehouse.execute("from ops.format").fetchall() == [(4,)]
 
 
+def test_the_memory_of_a_warehouse_is_what_is_set(tmp_path: Path) -> None:
+    limits = []
+    for memory_mb in (1000, 2000):
+        with open_warehouse(tmp_path, CONTRACTS, memory_mb) as warehouse:
+            (limit,) = warehouse.execute("select current_setting('memory_limit')").fetchall()[0]
+            limits.append(limit)
+    assert limits == ["953.6 MiB", "1.8 GiB"]
+
+
 @pytest.mark.usefixtures("steps")
 def test_a_new_warehouse_needs_no_step(tmp_path: Path) -> None:
     (tmp_path / "new").mkdir()
