@@ -41,20 +41,20 @@ def fill(
     _note_batches(connection)
     load_no, build_no = _load_no(connection), _build_no(connection)
     stale: dict[str, set[str]] = {}
+    exchanged: dict[str, Prints] = {}
     for table in tables:
         if table.by == "part":
             if table.entity and build_no is not None and table.name not in empty:
                 stale[table.name] = _by_renewal(connection, table, build_no)
-                continue
-            stale[table.name] = _by_parts(connection, table, prints.of(table), noted.get(table.name, {}))
-            if stale[table.name]:
-                note_prints(connection, {table.name: prints.of(table)})
+            elif parts := _by_parts(connection, table, prints.of(table), noted.get(table.name, {})):
+                stale[table.name], exchanged[table.name] = parts, prints.of(table)
             continue
         if table.name in empty or not _by_change(connection, table, load_no):
             _refill(connection, table)
         if _differs(connection, table):
             _log.warning("%s: what was brought on differs from the warehouse and is filled anew", table.name)
             _refill(connection, table)
+    note_prints(connection, exchanged)  # of all at once: each takes its time
     return stale
 
 
