@@ -22,7 +22,7 @@ import warehouse.build
 from pipelines.errors import StoreError, UsageError
 from warehouse.build import BuildResult, build
 
-SEEDS = range(24)
+SEEDS = range(20)
 
 
 @dataclass(frozen=True)
