@@ -48,6 +48,9 @@ BENCHMARKS = {
     "histories": Benchmark("histories.py", "--small 500000 --large 5000000", "--small 20000 --large 100000"),
     "marts": Benchmark("marts.py", "--small 100000 --large 1000000", "--small 2000 --large 10000"),
     "hourly": Benchmark("hourly.py", "--subscribers 1000000", "--subscribers 10000"),
+    "ten-million": Benchmark(
+        "hourly.py", "--subscribers 10000000 --hours 1 --memory 10000", "--subscribers 20000 --hours 1"
+    ),
     "whole-way": Benchmark("whole_way.py", "", "--rows 100000 --files 10 --runs 1"),
     "peers": Benchmark("peers.py", "", "--rows 100000 --files 10 --runs 1"),
     "meltano": Benchmark(
