@@ -294,3 +294,16 @@ def test_nothing_is_called_written_or_said_elsewhere(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "")
     assert list(home.iterdir()) == []
     assert sorted(path.name for path in (tmp_path / "docs").iterdir()) == ["20261122110000_PAYM_1.html", "index.html"]
+
+
+def test_the_ledger_is_not_disturbed_while_it_is_imported_beside() -> None:
+    """SQLAlchemy asks its ORM about every value, from the moment on at which somebody began to import it.
+
+    A command that ends before all of it is there says nothing of that.
+    """
+    script = (
+        "import sys\nfrom pipelines.quality.loading import load_ahead\nload_ahead()\n"
+        "assert hasattr(sys.modules['sqlalchemy.orm.exc'], 'UnmappedClassError'), 'half imported'\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (0, "")

@@ -9,7 +9,7 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
-from threading import Lock, Thread
+from threading import Lock, Thread, main_thread
 from types import ModuleType
 
 # Only the Kullback-Leibler and Kolmogorov-Smirnov expectations need these; together they are half of the import.
@@ -53,5 +53,18 @@ def load_great_expectations() -> None:
 
 
 def load_ahead() -> None:
-    """Begin to import it beside other work that leaves Python alone; whoever needs it then waits for the rest."""
-    Thread(target=load_great_expectations).start()
+    """Begin to import it beside other work that leaves Python alone; whoever needs it then waits for the rest.
+
+    It imports SQLAlchemy's ORM, which takes part in every statement from its first line on: half loaded, it would fail
+    those that the ledger makes meanwhile. So that is loaded whole before.
+    """
+    importlib.import_module("sqlalchemy.orm")
+    Thread(target=_load_beside).start()
+
+
+def _load_beside() -> None:
+    try:
+        load_great_expectations()
+    except RuntimeError:  # "after shutdown": the command ended by an error before it was needed
+        if main_thread().is_alive():
+            raise
