@@ -111,9 +111,10 @@ def _reconcile(
 
 def _note_batches(connection: duckdb.DuckDBPyConnection, adding: list[StandingBatch], removing: list[str]) -> None:
     """Temp tables `adding` and `removing`, which the steps below join with."""
+    columns = (*_BATCH_COLUMNS, "rejects")
     frame = pl.DataFrame(
-        [[getattr(batch, name) for name in _BATCH_COLUMNS] for batch in adding],
-        schema={name: pl.Datetime("us") if name == "cycle_end" else pl.String for name in _BATCH_COLUMNS},
+        [[*(getattr(batch, name) for name in _BATCH_COLUMNS), str(batch.rejects)] for batch in adding],
+        schema={name: pl.Datetime("us") if name == "cycle_end" else pl.String for name in columns},
         orient="row",
     )
     _temp_table(connection, "adding", frame)
@@ -171,13 +172,19 @@ def _replace(connection: duckdb.DuckDBPyConnection, contracts: Contracts, adding
 
 
 def _insert_rejects(connection: duckdb.DuckDBPyConnection, contracts: Contracts, adding: list[StandingBatch]) -> None:
-    for batch in adding:
-        connection.execute(
-            "insert into ops.reject select $stem, line, codes, columns from read_parquet($path)",
-            {"stem": batch.stem, "path": str(batch.rejects)},
-        )
-        if contracts[batch.feed].stateful and batch.mode == "F":
+    """Of all batches in one statement: a statement a batch takes longer than all rows of a small load."""
+    snapshots = [batch for batch in adding if contracts[batch.feed].stateful and batch.mode == "F"]
+    for table, columns, batches in (
+        ("reject", "line, codes, columns", adding),
+        ("snapshot_reject", "entity_key", snapshots),
+    ):
+        if batches:
             connection.execute(
-                "insert into ops.snapshot_reject select $stem, entity_key from read_parquet($path)",
-                {"stem": batch.stem, "path": str(batch.rejects)},
+                f"""
+                insert into ops.{table}
+                select adding.stem, {columns}
+                from read_parquet($paths, filename = true) as reject
+                inner join adding on adding.rejects = reject.filename
+                """,
+                {"paths": [str(batch.rejects) for batch in batches]},
             )
