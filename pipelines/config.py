@@ -103,7 +103,7 @@ class Config:
     ledger: str | None
     ledger_secret: SecretRef | None
     watch_days: int
-    memory_mb: int = 3000
+    memory_mb: int
     webhook: WebhookConfig | None = None
     mail: MailConfig | None = None
 

@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
-from pipelines.check_files import EndFile
-from pipelines.names import parse_stem
+from datetime import datetime
+
+from pipelines.check_files import EndFile, Unreadable, parse_end_file
+from pipelines.cycles import Cycle
+from pipelines.names import CycleKey, parse_stem
+
+
+def read_end(key: CycleKey, cycle: Cycle | None, content: bytes, now: datetime) -> tuple[str, EndFile | None]:
+    """The end file of a cycle, or why it cannot be taken (E207); `cycle` None: its name does not fit the cadence."""
+    if cycle is None:
+        return f"expected a cycle that fits the cadence and is a real date, found {key.cycle}", None
+    if cycle.end > now:
+        return f"the cycle ends at {cycle.end}, later than now", None
+    try:
+        return "", parse_end_file(content, str(key))
+    except Unreadable as error:
+        return str(error), None
 
 
 def contradiction(end: EndFile, records: dict[str, int], totals: dict[str, int]) -> str:

@@ -6,21 +6,21 @@ warehouse knows (E506) is not asked. Nothing is written but scratch, and no ledg
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from pipelines.arrival import left_for
-from pipelines.check_files import EndFile, Unreadable, parse_check_file, parse_end_file
+from pipelines.check_files import EndFile, Unreadable, parse_check_file
 from pipelines.checks.judging import judge
 from pipelines.checks.places import StagedPaths
 from pipelines.checks.reading import ArchivedBatch
 from pipelines.checks.staging import RejectLines, read_rejects
 from pipelines.contracts.model import Contract, Contracts
 from pipelines.cycles import parse_cycle
-from pipelines.ends import contradiction, gaps
+from pipelines.ends import contradiction, gaps, read_end
 from pipelines.ledger.offerings import State
 from pipelines.names import (
     DATA_ENDINGS,
@@ -34,6 +34,7 @@ from pipelines.names import (
 from pipelines.transfer.base import RemoteFile
 from pipelines.verdicts import read_check, received_from, verdict_alone
 
+EncodingOf = Callable[[str], str]
 Rejected = tuple[int, str, str]  # line, codes, columns; codes and columns joined by + in the same order
 
 
@@ -54,9 +55,9 @@ class FileFinding:
     reject_lines: bytes = b""  # as `.REJ` would hold them
 
 
-def check_files(paths: list[Path], contracts: Contracts, encodings: dict[str, str], now: datetime) -> list[FileFinding]:
-    """Each file, and of a directory each that a poll would look at. `encodings` by source; default UTF-8."""
-    return [_check(path, contracts, encodings, now) for each in paths for path in _offered(each)]
+def check_files(paths: list[Path], contracts: Contracts, encoding_of: EncodingOf, now: datetime) -> list[FileFinding]:
+    """Each file, and of a directory each that a poll would look at. `encoding_of` a source."""
+    return [_check(path, contracts, encoding_of, now) for each in paths for path in _offered(each)]
 
 
 def _offered(path: Path) -> Iterator[Path]:
@@ -76,7 +77,7 @@ def _data_beside(path: Path, name: BatchName) -> Path | None:
     return next((place for place in places if place.is_file()), None)
 
 
-def _check(path: Path, contracts: Contracts, encodings: dict[str, str], now: datetime) -> FileFinding:
+def _check(path: Path, contracts: Contracts, encoding_of: EncodingOf, now: datetime) -> FileFinding:
     name = parse_data_name(path.name) or parse_check_name(path.name) or parse_end_name(path.name)
     feed, source = (name.feed, name.source) if name else ("", "")
     entry = RemoteFile(path.name, path.stat().st_size, path.is_file() and not path.is_symlink())
@@ -86,9 +87,9 @@ def _check(path: Path, contracts: Contracts, encodings: dict[str, str], now: dat
         return _check_end(path, name, contracts[feed], now)
     assert name is not None, "a name without parts is left"
     if path.name.endswith(DATA_ENDINGS):
-        return _check_data(path, name, contracts[feed], encodings.get(source, "utf-8"), now)
+        return _check_data(path, name, contracts[feed], encoding_of(source), now)
     if data := _data_beside(path, name):
-        return _check_data(data, name, contracts[feed], encodings.get(source, "utf-8"), now)
+        return _check_data(data, name, contracts[feed], encoding_of(source), now)
     return FileFinding(path.name, "LEFT", reason=f"expected {name.stem}.DAT beside it, found none")
 
 
@@ -118,25 +119,16 @@ def _check_data(path: Path, name: BatchName, contract: Contract, encoding: str, 
 
 
 def _check_end(path: Path, key: CycleKey, contract: Contract, now: datetime) -> FileFinding:
-    cycle = parse_cycle(contract.schedule.cadence, key.cycle)
-    code, records = "E207", None
-    if cycle is None:
-        problem = f"expected a {contract.schedule.cadence} cycle that is a real date, found {key.cycle}"
-    elif cycle.end > now:
-        problem = f"the cycle ends at {cycle.end}, later than now"
-    else:
-        try:
-            end = parse_end_file(path.read_bytes(), str(key))
-        except Unreadable as error:
-            return FileFinding(path.name, "LEFT", code, str(error))
-        records = end.records
-        problem = contradiction(end, _declared(path, end), {})
-        named = {name.seq: name.version for entry in end.entries if (name := parse_stem(entry.stem))}
-        if not problem and (missing := gaps(end, named)):
-            code, problem = "E502", f"expected every SEQ from 0001 on, found no {', '.join(missing)}"
-        if not problem:
-            return FileFinding(path.name, "SOUND", None, f"{end.files} files", records)
-    return FileFinding(path.name, "LEFT", code, problem, records)
+    problem, end = read_end(key, parse_cycle(contract.schedule.cadence, key.cycle), path.read_bytes(), now)
+    if end is None:
+        return FileFinding(path.name, "LEFT", "E207", problem)
+    if problem := contradiction(end, _declared(path, end), {}):
+        return FileFinding(path.name, "LEFT", "E207", problem, end.records)
+    named = {name.seq: name.version for entry in end.entries if (name := parse_stem(entry.stem))}
+    if missing := gaps(end, named):
+        reason = f"expected every SEQ from 0001 on, found no {', '.join(missing)}"
+        return FileFinding(path.name, "LEFT", "E502", reason, end.records)
+    return FileFinding(path.name, "SOUND", None, f"{end.files} files", end.records)
 
 
 def _declared(path: Path, end: EndFile) -> dict[str, int]:

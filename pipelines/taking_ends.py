@@ -8,12 +8,12 @@ from itertools import count
 
 from pipelines.archive import keep
 from pipelines.arrival import LeftFile
-from pipelines.check_files import MAX_BYTES, EndFile, Unreadable, parse_end_file
+from pipelines.check_files import MAX_BYTES
 from pipelines.clock import compact
 from pipelines.completeness import declared
 from pipelines.contracts.model import Contract
 from pipelines.cycles import Cycle, parse_cycle
-from pipelines.ends import contradiction
+from pipelines.ends import contradiction, read_end
 from pipelines.errors import TransferError
 from pipelines.lanes import GONE
 from pipelines.ledger.end_files import record_end
@@ -53,7 +53,7 @@ def _take_end(site: Site, contract: Contract, transport: Transport, key: CycleKe
     digest = hashlib.sha256(content).hexdigest()
     cycle = parse_cycle(contract.schedule.cadence, key.cycle)
     with site.ledger.reading() as connection:
-        problem, end = _read(site, cycle, key, content)
+        problem, end = read_end(key, cycle, content, site.now)
         problem = problem or (contradiction(end, *declared(connection, key)) if end else "")
     if problem or cycle is None or end is None:
         return problem
@@ -76,17 +76,6 @@ def _content(transport: Transport, path: str) -> bytes:
 
     transport.read(path, at_most(MOST_SMALL, path, collect))
     return bytes(content)
-
-
-def _read(site: Site, cycle: Cycle | None, key: CycleKey, content: bytes) -> tuple[str, EndFile | None]:
-    if cycle is None:
-        return f"expected a cycle that fits the cadence and is a real date, found {key.cycle}", None
-    if cycle.end > site.now:
-        return f"the cycle ends at {cycle.end}, later than now", None
-    try:
-        return "", parse_end_file(content, str(key))
-    except Unreadable as error:
-        return str(error), None
 
 
 def _free_name(site: Site, file_name: str, exists: Callable[[str], bool]) -> str:

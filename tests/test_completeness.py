@@ -34,7 +34,7 @@ def ledger(tmp_path: Path) -> Iterator[LedgerStore]:
 
 def config(feed: str, since: date | None = None) -> Config:
     source = SourceConfig("110", Endpoint("file"), None, "utf-8", since, (feed,), 0, settle_s=0, connections=1)
-    return Config({"110": source}, {}, Path(), Path(), None, None, watch_days=35)
+    return Config({"110": source}, {}, Path(), Path(), None, None, watch_days=35, memory_mb=1000)
 
 
 def states(ledger: LedgerStore, feed: str, now: datetime, since: date | None = None) -> dict[str, str]:

@@ -151,7 +151,6 @@ def test_what_is_no_check_or_end_file_is_quoted_without_numbers(home: Path, root
         assert not re.search(rb"13800010001|1101011990|0101?2345678", content), path.name
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a link another user's")
 @pytest.mark.parametrize("link", ["outgoing/PAYM", "receipt", "receipt/PAYM", "backup"])
 def test_a_producers_link_leads_no_read_and_no_write_out_of_the_drop_directory(
     tmp_path: Path, home: Path, root: Path, link: str

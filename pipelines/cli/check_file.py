@@ -15,7 +15,7 @@ from pipelines.config import load_config
 from pipelines.contracts.load import load_contracts
 from pipelines.contracts.model import Contracts
 from pipelines.errors import UsageError
-from pipelines.file_checks import FileFinding, check_files
+from pipelines.file_checks import EncodingOf, FileFinding, check_files
 
 _MOST_SHOWN = 20  # rejected rows of a file; --rejects writes all
 
@@ -43,7 +43,7 @@ def check_file(
         if not path.exists():
             raise UsageError(f"{path}: expected a file or directory, found none")
     agreed = load_contracts(contracts) if contracts else open_contracts(home)
-    found = check_files(paths, agreed, _encodings(home, encoding, agreed), now())
+    found = check_files(paths, agreed, _encoding_of(home, encoding, agreed), now())
     if rejects:
         _write_rejects(rejects, found)
     if as_json:
@@ -57,15 +57,14 @@ def check_file(
     raise typer.Exit(Exit.DONE if sound else Exit.REFUSED)
 
 
-def _encodings(home: Path, stated: str | None, agreed: Contracts) -> dict[str, str]:
-    """Encodings by source: as stated for all, else as the home's sources have them."""
+def _encoding_of(home: Path, stated: str | None, agreed: Contracts) -> EncodingOf:
+    """As stated for all sources, else as the home has them, else UTF-8."""
     if stated not in (None, "utf-8", "gb18030"):
         raise UsageError(f"--encoding {stated}: expected utf-8 or gb18030")
-    if stated:
-        return dict.fromkeys((f"{number:03d}" for number in range(1000)), stated)
-    if not (home / "tierline.yaml").exists():
-        return {}
-    return {name: source.encoding for name, source in load_config(home, agreed.feed_names).sources.items()}
+    if stated or not (home / "tierline.yaml").exists():
+        return lambda _: stated or "utf-8"
+    sources = load_config(home, agreed.feed_names).sources
+    return lambda source: sources[source].encoding if source in sources else "utf-8"
 
 
 def _write_rejects(directory: Path, found: list[FileFinding]) -> None:
