@@ -53,6 +53,8 @@ TOP = {
     "memory": Key(
         "MB that DuckDB may use for loads, builds and publications; about 1,000 a million subscribers", 3000, 1000
     ),
+    "engine": Key("what makes core and marts: `duckdb`, on this machine, or `spark`", "duckdb"),
+    "spark": Key("how Spark is reached, where it is the engine", otherwise="the defaults below"),
     "alarms": Key("`webhook` and `mail`, who is told of alarms", otherwise="log and standard error alone"),
 }
 
@@ -71,6 +73,12 @@ RECEIVER = {
     "sources": Key('the sources whose lists it gets; `"000"`: KPIs of all together', otherwise="all, and `000`"),
     "receipts": Key("`true` where it answers each list with a receipt", False),
     "receipt_within": Key("seconds within which that has to come", 86_400, 1),
+}
+
+SPARK = {
+    "master": Key("Spark's master: `local[*]`, `spark://host:7077`, `yarn`, `k8s://…`", "local[*]"),
+    "recent_months": Key("months of facts that are published in `bi/`; all of them are in `lake/`", 6, 1),
+    "settings": Key("Spark's own settings, such as `spark.executor.memory: 4g`", otherwise="Spark's"),
 }
 
 WEBHOOK = {

@@ -36,11 +36,10 @@ from pipelines.site import WRITER, Scope, Site, cycle_day, require_free_space
 from pipelines.transfer.steady import steady
 from pipelines.watching import settle_cycle_alarms
 from warehouse.build import BuildResult
-from warehouse.build import build as build_marts
-from warehouse.load import LoadResult, Snapshot, StandingBatch, loaded_batches
+from warehouse.engines import DuckEngine, Engine
+from warehouse.load import LoadResult, Snapshot, StandingBatch
 from warehouse.load import load as load_core
 from warehouse.ops import refresh_ops
-from warehouse.renewal import renew
 from warehouse.store import open_warehouse
 
 EVERYTHING = Scope()
@@ -87,7 +86,8 @@ def load_staged(site: Site) -> LoadResult:
         site.lock(WRITER, wait=True),
         open_warehouse(site.home.warehouse, site.contracts, site.config.memory_mb) as warehouse,
     ):
-        present = loaded_batches(warehouse)
+        engine = engine_of(site)
+        present = engine.loaded_batches(warehouse)
         with site.ledger.reading() as connection:
             standing = standing_stems(connection)
             kept = frozenset((each.stem, each.revision) for each in standing) & present
@@ -98,7 +98,7 @@ def load_staged(site: Site) -> LoadResult:
         if found:
             load_ahead()  # cycles will be judged as a whole; loads and builds hide what that needs to begin with
         batches = [standing_batch(site, each) for each in found]
-        result = load_core(warehouse, site.contracts, batches, complete_snapshots(site, full), kept)
+        result = load_core(warehouse, site.contracts, batches, complete_snapshots(site, full), kept, engine)
         fault_point("commit")
         _note_loaded(site, {(each.offering_id, each.staged_count) for each in standing if each.state is State.STAGED})
     return result
@@ -205,8 +205,16 @@ def build_in(
         published, sent = publications(connection), deliveries(connection)
     recall_lists(site.home.publish, warehouse, published)
     refresh_ops(warehouse, batches, statuses(site), sent)
-    renewed = renew(warehouse, site.contracts, site.policy, as_of, bill_month)
-    return renewed or build_marts(warehouse, site.policy, as_of, bill_month)
+    return engine_of(site).build(warehouse, site.contracts, site.policy, as_of, bill_month)
+
+
+def engine_of(site: Site) -> Engine:
+    """What makes core and marts here."""
+    if site.config.spark is None:
+        return DuckEngine()
+    from warehouse.spark.engine import SparkEngine  # an extra, and slow to begin with
+
+    return SparkEngine(site.config.spark, site.home.root / "lake")
 
 
 def statuses(site: Site, scope: Scope = EVERYTHING, *, watched_only: bool = False) -> list[CycleStatus]:

@@ -78,8 +78,7 @@ def build(
     just these, the last closed months and what they rest on, without comments. Raises UsageError for a bill month that
     is no month, StoreError naming a model that cannot be made.
     """
-    if bill_month is not None and not re.fullmatch(r"[12][0-9]{3}(0[1-9]|1[0-2])", bill_month):
-        raise UsageError(f"bill month {bill_month!r}: expected a month such as 202611")
+    require_month(bill_month)
     parameters: Parameters = {"as_of": as_of, "bill_month": bill_month}
     with building(connection):
         sources = known_sources(connection)
@@ -89,7 +88,7 @@ def build(
         bill_months = bill_months_of(connection)
         if only is None:
             note_built(connection, Built(as_of, bill_month, made_by(connection, policy, sources)), is_whole=True)
-            _comment(connection, chosen)
+            comment_built(connection, chosen)
             fault_point("build")
     return BuildResult(as_of, bill_months, models)
 
@@ -200,7 +199,14 @@ def make_models(
             connection.execute(f"drop table temp.{model.name}")
 
 
-def _comment(connection: duckdb.DuckDBPyConnection, models: Iterable[Model]) -> None:
+def require_month(bill_month: str | None) -> None:
+    """Raises UsageError for a bill month that is none."""
+    if bill_month is not None and not re.fullmatch(r"[12][0-9]{3}(0[1-9]|1[0-2])", bill_month):
+        raise UsageError(f"bill month {bill_month!r}: expected a month such as 202611")
+
+
+def comment_built(connection: duckdb.DuckDBPyConnection, models: Iterable[Model]) -> None:
+    """Say in the database of the tables that were made, and their columns, what they hold."""
     comment_given(connection)  # before the models: they carry columns of the policy along
     comment_on(connection, *(model for model in models if not model.is_step))
 

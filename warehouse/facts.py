@@ -8,6 +8,7 @@ import duckdb
 
 from pipelines.contracts.model import Contract
 from warehouse.changes import note_touched, users_of
+from warehouse.core_queries import candidates_of, core_model, facts_of
 from warehouse.staged import STAGED, staged_columns
 
 PATCH_FEED = "CHNG"
@@ -82,15 +83,7 @@ def _contest_incoming(connection: duckdb.DuckDBPyConnection, contract: Contract,
 def _insert(connection: duckdb.DuckDBPyConnection, contract: Contract, incoming: list[Path]) -> None:
     columns = staged_columns(connection, contract, incoming)
     paths = {"paths": [str(path) for path in incoming]}
-    connection.execute(
-        f"""
-        insert into core.{contract.table} by name
-        select staged.*, adding.source, adding.cycle, adding.seq, true as is_current
-        from (select {columns} from {STAGED}) as staged
-        inner join adding on staged.batch_stem = adding.stem
-        """,
-        paths,
-    )
+    connection.execute(f"insert into core.{contract.table} by name {facts_of(columns, STAGED)}", paths)
     _note_patched(connection, contract, "from read_parquet($paths)", paths)
 
 
@@ -104,20 +97,11 @@ def _note_patched(
 def _mark_current(connection: duckdb.DuckDBPyConnection, contract: Contract) -> None:
     if not _any(connection, "from contested"):
         return
-    table, key = f"core.{contract.table}", ", ".join(contract.key)
+    table = f"core.{contract.table}"
+    contested = f"{table} semi join contested using ({', '.join(contract.key)})"
+    connection.execute(f"create or replace temp view candidate as {candidates_of(contract, contested)}")
     connection.execute(
-        f"""
-        create or replace temp table displaced as
-        select
-            *,
-            row_number() over (
-                partition by {key} order by cycle desc, source desc, seq desc, line desc
-            ) = 1 as is_newest
-        from (
-            select * from {table} semi join contested using ({key})
-        )
-        qualify is_current <> is_newest
-        """
+        f"create or replace temp table displaced as from ({core_model('newest')}) where is_current <> is_newest"
     )
     _touch(connection, contract, "from displaced")
     connection.execute(

@@ -8,11 +8,8 @@ import duckdb
 
 from pipelines.contracts.model import Contract
 from warehouse.changes import note_touched, owners_of
+from warehouse.core_queries import PATCHED_TABLE, core_model, periods_of, record_of, records_of
 from warehouse.staged import STAGED, staged_columns
-from warehouse.store import state_columns
-
-_CORE = Path(__file__).parent / "core"
-PATCHED_TABLE = "subscriber"  # the one history that takes CHNG patches; the others are plain
 
 
 def replace_records(connection: duckdb.DuckDBPyConnection, contract: Contract, incoming: list[Path]) -> None:
@@ -49,15 +46,7 @@ def _insert(connection: duckdb.DuckDBPyConnection, contract: Contract, incoming:
     )
     columns = staged_columns(connection, contract, incoming)
     connection.execute(
-        f"""
-        insert into core.{contract.table}_record by name
-        select
-            staged.*, adding.source, adding.cycle, adding.seq, adding.mode,
-            case when adding.mode = 'F' then adding.cycle_end else staged.op_time end as applies_at
-        from (select {columns} from {STAGED}) as staged
-        inner join adding on staged.batch_stem = adding.stem
-        """,
-        {"paths": paths},
+        f"insert into core.{contract.table}_record by name {records_of(columns, STAGED)}", {"paths": paths}
     )
 
 
@@ -80,45 +69,9 @@ def _touch_by_snapshots(connection: duckdb.DuckDBPyConnection, contract: Contrac
 
 
 def _rework_periods(connection: duckdb.DuckDBPyConnection, contract: Contract) -> None:
-    _name_inputs(connection, contract)
-    connection.execute(
-        f"delete from core.{contract.table} where {contract.entity_key} in (select entity_id from touched)"
-    )
-    if contract.table == PATCHED_TABLE:
-        model = (_CORE / "subscriber.sql").read_text()
-        connection.execute(
-            f"insert into core.subscriber by name select *, valid_to is null as is_current from ({model})"
-        )
-        return
-    model = (_CORE / "history.sql").read_text()
-    connection.execute(
-        f"""
-        insert into core.{contract.table} by name
-        select
-            record.* exclude (op, cycle, seq, mode, applies_at),
-            period.valid_from, period.valid_to, period.valid_to is null as is_current
-        from ({model}) as period
-        inner join core.{contract.table}_record as record
-            on period.batch_stem = record.batch_stem and period.line = record.line
-        """
-    )
-
-
-def _name_inputs(connection: duckdb.DuckDBPyConnection, contract: Contract) -> None:
-    """Temp relations `record`, `absence` and `patch`: what the history models read, for touched entities only."""
-    attributes = ", ".join(f"{column.name} := {column.name}" for column in state_columns(contract))
-    entity = contract.entity_key
-    is_end = f"coalesce({contract.delete_when}, false)" if contract.delete_when else "false"
-    connection.execute(
-        f"""
-        create or replace temp view record as
-        select
-            {entity} as entity_id, applies_at, op_time, cycle, mode, source, seq, line, batch_stem, {is_end} as is_end,
-            struct_pack(source := source, {attributes}) as attributes
-        from core.{contract.table}_record
-        semi join touched on touched.entity_id = {entity}
-        """
-    )
-    absence = (_CORE / "absence.sql").read_text()
-    connection.execute(f"create or replace temp table absence as {absence}", {"feed": contract.feed})
-    connection.execute(f"create or replace temp table patch as {(_CORE / 'patch.sql').read_text()}")
+    table, records = f"core.{contract.table}", f"core.{contract.table}_record"
+    connection.execute(f"create or replace temp view record as {record_of(contract, records)}")
+    connection.execute(f"create or replace temp table absence as {core_model('absence')}", {"feed": contract.feed})
+    connection.execute(f"create or replace temp table patch as {core_model('patch')}")
+    connection.execute(f"delete from {table} where {contract.entity_key} in (select entity_id from touched)")
+    connection.execute(f"insert into {table} by name {periods_of(contract, records)}")

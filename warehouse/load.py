@@ -18,9 +18,7 @@ import polars as pl
 from pipelines.contracts.model import Contracts
 from pipelines.faults import fault_point
 from warehouse.changes import count_load
-from warehouse.facts import replace_facts
-from warehouse.history import replace_records
-from warehouse.reference import refresh_reference
+from warehouse.engines import DuckEngine, Engine
 
 
 @dataclass(frozen=True)
@@ -57,12 +55,8 @@ class LoadResult:
     removed: tuple[str, ...]
 
 
+DUCKDB = DuckEngine()
 _BATCH_COLUMNS = ("stem", "digest", "feed", "source", "mode", "cycle", "seq", "cycle_end")
-
-
-def loaded_batches(connection: duckdb.DuckDBPyConnection) -> set[tuple[str, str]]:
-    """The batches (stem, digest) whose rows are in core."""
-    return set(connection.execute("select stem, digest from ops.loaded_batch").fetchall())
 
 
 def load(
@@ -71,13 +65,14 @@ def load(
     standing: list[StandingBatch],
     snapshots: list[Snapshot],
     kept: frozenset[tuple[str, str]] = frozenset(),
+    engine: Engine = DUCKDB,
 ) -> LoadResult:
     """Make core hold the rows of `standing` and no others, in one transaction; then the tables that follow from core.
 
     `kept` are batches (stem, digest) that stand too and whose rows the caller knows to be there.
     """
-    result = _reconcile(connection, contracts, standing, snapshots, kept)
-    refresh_reference(connection, contracts)  # whatever was loaded: a run may have been killed between the two
+    result = _reconcile(connection, contracts, standing, snapshots, kept, engine)
+    engine.refresh_reference(connection, contracts)  # whatever was loaded: a run may have been killed between the two
     return result
 
 
@@ -87,8 +82,9 @@ def _reconcile(
     standing: list[StandingBatch],
     snapshots: list[Snapshot],
     kept: frozenset[tuple[str, str]],
+    engine: Engine,
 ) -> LoadResult:
-    present = loaded_batches(connection)
+    present = engine.loaded_batches(connection)
     wanted = {(batch.stem, batch.digest) for batch in standing} | kept
     adding = [batch for batch in standing if (batch.stem, batch.digest) not in present]
     removing = sorted(stem for stem, digest in present - wanted)
@@ -99,7 +95,8 @@ def _reconcile(
         count_load(connection)
         _note_batches(connection, adding, removing)
         _note_snapshots(connection, snapshots)
-        _replace(connection, contracts, adding)
+        _exchange_batches(connection, contracts, adding)
+        engine.replace(connection, contracts, adding)
         fault_point("load")
         connection.execute("commit")
     except BaseException:
@@ -155,20 +152,13 @@ def _note_snapshots(connection: duckdb.DuckDBPyConnection, snapshots: list[Snaps
     connection.execute("insert into ops.snapshot select * from snapshot_now")
 
 
-def _replace(connection: duckdb.DuckDBPyConnection, contracts: Contracts, adding: list[StandingBatch]) -> None:
-    """Take rows of `removing` out and put rows of `adding` in, feed by feed; facts first, for history reads them."""
+def _exchange_batches(connection: duckdb.DuckDBPyConnection, contracts: Contracts, adding: list[StandingBatch]) -> None:
+    """What is known of batches: those of `removing` go, those of `adding` come, with their rejects."""
     for table in ("loaded_batch", "reject", "snapshot_reject"):
         connection.execute(f"delete from ops.{table} where stem in (select stem from removing)")
     columns = ", ".join(_BATCH_COLUMNS)
     connection.execute(f"insert into ops.loaded_batch select {columns}, load_no from adding, ops.load_state")
     _insert_rejects(connection, contracts, adding)
-    connection.execute("create or replace temp table patched_entity (entity_id varchar)")
-    for contract in sorted(contracts.feeds, key=lambda each: each.stateful):
-        batches = [batch for batch in adding if batch.feed == contract.feed]
-        if not contract.stateful:
-            replace_facts(connection, contract, [batch.rows for batch in batches])
-        else:
-            replace_records(connection, contract, [batch.rows for batch in batches])
 
 
 def _insert_rejects(connection: duckdb.DuckDBPyConnection, contracts: Contracts, adding: list[StandingBatch]) -> None:

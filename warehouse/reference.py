@@ -22,23 +22,23 @@ def refresh_reference(connection: duckdb.DuckDBPyConnection, contracts: Contract
     code list `plan`. Each table is replaced whole or not at all, so call it outside a transaction. With nothing new
     it reads one compressed column of the records and the plan changes: 20 ms at 5 M of each.
     """
-    _note_titles(connection, contracts)
+    connection.register("incoming", plan_titles(contracts))
+    connection.execute("create or replace temp table plan_title as select * from incoming")
+    connection.unregister("incoming")
     for name in TABLES:
-        _refresh(connection, load_reference(name))
+        refresh(connection, load_reference(name))
     connection.execute("drop table temp.plan_title")
 
 
-def _note_titles(connection: duckdb.DuckDBPyConnection, contracts: Contracts) -> None:
-    """Temp table `plan_title`, which the model of plans joins with."""
+def plan_titles(contracts: Contracts) -> pl.DataFrame:
+    """What the model of plans reads as `plan_title`: the installation's titles (code, title_en, title_zh)."""
     codes = [code for each in contracts.code_lists if each.name == _PLAN_TITLES for code in each.codes]
     rows = [[code.value, code.title_en, code.title_zh] for code in codes]
-    frame = pl.DataFrame(rows, schema=dict.fromkeys(("code", "title_en", "title_zh"), pl.String), orient="row")
-    connection.register("incoming", frame)
-    connection.execute("create or replace temp table plan_title as select * from incoming")
-    connection.unregister("incoming")
+    return pl.DataFrame(rows, schema=dict.fromkeys(("code", "title_en", "title_zh"), pl.String), orient="row")
 
 
-def _refresh(connection: duckdb.DuckDBPyConnection, model: Model) -> None:
+def refresh(connection: duckdb.DuckDBPyConnection, model: Model) -> None:
+    """Bring one table to what its model says, where it says otherwise."""
     connection.execute(f"create or replace temp table reference_now as {model.sql}")
     if not _is_as_now(connection, model.name):
         connection.execute("begin")

@@ -66,3 +66,7 @@ create table if not exists ops.built (
 -- Grain: one entity, in a part of a table, whose rows a build since the last whole one changed; key table_name,
 -- entity_id, part, build_no. Its name begins as those that readers do not get.
 create table if not exists ops.history_build (table_name varchar, entity_id varchar, part varchar, build_no bigint);
+
+-- Grain: one table that comes from a lake of another engine, and a print of the parts that it was taken from; no row where
+-- core and marts are made here. Its name begins as those that readers do not get.
+create table if not exists ops.history_lake (table_name varchar, print varchar);

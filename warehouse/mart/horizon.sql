@@ -16,7 +16,7 @@
 with today as (
     select
         cast($as_of as date) as as_of,
-        cast($as_of as date) + interval 1 day as end_at,
+        cast($as_of as timestamp) + interval 1 day as end_at,
         cast(extract(year from cast($as_of as date)) * 12 + extract(month from cast($as_of as date)) - 1 as integer)
             as month_index
 ),

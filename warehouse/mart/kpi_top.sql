@@ -23,8 +23,8 @@ with yuan as (
 ranked as (
     select
         month, source, yuan, customer_count,
-        sum(customer_count) over above - customer_count as above_count,
-        sum(total_fen) over above - total_fen as above_fen,
+        (sum(customer_count) over above) - customer_count as above_count,
+        (sum(total_fen) over above) - total_fen as above_fen,
         sum(customer_count) over (partition by month, source) as all_count,
         sum(total_fen) over (partition by month, source) as all_fen
     from yuan

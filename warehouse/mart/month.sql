@@ -10,14 +10,15 @@
 -- column: next_date: First day of the next month / 次月首日
 
 with numbered as (
-    select n.month_index, n.month_index // 12 as year_number, n.month_index % 12 + 1 as month_number
-    from range(1900 * 12, 3000 * 12) as n (month_index)
-    cross join mart.horizon
-    where n.month_index between mart.horizon.first_month_index and mart.horizon.last_month_index
+    select unnest(generate_series(first_month_index, last_month_index)) as month_index
+    from mart.horizon
 ),
 
 dated as (
-    select month_index, cast(year_number as integer) as year_number, cast(month_number as integer) as month_number
+    select
+        month_index,
+        cast(month_index // 12 as integer) as year_number,
+        cast(month_index % 12 + 1 as integer) as month_number
     from numbered
 )
 

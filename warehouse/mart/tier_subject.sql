@@ -11,11 +11,11 @@
 
 select
     s.user_id, s.source, s.customer_id, s.member_level, s.service_number, s.open_date,
-    greatest(
+    cast(greatest(
         m.month_index + 1 - (extract(year from s.open_date) * 12 + extract(month from s.open_date) - 1)
         - case when extract(day from s.open_date) > 1 then 1 else 0 end,
         case when m.month_index is not null then 0 end
-    ) as tenure_months
+    ) as bigint) as tenure_months
 from mart.subscriber_state as s
 inner join policy.code as p on p.source = s.source and p.name = 'tiering.products' and p.code = s.product
 left join mart.bill_month as m on m.source = s.source

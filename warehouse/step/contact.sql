@@ -10,7 +10,7 @@ with contact as (
     select
         c.user_id, c.source, c.channel, c.tier_served, c.outcome, c.purpose, c.satisfaction, c.retention_result,
         cast(extract(year from c.arrived_at) * 12 + extract(month from c.arrived_at) - 1 as integer) as month_index,
-        cast(extract(epoch from c.answered_at) - extract(epoch from c.queued_at) as bigint) as wait_s
+        date_diff('second', c.queued_at, c.answered_at) as wait_s
     from core.contact as c
     inner join mart.horizon as h on c.arrived_at < h.end_at
     where c.is_current

@@ -8,7 +8,7 @@
 select
     c.user_id,
     max(c.arrived_at) as arrived_at,
-    max_by(coalesce(c.purpose, ''), row(c.arrived_at, c.contact_id)) as purpose,
+    max_by(coalesce(c.purpose, ''), {'arrived_at': c.arrived_at, 'contact_id': c.contact_id}) as purpose,
     max(case when c.channel = 'OUTBOUND' then c.arrived_at end) as called_at
 from core.contact as c
 inner join mart.subscriber_state as s on s.user_id = c.user_id

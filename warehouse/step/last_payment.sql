@@ -8,7 +8,7 @@
 select
     p.user_id,
     max(p.paid_at) as paid_at,
-    max_by(p.amount_fen, row(p.paid_at, p.payment_id)) as amount_fen
+    max_by(p.amount_fen, {'paid_at': p.paid_at, 'payment_id': p.payment_id}) as amount_fen
 from core.payment as p
 inner join mart.subscriber_state as s on s.user_id = p.user_id
 cross join mart.horizon as h

@@ -21,7 +21,11 @@ part as (
         coalesce(p.to_date >= m.next_date, true) as is_at_end,
         p.from_date < m.first_date and coalesce(p.to_date >= m.next_date, true) as is_whole,
         cast(greatest(
-            least(coalesce(p.to_date, m.next_date), m.next_date, p.as_of + 1) - greatest(p.from_date, m.first_date), 0
+            date_diff(
+                'day',
+                greatest(p.from_date, m.first_date),
+                least(coalesce(p.to_date, m.next_date), m.next_date, p.as_of + 1)
+            ), 0
         ) as integer) as day_count
     from period as p
     inner join mart.month as m

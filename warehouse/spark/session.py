@@ -1,0 +1,71 @@
+"""Spark itself: an optional extra of Python, and a Java beside it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipelines.config import SparkConfig
+from pipelines.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+_OLDEST_JAVA = 17  # that Spark 4 runs on
+_SETTINGS = {
+    "spark.sql.timestampType": "TIMESTAMP_NTZ",  # times are wall clock of Asia/Shanghai, as everywhere here
+    "spark.sql.session.timeZone": "Asia/Shanghai",
+    "spark.sql.parquet.compression.codec": "zstd",
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+}
+_ON_THIS_MACHINE = {"spark.driver.bindAddress": "127.0.0.1", "spark.driver.host": "127.0.0.1"}
+
+
+def open_session(config: SparkConfig, scratch: Path) -> SparkSession:
+    """The session of this process; a second call gets the same one.
+
+    Raises ConfigurationError saying what to install where Spark or Java is not there.
+    """
+    _require_java()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of versions of pandas, which is not used here
+        try:
+            from pyspark.errors import PySparkException
+            from pyspark.sql import SparkSession
+        except ModuleNotFoundError as error:
+            raise ConfigurationError(
+                "engine: spark: expected PySpark, found none; install it with 'make spark', or the extra: "
+                "pip install 'tierline[spark]'"
+            ) from error
+        settings = dict(_SETTINGS) | {"spark.sql.warehouse.dir": str(scratch)}
+        if config.master.startswith("local"):
+            settings |= _ON_THIS_MACHINE
+        log = Path(__file__).with_name("log4j2.properties")
+        settings["spark.driver.extraJavaOptions"] = f"-Dlog4j2.configurationFile={log.as_uri()}"
+        builder = SparkSession.builder.appName("tierline").master(config.master)
+        for name, value in (settings | dict(config.settings)).items():
+            builder = builder.config(name, value)
+        try:
+            return builder.getOrCreate()
+        except (PySparkException, OSError, RuntimeError) as error:
+            raise ConfigurationError(
+                f"engine: spark: expected a Spark at {config.master}, found: {str(error).splitlines()[0]}"
+            ) from error
+
+
+def _require_java() -> None:
+    home = os.environ.get("JAVA_HOME")
+    java = str(Path(home) / "bin" / "java") if home else shutil.which("java")
+    hint = f"install Java {_OLDEST_JAVA} or newer, such as Debian's openjdk-17-jre-headless, or set JAVA_HOME"
+    if java is None or not Path(java).exists():
+        raise ConfigurationError(f"engine: spark: expected a Java, found none{f' at {java}' if java else ''}; {hint}")
+    said = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
+    version = re.search(r'version "(\d+)', said)
+    if version is None or int(version[1]) < _OLDEST_JAVA:
+        raise ConfigurationError(f"engine: spark: expected Java {_OLDEST_JAVA} or newer, found {said[:60]!r}; {hint}")
