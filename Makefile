@@ -3,10 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+SPARK := $(VENV)/spark/.ready
 SERVERS := $(VENV)/.servers
 APT := $(if $(filter 0,$(shell id -u)),,sudo )apt-get
 
-.PHONY: help setup demo airflow test faults soak check format bench docs lock audit clean
+.PHONY: help setup spark demo airflow test faults soak check format bench docs lock audit clean
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -27,13 +28,21 @@ $(SERVERS): $(READY) sftp_fixtures/install-servers
 	bash sftp_fixtures/install-servers
 	@touch $@
 
+spark: $(SPARK) ## Spark for `engine: spark`, as pinned in requirements-spark.lock; it needs Java 17 or newer
+
+# In a directory of its own: whatever finds PySpark in its environment imports it, Great Expectations too.
+$(SPARK): $(READY) requirements-spark.lock
+	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes --no-build-isolation \
+	    --upgrade --target $(VENV)/spark -r requirements-spark.lock
+	@touch $@
+
 demo: $(READY) ## a small operator on local servers, run through once
 	$(BIN)/tierline demo
 
 airflow: $(READY) ## Airflow with everything scheduled, on local servers; says where and how to log in
 	$(BIN)/python -m sftp_fixtures.show_airflow
 
-test: $(READY) $(SERVERS) ## all tests, real servers included
+test: $(READY) $(SERVERS) $(SPARK) ## all tests, real servers included
 	$(BIN)/python -m pytest
 
 faults: $(READY) $(SERVERS) ## the tests of the 26 faults that docs/engineers/faults.md names
@@ -53,7 +62,7 @@ format: $(READY) ## put the code into the project's form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(READY) $(SERVERS) ## everything measured beside its bound and other tools: build/bench/report.md, report.svg
+bench: $(READY) $(SERVERS) $(SPARK) ## everything measured beside its bound and other tools: build/bench/report.md, report.svg
 	$(BIN)/python tests/bench/report.py
 
 docs: $(READY) ## the manual as a site in build/site; with search: python3 -m http.server -d build/site
@@ -63,6 +72,8 @@ docs: $(READY) ## the manual as a site in build/site; with search: python3 -m ht
 lock: $(READY) ## pin every dependency anew
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	    --no-emit-index-url --no-emit-find-links --extra dev pyproject.toml -o requirements.lock
+	echo 'pyspark>=4.3,<4.4' | $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+	    --no-annotate --no-header --no-emit-index-url --no-emit-find-links - -o requirements-spark.lock
 
 # Strict: a package that could not be looked up is a failure, never a pass.
 audit: $(READY) ## pinned versions with known advisories, by PyPI's service; needs the network

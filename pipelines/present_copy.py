@@ -19,7 +19,7 @@ from pipelines.ledger.offerings import STANDING, Offering
 from pipelines.ledger.publications import Publication, publications
 from pipelines.ledger.tables import offering
 from pipelines.site import WRITER, Site, cycle_day, require_free_space
-from pipelines.steps import complete_snapshots, standing_batch
+from pipelines.steps import complete_snapshots, engine_of, standing_batch
 from warehouse.build import LastBuilt, last_built
 from warehouse.load import StandingBatch, load
 from warehouse.store import FILE_NAME, open_warehouse
@@ -72,6 +72,9 @@ def look(site: Site, directory: Path) -> Moment:
         with site.lock(WRITER, wait=True):
             standing = offerings.find(connection, offering.c.state.in_(STANDING))
             why_not = _copy_present(site, directory)
+            if not why_not and (directory / FILE_NAME).exists() and site.config.spark:
+                with open_warehouse(directory, site.contracts, site.config.memory_mb) as copy:
+                    engine_of(site).complete(copy, site.contracts)
         leading = offerings.leading(offerings.find(connection))
         cycles = cycle_statuses(connection, site.config, site.contracts, site.now)
         published = [each for each in publications(connection) if each.state == "published"]

@@ -48,6 +48,9 @@ class Engine(Protocol):
     ) -> BuildResult:
         """Make the marts for the end of a day, or what changed of them since they were made for it."""
 
+    def complete(self, connection: duckdb.DuckDBPyConnection, contracts: Contracts) -> None:
+        """Make a copy of the warehouse's file hold all of core, as if DuckDB had made it."""
+
 
 class DuckEngine:
     """The warehouse's own file."""
@@ -76,6 +79,9 @@ class DuckEngine:
     ) -> BuildResult:
         renewed = renew(connection, contracts, policy, as_of, bill_month)
         return renewed or build_whole(connection, policy, as_of, bill_month)
+
+    def complete(self, connection: duckdb.DuckDBPyConnection, contracts: Contracts) -> None:
+        """It does."""
 
 
 def forget_core(connection: duckdb.DuckDBPyConnection, *also: str) -> None:

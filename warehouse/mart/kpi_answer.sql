@@ -15,8 +15,9 @@ with totalled as (
         a.month,
         case when grouping(a.source) = 1 then 'ALL' else a.source end as source,
         case when grouping(a.tier) = 1 then 'ALL' else a.tier end as tier,
-        sum(a.contact_count) as contact_count, sum(a.answered_count) as answered_count,
-        sum(a.in_target_count) as in_target_count, sum(a.abandoned_count) as abandoned_count
+        cast(sum(a.contact_count) as bigint) as contact_count, cast(sum(a.answered_count) as bigint) as answered_count,
+        cast(sum(a.in_target_count) as bigint) as in_target_count,
+        cast(sum(a.abandoned_count) as bigint) as abandoned_count
     from mart.answer_tier_month as a
     inner join mart.bill_month as b on b.source = a.source and a.month <= b.bill_month
     group by a.month, cube (a.source, a.tier)

@@ -29,7 +29,9 @@ totalled as (
         c.month,
         case when grouping(c.source) = 1 then 'ALL' else c.source end as source,
         case when grouping(c.tier) = 1 then 'ALL' else c.tier end as tier,
-        sum(c.total_fen) as total_fen, sum(c.outstanding_fen) as outstanding_fen, sum(c.bill_count) as bill_count
+        cast(sum(c.total_fen) as bigint) as total_fen,
+        cast(sum(c.outstanding_fen) as bigint) as outstanding_fen,
+        cast(sum(c.bill_count) as bigint) as bill_count
     from counted as c
     inner join mart.bill_month as b on b.source = c.source and c.month <= b.bill_month
     group by c.month, cube (c.source, c.tier)

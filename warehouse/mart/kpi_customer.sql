@@ -61,8 +61,8 @@ counted as (
 
 select
     c.month, c.source, c.tier, 'customer_share' as kpi,
-    sum(n.product_count) as numerator,
-    k.share_products * sum(n.customer_count) as denominator
+    cast(sum(n.product_count) as bigint) as numerator,
+    cast(k.share_products * sum(n.customer_count) as bigint) as denominator
 from mart.kpi_cell as c
 inner join mart.month as m on m.month = c.month
 inner join last_month as l on l.source = c.source

@@ -27,8 +27,8 @@ with counted as (
         substr(cycle, 1, 6) as month, source, feed, 0 as due_count, 0 as on_time_count,
         count(*) as standing_count,
         count(case when offered_no = 1 then 1 end) as first_pass_count,
-        sum(records) as records,
-        sum(rejected) as rejected
+        cast(sum(records) as bigint) as records,
+        cast(sum(rejected) as bigint) as rejected
     from ops.batch
     where state in ('staged', 'loaded')
     group by substr(cycle, 1, 6), source, feed
@@ -38,9 +38,10 @@ totalled as (
     select
         n.month, n.feed,
         case when grouping(n.source) = 1 then 'ALL' else n.source end as source,
-        sum(n.due_count) as due_count, sum(n.on_time_count) as on_time_count,
-        sum(n.standing_count) as standing_count, sum(n.first_pass_count) as first_pass_count,
-        sum(n.records) as records, sum(n.rejected) as rejected
+        cast(sum(n.due_count) as bigint) as due_count, cast(sum(n.on_time_count) as bigint) as on_time_count,
+        cast(sum(n.standing_count) as bigint) as standing_count,
+        cast(sum(n.first_pass_count) as bigint) as first_pass_count,
+        cast(sum(n.records) as bigint) as records, cast(sum(n.rejected) as bigint) as rejected
     from counted as n
     inner join mart.bill_month as b on b.source = n.source and n.month <= b.bill_month
     group by grouping sets ((n.month, n.feed, n.source), (n.month, n.feed))

@@ -27,8 +27,8 @@ totalled as (
         n.month,
         case when grouping(n.source) = 1 then 'ALL' else n.source end as source,
         case when grouping(n.tier) = 1 then 'ALL' else n.tier end as tier,
-        sum(n.open_count) as open_count, sum(n.kept_count) as kept_count,
-        sum(n.cohort_count) as cohort_count, sum(n.retained_count) as retained_count
+        cast(sum(n.open_count) as bigint) as open_count, cast(sum(n.kept_count) as bigint) as kept_count,
+        cast(sum(n.cohort_count) as bigint) as cohort_count, cast(sum(n.retained_count) as bigint) as retained_count
     from counted as n
     inner join mart.bill_month as b on b.source = n.source and n.month <= b.bill_month
     group by n.month, cube (n.source, n.tier)

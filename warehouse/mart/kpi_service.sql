@@ -17,9 +17,11 @@ with totalled as (
         s.month,
         case when grouping(s.source) = 1 then 'ALL' else s.source end as source,
         case when grouping(s.tier) = 1 then 'ALL' else s.tier end as tier,
-        sum(s.complaint_count) as complaint_count, sum(s.rated_count) as rated_count,
-        sum(s.satisfied_count) as satisfied_count, sum(s.kept_count) as kept_count, sum(s.lost_count) as lost_count,
-        sum(s.order_count) as order_count, sum(s.on_time_count) as on_time_count
+        cast(sum(s.complaint_count) as bigint) as complaint_count, cast(sum(s.rated_count) as bigint) as rated_count,
+        cast(sum(s.satisfied_count) as bigint) as satisfied_count,
+        cast(sum(s.kept_count) as bigint) as kept_count,
+        cast(sum(s.lost_count) as bigint) as lost_count,
+        cast(sum(s.order_count) as bigint) as order_count, cast(sum(s.on_time_count) as bigint) as on_time_count
     from mart.service_tier_month as s
     inner join mart.bill_month as b on b.source = s.source and s.month <= b.bill_month
     group by s.month, cube (s.source, s.tier)

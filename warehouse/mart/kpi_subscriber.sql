@@ -25,10 +25,10 @@ totalled as (
         counted.month,
         case when grouping(counted.source) = 1 then 'ALL' else counted.source end as source,
         case when grouping(counted.tier) = 1 then 'ALL' else counted.tier end as tier,
-        sum(open_at_end) as open_at_end,
-        sum(open_at_start) as open_at_start,
-        sum(closed) as closed,
-        sum(opened) as opened
+        cast(sum(open_at_end) as bigint) as open_at_end,
+        cast(sum(open_at_start) as bigint) as open_at_start,
+        cast(sum(closed) as bigint) as closed,
+        cast(sum(opened) as bigint) as opened
     from counted
     inner join mart.bill_month as b on b.source = counted.source and counted.month <= b.bill_month
     group by counted.month, cube (counted.source, counted.tier)
@@ -45,8 +45,8 @@ cell as (
     left join totalled as t on t.month = c.month and t.source = c.source and t.tier = c.tier
 )
 
-select month, source, tier, 'customer_base' as kpi, open_at_end as numerator, 1 as denominator from cell
+select month, source, tier, 'customer_base' as kpi, open_at_end as numerator, cast(1 as bigint) as denominator from cell
 union all
-select month, source, tier, 'gross_adds' as kpi, opened as numerator, 1 as denominator from cell
+select month, source, tier, 'gross_adds' as kpi, opened as numerator, cast(1 as bigint) as denominator from cell
 union all
 select month, source, tier, 'churn_rate' as kpi, closed as numerator, open_at_start as denominator from cell

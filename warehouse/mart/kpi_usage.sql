@@ -50,7 +50,7 @@ counted as (
     from (
         select month, source, tier, usage_day_count from mart.closed_month
         union all
-        select month, source, tier, sum(usage_day_count) as usage_day_count
+        select month, source, tier, cast(sum(usage_day_count) as bigint) as usage_day_count
         from mart.service_tier_month
         group by month, source, tier
     ) as s
@@ -62,7 +62,7 @@ totalled as (
         month,
         case when grouping(source) = 1 then 'ALL' else source end as source,
         case when grouping(tier) = 1 then 'ALL' else tier end as tier,
-        sum(usage_day_count) as usage_day_count
+        cast(sum(usage_day_count) as bigint) as usage_day_count
     from counted
     group by month, cube (source, tier)
     union all
@@ -77,7 +77,7 @@ totalled as (
 
 select
     c.month, c.source, c.tier, 'usage_frequency' as kpi,
-    coalesce(sum(t.usage_day_count), 0) as numerator,
+    cast(coalesce(sum(t.usage_day_count), 0) as bigint) as numerator,
     s.numerator as denominator
 from mart.kpi_cell as c
 inner join mart.kpi_subscriber as s

@@ -37,6 +37,7 @@ from warehouse.spark.lake import Lake, Manifest, months_of
 from warehouse.spark.marts import given_tables, make_marts
 from warehouse.spark.session import open_session
 from warehouse.spark.tables import Tables, quoted
+from warehouse.store import feed_tables
 
 _DATE = "core.date"
 
@@ -128,26 +129,45 @@ class SparkEngine:
         self._note(connection, model.name, _print_of(sorted(lake.now.tables[model.name].values())))
         return BuiltModel(model.name, count, seconds.get(model.name, 0.0))
 
-    def _take_core(self, connection: duckdb.DuckDBPyConnection, contracts: Contracts, lake: Lake) -> None:
-        """Histories and plans whole, facts of the newest months: what is published, and what cycles are judged by."""
-        places = {PLAN: sorted(lake.now.tables[PLAN].values())}
+    def complete(self, connection: duckdb.DuckDBPyConnection, contracts: Contracts) -> None:
+        """All rows of the lake."""
+        lake = Lake(self._directory)
         for contract in contracts.feeds:
-            parts = lake.now.tables.get(f"core.{contract.table}", {})
-            months = self._config.recent_months
-            places[f"core.{contract.table}"] = sorted(parts.values()) if contract.stateful else months_of(parts, months)
+            for table in feed_tables(contract):
+                parts = lake.now.tables.get(f"core.{table}", {})
+                self._take_rows(connection, f"core.{table}", _rows(lake, parts.values()) if parts else "")
+        connection.execute("delete from ops.history_lake")
+
+    def _take_core(self, connection: duckdb.DuckDBPyConnection, contracts: Contracts, lake: Lake) -> None:
+        """What is published, and what cycles are judged by: histories and plans whole, facts of the newest months.
+
+        Of records only their keys: whether a row of another feed has an owner is asked of these.
+        """
+        whole = {PLAN: "*"}
+        for contract in contracts.feeds:
+            if contract.stateful:
+                whole |= {
+                    f"core.{contract.table}": "*",
+                    f"core.{contract.table}_record": f"distinct {contract.entity_key}",
+                }
+        facts = {f"core.{contract.table}": "*" for contract in contracts.feeds if not contract.stateful}
         taken = dict(connection.execute("from ops.history_lake").fetchall())
-        for table, newest in places.items():
-            if taken.get(table) == _print_of(newest):
-                continue
-            if table == PLAN:
-                connection.execute(f"create or replace table {PLAN} as {_rows(lake, newest)} order by all")
-                comment_on(connection, load_reference(PLAN))
-            else:
-                connection.execute(f"delete from {table}")
-                if newest:
-                    connection.execute(f"insert into {table} by name {_rows(lake, newest)}")
-            self._note(connection, table, _print_of(newest))
+        for table, columns in (whole | facts).items():
+            parts = lake.now.tables.get(table, {})
+            places = months_of(parts, self._config.recent_months) if table in facts else sorted(parts.values())
+            if taken.get(table) != _print_of(places):
+                self._take_rows(connection, table, f"select {columns} {_rows(lake, places)}" if places else "")
+                self._note(connection, table, _print_of(places))
         connection.execute("update ops.load_state set warehouse_id = cast(uuid() as varchar)")
+
+    def _take_rows(self, connection: duckdb.DuckDBPyConnection, table: str, rows: str) -> None:
+        if table == PLAN:
+            connection.execute(f"create or replace table {PLAN} as {rows} order by all")
+            comment_on(connection, load_reference(PLAN))
+            return
+        connection.execute(f"delete from {table}")
+        if rows:
+            connection.execute(f"insert into {table} by name {rows}")
 
     def _print(self, connection: duckdb.DuckDBPyConnection, built: Built, lake: Lake, given: list[str]) -> str:
         digest = hashlib.sha256(repr((vars(built), _core_parts(lake.now))).encode())

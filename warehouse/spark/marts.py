@@ -13,7 +13,7 @@ import duckdb
 
 from pipelines.contracts.model import Contracts
 from pipelines.errors import StoreError
-from warehouse.models import Model
+from warehouse.models import Model, part_column
 from warehouse.spark.lake import MONTH, SOURCE
 from warehouse.spark.tables import Tables, first_line
 from warehouse.spark.translating import Parameters
@@ -88,10 +88,11 @@ def _make(tables: Tables, model: Model, parameters: Parameters, is_read_often: b
 
 
 def _write(tables: Tables, name: str, rows: DataFrame) -> None:
-    """Parts by source and month, where a table has these; of one without rows a file that has its columns."""
-    parted = {part: column for column, part in (("source", SOURCE), ("month", MONTH)) if column in rows.columns}
-    if name.startswith("list."):
-        parted = {}
+    """Rows of subscribers and customers in parts; of a table without rows a file that has its columns."""
+    columns = {"source": SOURCE} if {"user_id", "customer_id"} & {*rows.columns} else {}
+    if part_column(rows.columns):
+        columns["month"] = MONTH
+    parted = {part: column for column, part in columns.items() if column in rows.columns}
     placed = rows.withColumns({part: rows[column] for part, column in parted.items()})
     parts = tables.lake.write(tables.manifest, name, placed, parted)
     if not parts:

@@ -6,7 +6,9 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import warnings
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,30 +35,37 @@ def open_session(config: SparkConfig, scratch: Path) -> SparkSession:
     Raises ConfigurationError saying what to install where Spark or Java is not there.
     """
     _require_java()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of versions of pandas, which is not used here
-        try:
-            from pyspark.errors import PySparkException
-            from pyspark.sql import SparkSession
-        except ModuleNotFoundError as error:
-            raise ConfigurationError(
-                "engine: spark: expected PySpark, found none; install it with 'make spark', or the extra: "
-                "pip install 'tierline[spark]'"
-            ) from error
-        settings = dict(_SETTINGS) | {"spark.sql.warehouse.dir": str(scratch)}
-        if config.master.startswith("local"):
-            settings |= _ON_THIS_MACHINE
-        log = Path(__file__).with_name("log4j2.properties")
-        settings["spark.driver.extraJavaOptions"] = f"-Dlog4j2.configurationFile={log.as_uri()}"
-        builder = SparkSession.builder.appName("tierline").master(config.master)
-        for name, value in (settings | dict(config.settings)).items():
-            builder = builder.config(name, value)
-        try:
-            return builder.getOrCreate()
-        except (PySparkException, OSError, RuntimeError) as error:
-            raise ConfigurationError(
-                f"engine: spark: expected a Spark at {config.master}, found: {str(error).splitlines()[0]}"
-            ) from error
+    _require_pyspark()
+    from pyspark.errors import PySparkException
+    from pyspark.sql import SparkSession
+
+    settings = dict(_SETTINGS) | {"spark.sql.warehouse.dir": str(scratch)}
+    if config.master.startswith("local"):
+        settings |= _ON_THIS_MACHINE
+    log = Path(__file__).with_name("log4j2.properties")
+    settings["spark.driver.defaultJavaOptions"] = f"-Dlog4j2.configurationFile={log.as_uri()}"
+    builder = SparkSession.builder.appName("tierline").master(config.master)
+    for name, value in (settings | dict(config.settings)).items():
+        builder = builder.config(name, value)
+    try:
+        return builder.getOrCreate()
+    except (PySparkException, OSError, RuntimeError) as error:
+        raise ConfigurationError(
+            f"engine: spark: expected a Spark at {config.master}, found: {str(error).splitlines()[0]}"
+        ) from error
+
+
+def _require_pyspark() -> None:
+    """In this environment, or in the directory of its own where `make spark` puts it."""
+    aside = Path(sys.prefix) / "spark"
+    if find_spec("pyspark") is None and aside.is_dir():
+        sys.path.append(str(aside))
+    if find_spec("pyspark") is None:
+        raise ConfigurationError(
+            "engine: spark: expected PySpark, found none; install it with 'make spark', or the extra: "
+            "pip install 'tierline[spark]'"
+        )
+    warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas")  # which is not used with it
 
 
 def _require_java() -> None:

@@ -22,7 +22,9 @@ def to_spark(sql: str, parameters: Parameters) -> str:
         tree = sqlglot.parse_one(sql, dialect="duckdb")
         for expression in tree.find_all(exp.CTE):
             expression.set("materialized", None)
-        return tree.transform(_transformed, parameters).sql(dialect="spark", unsupported_level=sqlglot.ErrorLevel.RAISE)
+        return tree.transform(_transformed, parameters).sql(
+            dialect="spark", comments=False, unsupported_level=sqlglot.ErrorLevel.RAISE
+        )
     except sqlglot.errors.SqlglotError as error:
         raise StoreError(f"expected SQL that Spark can read too, found: {error}") from error
 
