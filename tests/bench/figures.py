@@ -62,6 +62,8 @@ BOUNDS = {
     ),
     "dlt": Bound("whole way, 10 times faster than dlt", "dlt", 1 / 10, at_most=True),
     "pandas": Bound("whole way, 3 times faster than paramiko with pandas", "paramiko and pandas", 1 / 3, at_most=True),
+    "spark": Bound("marts by Spark, 1 M subscribers, two cores", "DuckDB's", 4, at_most=True, most_mb=10_000),
+    "spark_growth": Bound("marts by Spark, from 1 M to 3 M subscribers", "", 3, at_most=True, most_mb=10_000),
     "poll": Bound("poll with nothing new in Airflow", "a bare run of one task", 1.5, at_most=True),
 }
 

@@ -51,6 +51,7 @@ BENCHMARKS = {
     "ten-million": Benchmark(
         "hourly.py", "--subscribers 10000000 --hours 1 --memory 10000", "--subscribers 20000 --hours 1"
     ),
+    "spark": Benchmark("spark.py", "--subscribers 1000000 --times 3", "--subscribers 5000 --times 1"),
     "whole-way": Benchmark("whole_way.py", "", "--rows 100000 --files 10 --runs 1"),
     "peers": Benchmark("peers.py", "", "--rows 100000 --files 10 --runs 1"),
     "meltano": Benchmark(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from graphlib import TopologicalSorter
@@ -22,7 +21,7 @@ from warehouse.store import feed_tables
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-_AT_ONCE = 4  # models: beside one that is worked out another is planned
+_AT_ONCE = 3  # models: beside one that is worked out another is planned
 _ALL_SUBSCRIBERS = {"first_no": 1, "last_no": 2**62}  # Spark divides its work itself
 
 
@@ -50,7 +49,6 @@ def make_marts(
             tables.name_lake_table(f"core.{name}", columns)
     for name in given_tables(models, contracts):
         tables.name_small(connection, name)
-    readers = Counter(name for model in models for name in model.reads)
     by_name = {model.name: model for model in models}
     sorter = TopologicalSorter({model.name: {*model.reads} & by_name.keys() for model in models})
     sorter.prepare()
@@ -60,7 +58,7 @@ def make_marts(
         while sorter.is_active():
             for name in sorter.get_ready():
                 model = by_name[name]
-                running[threads.submit(_make, tables, model, parameters, readers[name] > 1)] = name
+                running[threads.submit(_make, tables, model, parameters)] = name
             finished, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in finished:
                 name = running.pop(future)
@@ -69,7 +67,7 @@ def make_marts(
     return seconds
 
 
-def _make(tables: Tables, model: Model, parameters: Parameters, is_read_often: bool) -> float:
+def _make(tables: Tables, model: Model, parameters: Parameters) -> float:
     from pyspark.errors import PySparkException
 
     start = time.perf_counter()
@@ -78,10 +76,8 @@ def _make(tables: Tables, model: Model, parameters: Parameters, is_read_often: b
         rows = tables.query(model.sql, used)
         if not model.is_step:
             _write(tables, model.name, rows)
-        elif is_read_often:
+        else:  # also of one reader: Spark works an expression out as often as a query names it
             tables.name(model.name, tables.keep(rows, model.name))
-        else:
-            tables.name(model.name, rows)
     except (PySparkException, StoreError) as error:
         raise StoreError(f"model {model.name}: {first_line(error)}") from error
     return time.perf_counter() - start

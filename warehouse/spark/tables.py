@@ -74,7 +74,7 @@ class Tables:
     def keep(self, rows: DataFrame, name: str) -> DataFrame:
         """The same rows, worked out once and written aside: others read them many times."""
         path = str(self.lake.scratch / f"made_{view_of(name)}")
-        rows.write.mode("overwrite").parquet(path)
+        rows.write.mode("overwrite").option("compression", "lz4_raw").parquet(path)
         return self.session.read.schema(rows.schema).parquet(path)
 
 
