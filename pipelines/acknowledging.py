@@ -207,7 +207,7 @@ def kept_rejects(site: Site, current: Offering) -> StagedPaths:
     staged = site.staged_paths(current.name, cycle_day(site, current))
     if current.kept_in is None:
         return staged
-    directory = site.home.root / current.kept_in
+    directory = site.home.shared / current.kept_in
     kept = StagedPaths(directory / f"{current.stem}.parquet", directory / f"{current.stem}.rejects.parquet")
     is_with_its_bytes = current.state is State.DISCARDED and kept.rejects.exists()
     return kept if current.state is State.REFUSED or is_with_its_bytes else staged
@@ -220,7 +220,7 @@ def _check_backup(site: Site, transport: Transport, directory: str, files: list[
     for current, name in files:
         if current.bytes is None or current.kept_in is None or name not in sizes:
             continue  # a duplicate has no copy of its own; one that was not moved was told already
-        ours = site.home.root / current.kept_in / current.file_name
+        ours = site.home.shared / current.kept_in / current.file_name
         our_size = ours.stat().st_size if ours.exists() else None
         if current.archive_pruned_at is not None:
             our_size = current.bytes  # expired, not lost

@@ -31,7 +31,7 @@ def put_aside_discarded(site: Site, source: str, feed: str) -> None:
 def _put_aside(site: Site, current: Offering) -> None:
     place = quarantine_place(site, current)
     assert current.kept_in is not None, "asked for in the query"
-    directory = site.home.root / current.kept_in
+    directory = site.home.shared / current.kept_in
     # A copy that was lost meanwhile keeps nothing else: 'backups verify' tells of it, and 'restore' brings it here.
     keep_all((directory / name, place) for name in pair_names(current) if (directory / name).exists())
     with site.ledger.transaction() as connection:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import zip_longest
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 from sqlalchemy import Connection
@@ -26,6 +27,8 @@ from pipelines.ledger.offerings import Change, Offering, State
 from pipelines.ledger.standing import Candidacy, bring_back
 from pipelines.site import Site, quarantine_place
 
+_WORK = ".work"
+
 
 def judge_again(site: Site, current: Offering, change: Change) -> Judgement:
     """Judge a batch that stands once more from the archive, and stage its rows anew where it is accepted again.
@@ -33,14 +36,14 @@ def judge_again(site: Site, current: Offering, change: Change) -> Judgement:
     What stands is not touched where it would be refused now: that is for the caller to tell. The next load takes the
     new rows in. Raises StoreError where the archive does not hold its bytes.
     """
-    (site.home.staged / ".work").mkdir(mode=0o700, exist_ok=True)
+    make_work(site, [current])
     return BatchCheck(site, current).again(change)
 
 
 def read_archived(site: Site, current: Offering) -> ArchivedBatch:
     """A batch as its bytes stand in the archive (or the quarantine); raises StoreError where they are gone."""
     assert current.kept_in is not None, "a verified batch is kept somewhere"
-    directory = site.home.root / current.kept_in
+    directory = site.home.shared / current.kept_in
     cycle = parse_cycle(site.contracts[current.feed].schedule.cadence, current.cycle)
     assert cycle is not None, "a verified batch has a sound cycle"
     try:
@@ -56,6 +59,20 @@ def read_archived(site: Site, current: Offering) -> ArchivedBatch:
     return ArchivedBatch(directory / current.file_name, current.name, cycle, check, encoding)
 
 
+def make_work(site: Site, found: Sequence[Offering]) -> None:
+    """Where rows of these batches are written at first, without what processes that were killed left of them."""
+    directory = site.home.staged / _WORK
+    directory.mkdir(mode=0o700, exist_ok=True)
+    begins = {_work_name(each) for each in found}
+    for path in directory.iterdir():
+        if path.name.partition(".")[0] in begins:
+            path.unlink(missing_ok=True)
+
+
+def _work_name(current: Offering) -> str:
+    return f"{current.offering_id:06d}"
+
+
 class BatchCheck:
     """One batch before the judge. The files get their places first, then the ledger has its word: doing it twice
     leaves the same.
@@ -69,8 +86,9 @@ class BatchCheck:
         self.stem = current.stem
         self.feed = current.feed
         self.waives_limit = current.limit_waived is not None
-        work = site.home.staged / ".work" / f"{current.offering_id:06d}"
-        self.paths = StagedPaths(work.with_suffix(".rows"), work.with_suffix(".rejects"))
+        # Of this attempt alone: a process that lost its locks unawares spoils nothing of whoever has them now.
+        work = site.home.staged / _WORK / f"{_work_name(current)}.{token_hex(4)}"
+        self.paths = StagedPaths(work.with_name(f"{work.name}.rows"), work.with_name(f"{work.name}.rejects"))
         self._quarantine = quarantine_place(site, current)
         self._undo_refusal()
         self.batch = read_archived(site, current)
@@ -80,7 +98,7 @@ class BatchCheck:
         assert self.current.kept_in is not None
         if self._quarantine.exists():
             for path in self._quarantine.glob(f"{self.stem}.[DC]*"):
-                keep(path, self._site.home.root / self.current.kept_in)
+                keep(path, self._site.home.shared / self.current.kept_in)
 
     def judge_alone(self) -> Judgement:
         """Read its bytes and make its staged rows and rejects, which have no place yet."""
@@ -117,10 +135,13 @@ class BatchCheck:
         )  # fmt: skip
         bring_back(connection, self.current, self._site.change(f"{self.stem} was refused"))
 
-    def clear(self) -> None:
-        """Take away what no longer says anything: of a refusal before, and what was made in vain."""
+    def drop(self) -> None:
+        """Take away what was made and has no place: of a refusal, or in vain."""
         for path in self.made:
-            path.unlink()
+            path.unlink(missing_ok=True)
+
+    def clear(self) -> None:
+        """Take away what no longer says anything: of a refusal before."""
         if self.is_accepted and self._quarantine.exists():
             for leftover in self._quarantine.glob(f"{self.stem}.*"):
                 leftover.unlink()
@@ -139,8 +160,7 @@ class BatchCheck:
                 values["acknowledged_at"] = None  # the producer's receipt says otherwise
             with self._site.ledger.transaction() as connection:
                 offerings.note(connection, self.current, change, **values)
-        for path in self.made:
-            path.unlink()
+        self.drop()
         return judgement
 
     def _has_other_rejects(self) -> bool:

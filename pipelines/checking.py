@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipelines.batch_check import BatchCheck
+from pipelines.batch_check import BatchCheck, make_work
 from pipelines.checks.judging import Judgement
 from pipelines.checks.together import judge_together
 from pipelines.durable import naming_full_disk, sync_all, sync_directories
@@ -69,37 +69,85 @@ def in_shares(due: list[Offering], most: int) -> list[list[int]]:
     return [sorted(share) for share in shares]
 
 
-def check_group(site: Site, group: Sequence[Offering], checked: Checked) -> None:
+def check_all(site: Site, due: list[Offering], progress: Callable[[int, int], None] | None = None) -> Checked:
+    """Judge verified batches in groups. What another process has in hand comes last, so that several share the work.
+
+    Then it is waited for, and left to us where that process was killed.
+    """
+    checked = Checked()
+    done = 0
+
+    def is_done(group: list[Offering], *, wait: bool) -> bool:
+        nonlocal done
+        if not check_group(site, group, checked, wait=wait):
+            return False
+        done += len(group)
+        if progress:
+            progress(done, len(due))
+        return True
+
+    in_hand = [group for group in in_groups(due) if not is_done(group, wait=False)]
+    for group in in_hand:
+        is_done(group, wait=True)
+    return checked
+
+
+def check_group(site: Site, group: Sequence[Offering], checked: Checked, *, wait: bool = True) -> bool:
     """Judge verified batches: staged rows and the ledger's word, or quarantine; harmless when it was done before.
 
-    What stands of each stands alone, so a crash anywhere leaves each whole or to be judged again.
+    What stands of each stands alone, so a crash anywhere leaves each whole or to be judged again. Without `wait`
+    nothing is done, and False returned, where another process has one of them in hand.
     """
-    with site.batch_locks(*(each.stem for each in group)):
+    with site.batch_locks(*(each.stem for each in group), wait=wait) as mine:
+        if not mine:
+            return False
         with site.ledger.reading() as connection:
             found = offerings.find(connection, offering.c.offering_id.in_([each.offering_id for each in group]))
         checked.elsewhere += [each.stem for each in found if each.state is not State.VERIFIED]
-        judged = _judged(site, [each for each in found if each.state is State.VERIFIED], checked)
-        placed = _placed(judged, checked)
-        accepted, refused = ([each for each in placed if each.is_accepted is which] for which in (True, False))
-        with site.ledger.transaction() as connection:
-            for each in refused:  # first: a newer version in the same group is the producer's answer to a refusal
-                each.note_refused(connection)
-            stale = accept_all(connection, [each.candidacy() for each in accepted])
-        for each in placed:
-            each.clear()
-        checked.superseded += sorted(stale)
-        checked.staged += [each.stem for each in accepted if each.stem not in stale]
-        checked.partial += [each.stem for each in accepted if each.stem not in stale and each.judgement.rejected]
-        checked.refused += [each.stem for each in refused]
+        ready = _ready(site, [each for each in found if each.state is State.VERIFIED], checked)
+        try:
+            _note(site, _placed(_judged(site, ready, checked), checked), checked)
+        finally:
+            for each in ready:
+                each.drop()
+    return True
 
 
-def _judged(site: Site, found: list[Offering], checked: Checked) -> list[BatchCheck]:
-    """Small batches of one feed and encoding together, the others alone."""
-    (site.home.staged / ".work").mkdir(mode=0o700, exist_ok=True)
+def _note(site: Site, placed: list[BatchCheck], checked: Checked) -> None:
+    """The ledger's word of batches that have their places. What it keeps once, locks alone would not.
+
+    Where the server of the locks went away meanwhile, another process may have judged them as well: then its word
+    stands, and we have written the same rows in the same places.
+    """
+    with site.ledger.transaction() as connection:
+        due = offerings.find(connection, offering.c.offering_id.in_([each.current.offering_id for each in placed]))
+        waiting = {(each.offering_id, each.staged_count) for each in due if each.state is State.VERIFIED}
+        ours = [each for each in placed if (each.current.offering_id, each.current.staged_count) in waiting]
+        accepted, refused = ([each for each in ours if each.is_accepted is which] for which in (True, False))
+        for each in refused:  # first: a newer version in the same group is the producer's answer to a refusal
+            each.note_refused(connection)
+        stale = accept_all(connection, [each.candidacy() for each in accepted])
+    for each in ours:
+        each.clear()
+    checked.elsewhere += [each.stem for each in placed if each not in ours]
+    checked.superseded += sorted(stale)
+    checked.staged += [each.stem for each in accepted if each.stem not in stale]
+    checked.partial += [each.stem for each in accepted if each.stem not in stale and each.judgement.rejected]
+    checked.refused += [each.stem for each in refused]
+
+
+def _ready(site: Site, found: list[Offering], checked: Checked) -> list[BatchCheck]:
+    """Those whose bytes are there to be judged."""
+    make_work(site, found)
     ready: list[BatchCheck] = []
     for current in found:
         with _telling(current, checked):
             ready.append(BatchCheck(site, current))
+    return ready
+
+
+def _judged(site: Site, ready: list[BatchCheck], checked: Checked) -> list[BatchCheck]:
+    """Small batches of one feed and encoding together, the others alone."""
     judgements: dict[str, Judgement] = {}
     for feed, encoding in {(each.feed, each.batch.encoding) for each in ready}:
         alike = [

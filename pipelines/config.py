@@ -19,6 +19,7 @@ from pipelines.config_fields import (
     read_whole,
 )
 from pipelines.config_keys import MAIL, RECEIVER, SOURCE, SPARK, TOP, WEBHOOK, optional, required
+from pipelines.config_workers import ALONE, Workers, read_workers
 from pipelines.contracts.load import DEFAULT_SCHEMAS
 from pipelines.contracts.yaml_lines import Item, read_yaml
 from pipelines.errors import ConfigurationError
@@ -114,6 +115,7 @@ class Config:
     watch_days: int
     memory_mb: int
     spark: SparkConfig | None = None
+    workers: Workers = ALONE
     webhook: WebhookConfig | None = None
     mail: MailConfig | None = None
 
@@ -145,6 +147,7 @@ def load_config(home: Path, known_feeds: tuple[str, ...] | None = None) -> Confi
         watch_days=read_whole(fields, TOP, "watch_days"),
         memory_mb=read_whole(fields, TOP, "memory"),
         spark=_spark(fields),
+        workers=read_workers(fields, home),
         webhook=_webhook(home, alarms["webhook"]) if "webhook" in alarms else None,
         mail=_mail(home, alarms["mail"]) if "mail" in alarms else None,
     )

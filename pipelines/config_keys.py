@@ -49,6 +49,16 @@ TOP = {
         "a PostgreSQL database, `postgresql+psycopg://tierline@db.example/tierline`", otherwise="`ledger.sqlite` here"
     ),
     "ledger_secret": Key("its password, as `secret` of a source", otherwise="none"),
+    "shared": Key(
+        "the directory of `landing/ staged/ archive/ quarantine/`, where several workers share them; needs a ledger in "
+        "PostgreSQL",
+        otherwise="the home",
+    ),
+    "role": Key(
+        "`whole`, or `intake` for a worker that fetches, checks and acknowledges, and has no warehouse; needs a ledger "
+        "in PostgreSQL",
+        "whole",
+    ),
     "watch_days": Key("how many days back cycles that do not come are looked for", 35, 1),
     "memory": Key(
         "MB that DuckDB may use for loads, builds and publications; about 1,000 a million subscribers", 3000, 1000

@@ -132,7 +132,7 @@ def kept_files(current: Offering) -> list[tuple[str, int | None, str]]:
 
 def kept_directory(site: Site, current: Offering) -> Path:
     assert current.kept_in is not None, "asked for in the query"
-    return site.home.root / current.kept_in
+    return site.home.shared / current.kept_in
 
 
 def landed_state(landing: Path, current: Offering) -> CopyState:

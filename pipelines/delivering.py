@@ -51,6 +51,7 @@ class Delivered:
 
 def deliver(site: Site, wanted: Wanted = EVERYTHING, progress: Callable[[int, int], None] | None = None) -> Delivered:
     """Deliver what is due, and read receipts; a receiver that fails does not keep the others."""
+    site.config.workers.require_warehouse("deliver")  # lists stand where they are published
     total, tally = Delivered(superseded=settle_due(site, wanted)), Tally(progress)
     names = [name for name in site.config.receivers if not wanted.receivers or name in wanted.receivers]
     if not names:

@@ -48,6 +48,7 @@ def publish(site: Site, *, republish: bool = False) -> Published:
 
     Raises HeldError while a cycle stands of which an expectation failed; what was published before stays.
     """
+    site.config.workers.require_warehouse("publish")
     for directory in (site.home.warehouse, site.home.bi, site.home.publish):
         require_free_space(directory, NEEDED_BYTES)
     with site.lock(WRITER, wait=True):

@@ -68,6 +68,7 @@ def rebuild(site: Site, into: Path, progress: Progress = _silent) -> Rebuilt:
     Nothing of the home is changed. `progress` says what is under way. Raises UsageError where `into` is neither new nor
     empty, StoreError where there is no room.
     """
+    site.config.workers.require_warehouse("rebuild")
     _claim(into)
     try:
         require_room(site, into)

@@ -135,7 +135,7 @@ def _read(site: Site, current: Offering) -> ArchivedBatch:
     assert current.kept_in is not None, "a batch that stands is kept"
     name = f"{current.stem}.CHK"
     try:
-        with (site.home.root / current.kept_in / name).open("rb") as file:
+        with (site.home.shared / current.kept_in / name).open("rb") as file:
             digest = hashlib.sha256(file.read(MAX_BYTES)).hexdigest()
     except FileNotFoundError:
         raise StoreError(f"{name}: expected in {current.kept_in}, found none") from None

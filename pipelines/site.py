@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
 from pathlib import Path
-from zlib import crc32
 
 from pipelines.checks.places import StagedPaths
 from pipelines.clock import now
 from pipelines.config import Config, SourceConfig
 from pipelines.contracts.model import Contract, Contracts
 from pipelines.cycles import parse_cycle
-from pipelines.errors import StoreError
+from pipelines.errors import ConfigurationError, StoreError
 from pipelines.ledger.offerings import Change, Offering
 from pipelines.ledger.store import LedgerStore
+from pipelines.locks import FileLocks, Locks
 from pipelines.names import BatchName
 from pipelines.policy import Policy
 from pipelines.rights import make_shared
@@ -27,26 +25,43 @@ from pipelines.rights import make_shared
 
 @dataclass(frozen=True)
 class Home:
-    """The directories below a home; all are made for their owner, `bi/` for readers in the group too."""
+    """The directories of a home; all are made for their owner, `bi/` for readers in the group too.
+
+    What workers share stands below `shared`, the rest below `root`; for a home of one machine these are the same.
+    """
 
     root: Path
+    apart: Path | None = None
+
+    @property
+    def shared(self) -> Path:
+        """What the ledger's paths of batches start from."""
+        return self.apart or self.root
 
     def __getattr__(self, name: str) -> Path:
         if name in DIRECTORIES:
-            return self.root / name
+            return (self.shared if name in SHARED else self.root) / name
         raise AttributeError(name)
 
-    def make(self) -> None:
+    def make(self, *, is_intake: bool = False) -> None:
+        """Make what is missing; an intake worker makes nothing of what is shared, for its mount may be missing.
+
+        Raises ConfigurationError for such.
+        """
+        if is_intake and (missing := [name for name in SHARED if not getattr(self, name).is_dir()]):
+            raise ConfigurationError(
+                f"{self.shared}: expected {', '.join(missing)} in it, found none; mount what the key shared of "
+                "tierline.yaml names, and run the home with the warehouse first, which makes them"
+            )
         make_shared(self.bi)
         for name in DIRECTORIES:
-            (self.root / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+            getattr(self, name).mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
-# So many batches can be judged at once; which lock is a batch's follows from its stem, so no lock file is left over.
-_BATCH_LOCKS = 64
 WRITER = "warehouse"  # the lock of the one process that may write the warehouse
 _LONGEST_ACTOR = 80  # as the ledger's column
-DIRECTORIES = ("landing", "staged", "archive", "quarantine", "warehouse", "bi", "publish", "logs")
+SHARED = ("landing", "staged", "archive", "quarantine")  # on one file system: bytes are renamed from one to another
+DIRECTORIES = (*SHARED, "warehouse", "bi", "publish", "logs")
 
 
 @dataclass(frozen=True)
@@ -80,6 +95,15 @@ class Site:
         secret = self.config.ledger_secret
         return LedgerStore(self.config.ledger_url(self.home.root), secret.read() if secret else None)
 
+    @cached_property
+    def _file_locks(self) -> FileLocks:
+        return FileLocks(self.home.root / "locks")
+
+    @property
+    def _locks(self) -> Locks:
+        """Those of the ledger's PostgreSQL, which all workers reach; else those of this machine."""
+        return self.ledger.locks or self._file_locks
+
     def close(self) -> None:
         """End the ledger's connections, where there are any."""
         if "ledger" in self.__dict__:
@@ -104,39 +128,25 @@ class Site:
         directory = self.home.staged / name.feed / day_path(day)
         return StagedPaths(directory / f"{name.stem}.parquet", directory / f"{name.stem}.rejects.parquet")
 
-    @contextmanager
-    def lock(self, what: str, *, wait: bool = False) -> Iterator[bool]:
-        """Hold a lock of this home, named by what it guards; yields False where another process holds it.
+    def lock(self, what: str, *, wait: bool = False) -> AbstractContextManager[bool]:
+        """Hold a lock of this installation, named by what it guards; gives False where another process holds it.
 
-        The lock is the kernel's: it ends with the process, however that ends, so none is ever left behind.
+        It ends with the process, however that ends, so none is ever left behind.
         """
-        directory = self.home.root / "locks"
-        directory.mkdir(mode=0o700, exist_ok=True)
-        descriptor = os.open(directory / f"{what}.lock", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield False
-                return
-            yield True
-        finally:
-            os.close(descriptor)
+        # The writer's guards a file of this machine, and lasts as that does: whatever becomes of the ledger's server
+        # during a build of hours, no second writer comes.
+        return (self._file_locks if what == WRITER else self._locks).hold([what], wait=wait)
 
-    @contextmanager
-    def batch_locks(self, *stems: str) -> Iterator[None]:
+    def batch_locks(self, *stems: str, wait: bool = True) -> AbstractContextManager[bool]:
         """Hold what guards batches while they are judged, retried or discarded; waits for whoever has it.
 
-        They are taken in one order by all, so that no two wait for each other.
+        Without `wait` it gives False where another holds one of them, and holds none.
         """
-        with ExitStack() as held:
-            for number in sorted({crc32(stem.encode()) % _BATCH_LOCKS for stem in stems}):
-                held.enter_context(self.lock(f"check-{number:02d}", wait=True))
-            yield
+        return self._locks.hold(self._locks.names_of(stems), wait=wait)
 
     def relative(self, path: Path) -> str:
-        """A path below the home as the ledger keeps it."""
-        return str(path.relative_to(self.home.root))
+        """A path of a batch, below what workers share, as the ledger keeps it."""
+        return str(path.relative_to(self.home.shared))
 
 
 def cycle_day(site: Site, current: Offering) -> date:

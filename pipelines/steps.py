@@ -15,7 +15,7 @@ import duckdb
 from sqlalchemy import Connection
 
 from pipelines.acknowledging import Acknowledged, acknowledge_feed, due_for_acknowledgement
-from pipelines.checking import Checked, check_group, due_for_check, in_groups
+from pipelines.checking import Checked, check_all, due_for_check
 from pipelines.completeness import CycleState, CycleStatus, Within, cycle_statuses
 from pipelines.contracts.model import Cadence, Mode
 from pipelines.cycles import parse_cycle
@@ -49,10 +49,10 @@ T = TypeVar("T")
 
 @dataclass
 class Loaded:
-    """What checking, loading, acknowledging and judging cycles as a whole came to."""
+    """What checking, loading, acknowledging and judging cycles as a whole came to; an intake worker loads nothing."""
 
     checked: Checked
-    core: LoadResult
+    core: LoadResult | None
     acknowledged: Acknowledged
     errors: dict[str, str]
     quality: Judged
@@ -66,21 +66,15 @@ def check(
 ) -> Checked:
     """verified → staged for all batches of a scope that wait for it; of these offerings alone where they are named."""
     require_free_space(site.home.staged, NEEDED_BYTES)
-    checked = Checked()
     due = due_for_check(site, scope)
     if offering_ids is not None:
         due = [each for each in due if each.offering_id in offering_ids]
-    done = 0
-    for group in in_groups(due):
-        check_group(site, group, checked)
-        done += len(group)
-        if progress:
-            progress(done, len(due))
-    return checked
+    return check_all(site, due, progress)
 
 
 def load_staged(site: Site) -> LoadResult:
     """staged → core: bring the warehouse to what stands in the ledger, then the ledger to what the warehouse says."""
+    site.config.workers.require_warehouse("loading into core")
     require_free_space(site.home.warehouse, NEEDED_BYTES)
     with (
         site.lock(WRITER, wait=True),
@@ -152,10 +146,11 @@ def acknowledge_source(site: Site, source: str, scope: Scope, found: list[CycleS
 def load(site: Site, scope: Scope, progress: Callable[[int, int], None] | None = None, *, judge: bool = True) -> Loaded:
     """verified → core, the producers' receipts, and what the rows of closed cycles say as a whole.
 
-    Without `judge` the caller does the last (`judge_cycles`) before anything is published.
+    Without `judge` the caller does the last (`judge_cycles`) before anything is published. An intake worker checks,
+    and acknowledges what the home with the warehouse has loaded by now.
     """
     checked = check(site, scope, progress)
-    core = load_staged(site)
+    core = None if site.config.workers.is_intake else load_staged(site)
     acknowledged, errors = Acknowledged(), dict[str, str]()
     by_source: dict[str, list[CycleStatus]] = {source: [] for source in site.config.sources}
     for status in statuses(site, scope, watched_only=True):
@@ -169,7 +164,8 @@ def load(site: Site, scope: Scope, progress: Callable[[int, int], None] | None =
             acknowledged.alarms += result.alarms
             if result.errors:
                 errors[source] = "; ".join(result.errors)
-    return Loaded(checked, core, acknowledged, errors, judge_cycles(site) if judge else Judged(0, ()))
+    is_to_judge = judge and not site.config.workers.is_intake
+    return Loaded(checked, core, acknowledged, errors, judge_cycles(site) if is_to_judge else Judged(0, ()))
 
 
 def require_sound_dates(site: Site, as_of: date, bill_month: str | None) -> None:
@@ -187,6 +183,7 @@ def build(site: Site, as_of: date, bill_month: str | None = None) -> BuildResult
 
     Where the marts at hand are those of that day, only what changed since is made anew.
     """
+    site.config.workers.require_warehouse("build")
     require_sound_dates(site, as_of, bill_month)
     with (
         site.lock(WRITER, wait=True),

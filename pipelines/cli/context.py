@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.config import load_config
+from pipelines.config import FILE_NAME, load_config
 from pipelines.contracts.load import DEFAULT_SCHEMAS, load_contracts
 from pipelines.contracts.model import Contracts
 from pipelines.errors import UsageError
@@ -42,8 +42,8 @@ def open_site(home: Path, actor: str = "") -> Site:
     config = load_config(home)
     contracts = load_contracts(config.contracts)
     config = load_config(home, contracts.feed_names)
-    place = Home(home.resolve())
-    place.make()
+    place = Home(home.resolve(), config.workers.shared and config.workers.shared.resolve())
+    place.make(is_intake=config.workers.is_intake)
     site = Site(place, config, contracts, load_policy(config.policy), actor or f"{getpass.getuser()} (tierline)")
     _opened.append(site)
     return site
@@ -55,9 +55,17 @@ def close_sites() -> None:
         _opened.pop().close()
 
 
+def published_home(context: typer.Context, command: str) -> Path:
+    """The home directory of a command that asks the published state. Raises UsageError in that of an intake worker."""
+    home = home_path(context)
+    if (home / FILE_NAME).exists():
+        load_config(home).workers.require_warehouse(command)
+    return home
+
+
 def open_contracts(home: Path) -> Contracts:
     """The contracts of a home, or those that ship with the project where there is no configuration yet."""
-    if (home / "tierline.yaml").exists():
+    if (home / FILE_NAME).exists():
         return load_contracts(load_config(home).contracts)
     return load_contracts(DEFAULT_SCHEMAS)
 

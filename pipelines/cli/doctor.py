@@ -25,6 +25,7 @@ from warehouse.store import FILE_NAME, open_warehouse
 from warehouse.versions import found_version
 
 _LOW_DISK_BYTES = 2 << 30
+_WRITABLE = "give the user that runs tierline the right to write there; mount what the key shared names"
 
 
 @dataclass(frozen=True)
@@ -54,23 +55,31 @@ def examine(home: Path) -> Iterator[Finding]:
     """Look at everything; what cannot be looked at without what failed before is left out."""
     try:
         site = open_site(home)
-    except (TierlineError, OSError) as error:
+    except TierlineError as error:
         yield Finding("configuration", "failed", str(error), "mend tierline.yaml, contracts or policy as it says")
         return
+    except OSError as error:
+        yield Finding("directories", "failed", str(error), _WRITABLE)
+        return
     yield Finding("configuration", "ok", f"{len(site.config.sources)} sources, {len(site.contracts.feeds)} contracts")
-    yield _attempt(
-        "directories", lambda: _directories(site), "give the user that runs tierline the right to write there"
-    )
+    yield _attempt("directories", lambda: _directories(site), _WRITABLE)
     yield _rights(site)
     yield _disk(site)
     yield _clock()
     yield _attempt("ledger", lambda: _ledger(site), "check the path or URL of the ledger")
-    yield _attempt("warehouse", lambda: _warehouse(site), "end the process that holds it, or check its rights")
-    yield _attempt("published state", lambda: _published(site), "publish again: tierline publish")
+    if site.config.workers.is_intake:
+        yield Finding("role", "ok", "intake worker: fetches, checks, acknowledges; the warehouse is in another home")
+    else:
+        yield from _of_warehouse(site)
     for source in site.config.sources.values():
         yield from _source(site, source)
-    for receiver in site.config.receivers.values():
-        yield _receiver(receiver)
+    if not site.config.workers.is_intake:
+        yield from (_receiver(receiver) for receiver in site.config.receivers.values())
+
+
+def _of_warehouse(site: Site) -> Iterator[Finding]:
+    yield _attempt("warehouse", lambda: _warehouse(site), "end the process that holds it, or check its rights")
+    yield _attempt("published state", lambda: _published(site), "publish again: tierline publish")
 
 
 def _attempt(what: str, look: Callable[[], str], to_do: str) -> Finding:
@@ -86,13 +95,14 @@ def _directories(site: Site) -> str:
         probe = directory / ".doctor"
         probe.write_bytes(b"")
         probe.unlink()
-    return f"{len(DIRECTORIES)} directories below {site.home.root}, all writable"
+    places = " and ".join(dict.fromkeys(str(place) for place in (site.home.root, site.home.shared)))
+    return f"{len(DIRECTORIES)} directories below {places}, all writable"
 
 
 def _rights(site: Site) -> Finding:
     """Whether others may read what is the owner's alone; a home that an older release made is wider."""
     home = site.home.root
-    private = [home / name for name in DIRECTORIES if name != "bi"]
+    private = [getattr(site.home, name) for name in DIRECTORIES if name != "bi"]
     private += [home / "ledger.sqlite", home / "bi" / "private.duckdb", *_secret_files(site)]
     found = [str(path) for path in too_open(private)]
     if found:
@@ -122,7 +132,7 @@ def _secret_files(site: Site) -> Iterator[Path]:
 
 
 def _disk(site: Site) -> Finding:
-    free = shutil.disk_usage(site.home.root).free
+    free = min(shutil.disk_usage(place).free for place in (site.home.root, site.home.shared))
     state = "ok" if free > _LOW_DISK_BYTES else "warning"
     return Finding("disk", state, f"{free >> 30} GiB free", "" if state == "ok" else "free space before the next load")
 

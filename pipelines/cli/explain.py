@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pipelines.cli.context import JsonOption, home_path
+from pipelines.cli.context import JsonOption, published_home
 from pipelines.cli.output import PLAIN, say, say_json
 from pipelines.cli.trials import AsOfOption, MonthOption, configured_policy, open_trials, sound_date
 from pipelines.errors import UsageError
@@ -71,7 +71,7 @@ def _explain(
     language: Language,
     as_json: bool,
 ) -> None:
-    home = home_path(context)
+    home = published_home(context, "explain")
     policy = configured_policy(home)
     with open_trials(home) as state:
         day, month = sound_date(state, as_of, bill_month)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pipelines.cli.context import JsonOption, home_path
+from pipelines.cli.context import JsonOption, home_path, published_home
 from pipelines.cli.output import PLAIN, complain, say, say_json, show_rows
 from pipelines.cli.trials import AsOfOption, MonthOption, configured_policy, open_trials, policy_path, sound_date
 from pipelines.config import FILE_NAME, load_config
@@ -79,7 +79,7 @@ def policy_try(
 
     Example: tierline policy try --policy next.yaml --as-of 2026-11-21
     """
-    home = home_path(context)
+    home = published_home(context, "policy try")
     after, before = load_policy(file), configured_policy(home)
     _require_source(home, before, source)
     with open_trials(home) as state:

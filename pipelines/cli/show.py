@@ -17,6 +17,7 @@ from pipelines.cli.context import (
     SourceOption,
     home_path,
     open_site,
+    published_home,
     scope_of,
 )
 from pipelines.cli.output import PLAIN, Exit, complain, say, say_json, show_rows
@@ -136,7 +137,7 @@ def query(
 
     Example: tierline query "select tier, count(*) from mart.tier group by tier"
     """
-    path = home_path(context) / "bi" / "current.duckdb"
+    path = published_home(context, "query") / "bi" / "current.duckdb"
     if not sql.strip(" \n\t;"):
         raise UsageError("query: expected one SQL query, found none")
     if not path.exists():

@@ -34,22 +34,28 @@ def run(
     cycle: CycleOption = None,
     republish: RepublishOption = False,
 ) -> None:
-    """Fetch, load, build, publish and deliver all that is due.
+    """Fetch, load, build, publish and deliver all that is due; on an intake worker fetch and check.
 
     Example: tierline run --as-of 2026-11-21
     """
     site = open_site(home_path(context))
+    if as_of or bill_month or republish:
+        site.config.workers.require_warehouse("run with --as-of, --bill-month or --republish")
     day = _day(site, as_of)
     steps.require_sound_dates(site, day, bill_month)
     scope = scope_of(site, source, feed, cycle)
     status = max(fetch_step(site, scope), load_step(site, scope, judge=False), key=_weight)
-    build_step(site, day, bill_month)
-    status = max(status, judge_step(site), key=_weight)
-    status = max(status, publish_step(site, republish), key=_weight)
-    if site.config.receivers:
-        status = max(status, deliver_step(site), key=_weight)
+    if not site.config.workers.is_intake:
+        status = max(status, _to_receivers(site, day, bill_month, republish), key=_weight)
     status = max(status, _cycles(site, scope), key=_weight)
     raise typer.Exit(status)
+
+
+def _to_receivers(site: Site, day: date, bill_month: str | None, republish: bool) -> Exit:
+    """core → delivered."""
+    build_step(site, day, bill_month)
+    status = max(judge_step(site), publish_step(site, republish), key=_weight)
+    return max(status, deliver_step(site), key=_weight) if site.config.receivers else status
 
 
 def load(
@@ -95,8 +101,7 @@ def load_step(site: Site, scope: Scope, speak: Callable[[str], None] = say, *, j
         loaded: Loaded = steps.load(site, scope, tell, judge=judge)
     checked = loaded.checked
     speak(
-        f"load: {len(loaded.core.added)} batches into core, {len(loaded.core.removed)} taken out, "
-        f"{len(checked.partial)} with rejected rows, {len(checked.refused)} refused, "
+        f"load: {_core(loaded)}, {len(checked.partial)} with rejected rows, {len(checked.refused)} refused, "
         f"{len(loaded.acknowledged.stems)} acknowledged"
     )
     for stem in checked.partial:
@@ -111,6 +116,12 @@ def load_step(site: Site, scope: Scope, speak: Callable[[str], None] = say, *, j
     tell_alarms_of(site)
     failed = say_errors(loaded.errors) or (Exit.FAILED if checked.failed or loaded.acknowledged.alarms else Exit.DONE)
     return failed or (Exit.REFUSED if checked.partial or checked.refused else judged)
+
+
+def _core(loaded: Loaded) -> str:
+    if loaded.core is None:
+        return f"{len(loaded.checked.staged)} batches checked, for the home with the warehouse to load"
+    return f"{len(loaded.core.added)} batches into core, {len(loaded.core.removed)} taken out"
 
 
 def judge_step(site: Site) -> Exit:

@@ -13,6 +13,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from pipelines.errors import ConfigurationError, StoreError
+from pipelines.ledger.session_locks import SessionLocks
 from pipelines.ledger.tables import metadata, offering
 
 VERSION = 5  # of the tables: raise it with every change of theirs after a release
@@ -52,7 +53,8 @@ class LedgerStore:
     """A database with the ledger's tables.
 
     `url` is `sqlite:///PATH` or `postgresql+psycopg://USER@HOST:PORT/DATABASE`, without a password: that is `secret`.
-    `patience_s`: how long a transaction waits for those of other processes.
+    `patience_s`: how long a transaction waits for those of other processes. `locks`: those that hold wherever the
+    ledger is reached from; None for SQLite, which is of one machine.
     Raises ConfigurationError for another URL, StoreError where the database cannot be used or its tables are of
     another version.
     """
@@ -62,6 +64,7 @@ class LedgerStore:
         self._patience_s = patience_s
         self._dialect = self._engine.dialect.name
         self._where = f"the ledger at {_place(self._engine.url)}"
+        self.locks = None if self._dialect == "sqlite" else SessionLocks(self._engine.url, self._where, _CONNECT_S)
         try:
             self._open()
         except BaseException:
@@ -84,6 +87,8 @@ class LedgerStore:
 
     def close(self) -> None:
         self._engine.dispose()
+        if self.locks:
+            self.locks.close()
 
     @contextmanager
     def _unit(self, beginning: tuple[str, ...]) -> Iterator[Connection]:

@@ -50,6 +50,7 @@ def judge_cycles(site: Site) -> Judged:
 
     Raises StoreError where Great Expectations cannot judge.
     """
+    site.config.workers.require_warehouse("judging cycles")
     with site.lock(WRITER, wait=True):
         with site.ledger.transaction() as connection:
             for key in forget_without(connection):
@@ -120,7 +121,7 @@ class _Group:
         page = write_page(folder, validation.run, validation.page)
         prune_pages(folder, self._contract.feed, self._site.now - timedelta(days=self._contract.retention_days))
         write_index(folder)
-        return self._site.relative(page)
+        return str(page.relative_to(self._site.home.root))
 
     def _measured(self, found: Mapping[CycleKey, Profile]) -> tuple[pl.DataFrame, list[Expected]]:
         """A row a cycle with the values of all measures; and the expectations for which any cycle has a value."""

@@ -48,6 +48,7 @@ BOUNDS = {
     "checks_bad": Bound("UTF-8 file to staged Parquet, 1 % bad", _TYPED, 0.60, **_CHECKS),
     "checks_gb18030": Bound("GB18030 file to staged Parquet", f"{_TYPED}, of UTF-8", 0.45, **_CHECKS),
     "small_files": Bound("10,000 files of 100 rows, checked and staged", "", 150),
+    "workers": Bound("intake by two workers on one machine, a thread of Polars each", "one such worker", 1.6),
     "core": Bound("staged Parquet into core, 5 M payments", "DuckDB insert … select", 1.5, at_most=True),
     "changes": Bound("10,000 changes into the history of 5 M subscribers", "", 3, at_most=True),
     "changes_growth": Bound("the same, growth", "root of the growth of the history", 1, at_most=True),

@@ -44,6 +44,7 @@ BENCHMARKS = {
         "checks.py", "--rows 20000000 --runs 1 --only clean bad", "--rows 500000 --runs 1 --only clean bad"
     ),
     "cycles": Benchmark("cycles.py", "", "--files 300 --rows 100000 --runs 1"),
+    "workers": Benchmark("workers.py", "", "--files 200 --large 2 --rows 20000 --runs 1"),
     "core": Benchmark("core.py", "--rows 5000000 --files 10", "--rows 200000 --files 3"),
     "histories": Benchmark("histories.py", "--small 500000 --large 5000000", "--small 20000 --large 100000"),
     "marts": Benchmark("marts.py", "--small 100000 --large 1000000", "--small 2000 --large 10000"),
