@@ -13,6 +13,7 @@ FAULT_POINTS = (
     "archive",
     "check",
     "stage",
+    "lake",
     "load",
     "commit",
     "backup",

@@ -36,7 +36,7 @@ _PARAMETERS = {"as_of": date(2026, 12, 6), "bill_month": None}
 
 
 def prepare(folder: Path, subscribers: int) -> None:
-    """A nation's core in a warehouse, and the same as parts of a lake; the tables of the policy come with a first build."""
+    """A nation's core in a warehouse, and the same as parts of a lake."""
     with open_warehouse(folder / "warehouse", load_contracts()) as connection:
         fill_core(connection, subscribers)
         build_marts(connection)

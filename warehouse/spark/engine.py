@@ -76,7 +76,6 @@ class SparkEngine:
             following = lake.begin()
             tables = Tables(open_session(self._config, lake.scratch), lake, following)
             CoreChange(connection, contracts, tables, came, gone).make()
-            fault_point("lake")
             lake.commit(following)
         self._take_core(connection, contracts, lake)
 
@@ -111,7 +110,6 @@ class SparkEngine:
                 tables = Tables(open_session(self._config, lake.scratch), lake, following)
                 seconds = make_marts(connection, tables, models, contracts, {"as_of": as_of, "bill_month": bill_month})
                 following.built = print_
-                fault_point("lake")
                 lake.commit(following)
             made = tuple(self._take(connection, lake, model, seconds) for model in models if not model.is_step)
             note_built(connection, built, is_whole=True)

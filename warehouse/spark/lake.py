@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.durable import replace_durably, sync_all, sync_directories, sync_directory
+from pipelines.faults import fault_point
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -79,6 +80,7 @@ class Lake:
 
     def commit(self, following: Manifest) -> None:
         """Let the next version stand: its parts are on disk before the manifest names them."""
+        fault_point("lake")
         known = {part for parts in self.now.tables.values() for part in parts.values()}
         files = self.files(part for parts in following.tables.values() for part in parts.values() if part not in known)
         sync_all(files)
