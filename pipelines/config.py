@@ -95,10 +95,11 @@ class MailConfig:
 
 @dataclass(frozen=True)
 class SparkConfig:
-    """Spark as the engine: its master, how many months of facts are published, and settings of its own."""
+    """Spark as the engine: its master, how many months of facts are published, where the lake is, its own settings."""
 
     master: str
     recent_months: int
+    lake: Path
     settings: tuple[tuple[str, str], ...]
 
 
@@ -146,7 +147,7 @@ def load_config(home: Path, known_feeds: tuple[str, ...] | None = None) -> Confi
         ledger_secret=read_secret(fields, home, "ledger_secret"),
         watch_days=read_whole(fields, TOP, "watch_days"),
         memory_mb=read_whole(fields, TOP, "memory"),
-        spark=_spark(fields),
+        spark=_spark(home, fields),
         workers=read_workers(fields, home),
         webhook=_webhook(home, alarms["webhook"]) if "webhook" in alarms else None,
         mail=_mail(home, alarms["mail"]) if "mail" in alarms else None,
@@ -202,7 +203,7 @@ def _receiver(home: Path, name: str, item: Item, sources: tuple[str, ...]) -> Re
     )
 
 
-def _spark(fields: dict[str, Item]) -> SparkConfig | None:
+def _spark(home: Path, fields: dict[str, Item]) -> SparkConfig | None:
     """None where DuckDB is the engine."""
     engine = fields["engine"].choice(["duckdb", "spark"]) if "engine" in fields else "duckdb"
     if engine == "duckdb":
@@ -216,6 +217,7 @@ def _spark(fields: dict[str, Item]) -> SparkConfig | None:
     return SparkConfig(
         master=keys["master"].text() if "master" in keys else str(SPARK["master"].default),
         recent_months=read_whole(keys, SPARK, "recent_months"),
+        lake=home / (keys["lake"].text() if "lake" in keys else "lake"),
         settings=tuple((name, each.text()) for name, each in settings.items()),
     )
 

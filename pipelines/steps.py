@@ -211,7 +211,7 @@ def engine_of(site: Site) -> Engine:
         return DuckEngine()
     from warehouse.spark.engine import SparkEngine  # an extra, and slow to begin with
 
-    return SparkEngine(site.config.spark, site.home.root / "lake")
+    return SparkEngine(site.config.spark)
 
 
 def statuses(site: Site, scope: Scope = EVERYTHING, *, watched_only: bool = False) -> list[CycleStatus]:

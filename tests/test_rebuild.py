@@ -139,7 +139,7 @@ def lives(home: Path, root: Path) -> list[list[Step]]:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [2])
 def test_it_equals_the_present_one_after_any_life(tmp_path: Path, into: Path, seed: int) -> None:
     """New version, discard, replay, waived limit, refusal, snapshots, a contract of two versions, in any order."""
     root, shuffle = tmp_path / "remote", random.Random(seed)

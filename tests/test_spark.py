@@ -83,7 +83,7 @@ def test_marts_of_a_random_world_are_those_of_duckdb(tmp_path: Path) -> None:
         build(connection, default_policy(), world.as_of, world.bill_month)
         lake = Lake(tmp_path / "lake")
         following = lake.begin()
-        session = open_session(SparkConfig("local[2]", 6, tuple(SETTINGS.items())), lake.scratch)
+        session = open_session(SparkConfig("local[2]", 6, lake.directory, tuple(SETTINGS.items())), lake.scratch)
         tables = Tables(session, lake, following)
         for contract in CONTRACTS.feeds:
             for table in feed_tables(contract):

@@ -72,7 +72,7 @@ def make(folder: Path, engine: str, memory: int) -> None:
             lake = Lake(folder / "lake")
             following = lake.begin()
             settings = (("spark.driver.memory", f"{memory}m"), ("spark.sql.shuffle.partitions", "8"))
-            session = open_session(SparkConfig("local[2]", 6, settings), lake.scratch)
+            session = open_session(SparkConfig("local[2]", 6, lake.directory, settings), lake.scratch)
             tables = Tables(session, lake, following)
             seconds = make_marts(connection, tables, load_models(), load_contracts(), _PARAMETERS)
             session.stop()

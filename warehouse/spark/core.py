@@ -92,8 +92,7 @@ class CoreChange:
         batches |= {b.stem: [getattr(b, name) for name in _BATCH[1:]] for b in self._came}
 
     def _note_snapshots(self) -> None:
-        rows = self._connection.execute("select feed, source, cycle, cast(ends_at as varchar) from ops.snapshot")
-        snapshots = sorted(list(row) for row in rows.fetchall())
+        snapshots = snapshots_of(self._connection)
         before = self._tables.manifest.snapshots
         self._snapshots_changed = [each for each in snapshots + before if (each in snapshots) != (each in before)]
         self._tables.manifest.snapshots = snapshots
@@ -258,6 +257,12 @@ class CoreChange:
         made = self._tables.lake.write(manifest, table, rows, by)
         old: Parts = manifest.tables.get(table, {})
         manifest.tables[table] = {part: place for part, place in old.items() if part not in changed} | made
+
+
+def snapshots_of(connection: duckdb.DuckDBPyConnection) -> list[list[str]]:
+    """Snapshots whose absences count, as a manifest notes them: feed, source, cycle, end."""
+    rows = connection.execute("select feed, source, cycle, cast(ends_at as varchar) from ops.snapshot order by all")
+    return [list(row) for row in rows.fetchall()]
 
 
 _PARTED = f"source as {SOURCE}, left(cycle, 6) as {MONTH}"

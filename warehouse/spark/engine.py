@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from datetime import date
-from pathlib import Path
 
 import duckdb
 
@@ -32,7 +31,7 @@ from warehouse.engines import forget_core
 from warehouse.load import StandingBatch
 from warehouse.models import Model, load_models, load_reference
 from warehouse.reference import refresh
-from warehouse.spark.core import PLAN, CoreChange
+from warehouse.spark.core import PLAN, CoreChange, snapshots_of
 from warehouse.spark.lake import Lake, Manifest, months_of
 from warehouse.spark.marts import given_tables, make_marts
 from warehouse.spark.session import open_session
@@ -48,9 +47,9 @@ class SparkEngine:
     The warehouse's file takes over histories, plans, facts of the newest months, and the marts with their lists.
     """
 
-    def __init__(self, config: SparkConfig, directory: Path) -> None:
+    def __init__(self, config: SparkConfig) -> None:
         self._config = config
-        self._directory = directory
+        self._directory = config.lake
 
     def loaded_batches(self, connection: duckdb.DuckDBPyConnection) -> set[tuple[str, str]]:
         """Those that both the lake and the warehouse's file hold.
@@ -72,7 +71,7 @@ class SparkEngine:
         gone = [stem for stem, (digest, *_) in lake.now.batches.items() if wanted.get(stem) != digest]
         lacking = {stem for stem in wanted if stem not in lake.now.batches or stem in gone}
         came = [batch for batch in adding if batch.stem in lacking]
-        if came or gone or adding == [] or not lake.now.tables:
+        if came or gone or snapshots_of(connection) != lake.now.snapshots:
             following = lake.begin()
             tables = Tables(open_session(self._config, lake.scratch), lake, following)
             CoreChange(connection, contracts, tables, came, gone).make()
