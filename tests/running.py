@@ -88,12 +88,14 @@ def tierline(home: Path, *words: str, now: str) -> Run:
     return Run(status, out.getvalue(), err.getvalue())
 
 
-def tierline_process(home: Path, *words: str, now: str, fault: str = "") -> subprocess.CompletedProcess[str]:
+def tierline_process(
+    home: Path, *words: str, now: str, fault: str = "", timeout_s: int = 120
+) -> subprocess.CompletedProcess[str]:
     """Run the command in a process of its own, which is killed at a fault point where one is named."""
     environment = os.environ | {"TIERLINE_NOW": now} | ({"TIERLINE_FAULT": fault} if fault else {})
     return subprocess.run(
         [sys.executable, "-m", "pipelines.cli.app", "--home", str(home), *words],
-        env=environment, capture_output=True, text=True, timeout=120, check=False,
+        env=environment, capture_output=True, text=True, timeout=timeout_s, check=False,
     )  # fmt: skip
 
 

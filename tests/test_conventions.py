@@ -78,6 +78,6 @@ def test_fault_points_are_those_that_are_listed() -> None:
 
 
 def test_lock_holds_no_address() -> None:
-    lock = (ROOT / "requirements.lock").read_text()
+    lock = "".join((ROOT / name).read_text() for name in ("requirements.lock", "requirements-spark.lock"))
     assert lock.count("--hash=sha256:") > 200
     assert not re.search(r"https?://|--index|--find-links|/simple", lock)

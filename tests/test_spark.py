@@ -110,18 +110,15 @@ def test_a_run_publishes_what_duckdb_does(tmp_path: Path) -> None:
         tmp_path / "remote", subscribers=60, months=2, days=1, hours=2, end=datetime.fromisoformat(NOW), seed=7,
         bad_share=0.02,
     )  # fmt: skip
-    home = spark_home(tmp_path)
-    done(tierline(home, "run", "--as-of", AS_OF, now=NOW))
+    home = spark_home(tmp_path, "local-cluster[2,1,1024]")
+    ran = tierline_process(home, "run", "--as-of", AS_OF, now=NOW, timeout_s=600)
+    assert ran.returncode in (0, 3), ran.stdout + ran.stderr
     assert_as_duckdb(home, tmp_path / "rebuilt")
     with duckdb.connect(str(home / "bi" / "current.duckdb"), read_only=True) as state:
         bills = state.execute("select distinct left(cycle, 6) from core.bill").fetchall()
     lake = Lake(home / "lake")
     assert len(bills) == 1
     assert len({part.partition("part_month=")[2] for part in lake.now.tables["core.bill"]}) == 2
-    again = done(tierline(home, "run", "--as-of", AS_OF, now=NOW))
-    assert "renewed 0 subscribers" in again.out
-    assert "nothing changed since" in again.out
-    assert Lake(home / "lake").now.version == lake.now.version
 
 
 def test_it_equals_duckdb_after_any_life(tmp_path: Path) -> None:
@@ -150,6 +147,9 @@ def test_it_equals_duckdb_after_any_life(tmp_path: Path) -> None:
     assert after.tables["core.payment"] != before.tables["core.payment"]
     done(tierline(home, "build", "--as-of", AS_OF, now=NOW))
     assert_as_duckdb(home, tmp_path / "rebuilt")
+    version = Lake(home / "lake").now.version
+    assert "renewed 0 subscribers" in done(tierline(home, "build", "--as-of", AS_OF, now=NOW)).out
+    assert Lake(home / "lake").now.version == version
 
 
 @pytest.mark.fault(1)
@@ -163,7 +163,6 @@ def test_killed_between_lake_and_warehouse(tmp_path: Path) -> None:
     assert Lake(home / "lake").now.version == 1
     assert "1 batches into core" in done(tierline(home, "load", now=NOW)).out
     assert Lake(home / "lake").now.version == 1  # it was taken over as it stood
-    done(tierline(home, "build", "--as-of", AS_OF, now=NOW))
     assert_as_duckdb(home, tmp_path / "rebuilt")
 
 
@@ -193,4 +192,4 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
     assert ran.exit_status == 2
     assert "expected a Java, found none; install Java 17" in ran.err
     broken = make_home(tmp_path / "home", Endpoint("file", root=str(tmp_path / "remote")), extra="engine: sparks\n")
-    assert 'key engine: expected one of duckdb, spark, found "sparks"' in tierline(broken, "load", now=NOW).err
+    assert 'key engine: expected one of duckdb, spark, found the text "sparks"' in tierline(broken, "load", now=NOW).err
