@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -21,24 +21,19 @@ from warehouse.core_queries import (
 from warehouse.facts import PATCH_FEED
 from warehouse.models import load_reference
 from warehouse.reference import plan_titles
-from warehouse.spark.lake import MONTH, SOURCE, Parts
+from warehouse.spark.lake import SOURCE
+from warehouse.spark.parts import PARTED, STAGED, PartsChange
 from warehouse.spark.tables import Tables
-from warehouse.staged import staged_columns
 from warehouse.store import feed_tables
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from pyspark.sql import DataFrame
-
     from warehouse.load import StandingBatch
 
 PLAN = "core.plan"
-_STAGED = "staged_rows"
 _BATCH = ("stem", "digest", "feed", "source", "mode", "cycle", "seq")
 
 
-class CoreChange:
+class CoreChange(PartsChange):
     """What brings the core of a lake from the batches that it holds to those that it should hold.
 
     `connection` has the latter in `ops.loaded_batch`, in the transaction at hand; `came` are those among them that the
@@ -53,12 +48,9 @@ class CoreChange:
         came: list[StandingBatch],
         gone: list[str],
     ) -> None:
-        self._connection = connection
+        super().__init__(connection, tables, came, {stem: tables.manifest.batches[stem] for stem in gone})
         self._contracts = contracts
-        self._tables = tables
-        self._came = came
-        self._gone = {stem: tables.manifest.batches[stem] for stem in gone}
-        self._patched: DataFrame | None = None  # the entities whose patches may differ now
+        self._has_patched = False  # view patched_entity has those whose patches may differ now
         self._snapshots_changed: list[list[str]] = []
 
     def make(self) -> None:
@@ -97,46 +89,24 @@ class CoreChange:
         self._snapshots_changed = [each for each in snapshots + before if (each in snapshots) != (each in before)]
         self._tables.manifest.snapshots = snapshots
 
-    def _files(self, contract: Contract) -> list[Path]:
-        return [batch.rows for batch in self._came if batch.feed == contract.feed]
-
-    def _changed_parts(self, contract: Contract) -> set[str]:
-        """The parts of which rows of batches that came or went are."""
-        came = {_part(batch.source, batch.cycle) for batch in self._came if batch.feed == contract.feed}
-        return came | {
-            _part(source, cycle) for _, feed, source, _, cycle, _ in self._gone.values() if feed == contract.feed
-        }
-
-    def _name_staged(self, contract: Contract, columns: Mapping[str, str]) -> str:
-        """View `staged_rows`: rows that came; returns their columns."""
-        files = self._files(contract)
-        listed = [*(column.name for column in contract.stored_columns), "batch_stem", "line"]
-        if files:
-            staged_columns(self._connection, contract, files)  # the types are those of the contract, or it is told
-        rows = self._tables.read_files([str(path) for path in files], {name: columns[name] for name in listed})
-        self._tables.name(_STAGED, rows)
-        return ", ".join(listed)
-
     def _replace_facts(self, contract: Contract) -> None:
         changed = self._changed_parts(contract)
         if not changed:
             return
         table, key = f"core.{contract.table}", ", ".join(contract.key)
         columns = feed_tables(contract)[contract.table]
-        came = facts_of(self._name_staged(contract, columns), _STAGED)
-        old = self._tables.manifest.tables.get(table, {})
-        if not old:
+        came = facts_of(self._name_staged(contract, columns), STAGED)
+        if table not in self._tables.manifest.tables:
             self._tables.name_query("candidate", candidates_of(contract, f"({came})"))
             standing = ", ".join(name for name in columns if name != "is_current")
-            newest = f"select {standing}, is_newest as is_current, {_PARTED} from ({core_model('newest')})"
+            newest = f"select {standing}, is_newest as is_current, {PARTED} from ({core_model('newest')})"
             self._exchange(table, self._tables.query(newest), changed)
-            self._note_patched(contract, f"select user_id as entity_id from {_STAGED}")
+            self._note_patched(contract, f"select user_id as entity_id from {STAGED}")
             return
         going = f"select * from {table} where batch_stem in (select stem from gone)"
-        self._tables.name_query("contested", f"select {key} from ({going}) union select {key} from {_STAGED}")
-        self._tables.name("contested", self._tables.keep(self._tables.query("select * from contested"), "contested"))
+        self._tables.name_kept("contested", f"select {key} from ({going}) union select {key} from {STAGED}")
         changed |= self._parts_with(table, f"semi join contested using ({key})")
-        self._tables.name("rows_kept", self._tables.read([old[part] for part in sorted(changed & old.keys())], columns))
+        self._name_kept_rows(table, columns, changed)
         listed = ", ".join(columns)
         every = (
             f"select {listed} from rows_kept where batch_stem not in (select stem from gone) "
@@ -146,8 +116,8 @@ class CoreChange:
         self._tables.name_query("candidate", candidates_of(contract, f"every_row semi join contested using ({key})"))
         standing = ", ".join(name for name in columns if name != "is_current")
         following = self._tables.query(
-            f"select {standing}, is_newest as is_current, {_PARTED} from ({core_model('newest')}) "
-            f"union all select {standing}, is_current, {_PARTED} from every_row anti join contested using ({key})"
+            f"select {standing}, is_newest as is_current, {PARTED} from ({core_model('newest')}) "
+            f"union all select {standing}, is_current, {PARTED} from every_row anti join contested using ({key})"
         )
         self._exchange(table, following, changed)
         users = f"select user_id as entity_id from every_row semi join contested using ({key})"
@@ -155,9 +125,8 @@ class CoreChange:
 
     def _note_patched(self, contract: Contract, users: str) -> None:
         if contract.feed == PATCH_FEED:
-            self._patched = self._tables.keep(
-                self._tables.query(f"select distinct entity_id from ({users})"), "patched"
-            )
+            self._tables.name_kept("patched_entity", f"select distinct entity_id from ({users})")
+            self._has_patched = True
             self._tables.name_lake_table(f"core.{contract.table}", feed_tables(contract)[contract.table])
 
     def _replace_records(self, contract: Contract) -> None:
@@ -167,38 +136,33 @@ class CoreChange:
         key = contract.entity_key
         touched = [
             f"select {key} as entity_id from {records} where batch_stem in (select stem from gone)",
-            f"select {key} as entity_id from {_STAGED}",
+            f"select {key} as entity_id from {STAGED}",
         ]
         listed = self._name_staged(contract, columns[f"{contract.table}_record"])
         if changed:
-            self._tables.name_query("touched_directly", " union all ".join(touched))
-            self._tables.name(
-                "touched_directly", self._tables.keep(self._tables.query("select * from touched_directly"), "touched")
-            )
-            self._exchange_records(contract, records_of(listed, _STAGED), changed)
+            self._tables.name_kept("touched_directly", " union all ".join(touched))
+            self._exchange_records(contract, records_of(listed, STAGED), changed)
             self._tables.name_lake_table(records, columns[f"{contract.table}_record"])
         which = self._whose_snapshots_changed(contract)
-        if not changed and not which and (contract.table != PATCHED_TABLE or self._patched is None):
+        is_patched = contract.table == PATCHED_TABLE and self._has_patched
+        if not changed and not which and not is_patched:
             return
         parts = ["select entity_id from touched_directly"] if changed else []
         if which:
             sources = ", ".join(f"'{source}'" for source in sorted(which))
             parts.append(f"select {key} as entity_id from {records} where source in ({sources})")
-        if contract.table == PATCHED_TABLE and self._patched is not None:
-            self._tables.name("patched_entity", self._patched)
+        if is_patched:
             parts.append("select entity_id from patched_entity")
-        self._tables.name_query("touched_all", f"select distinct entity_id from ({' union all '.join(parts)})")
-        self._tables.name("touched", self._tables.keep(self._tables.query("select * from touched_all"), "touched_all"))
+        self._tables.name_kept("touched", f"select distinct entity_id from ({' union all '.join(parts)})")
         self._rework_periods(contract, table, records, columns[contract.table])
 
     def _exchange_records(self, contract: Contract, came: str, changed: set[str]) -> None:
         records = f"core.{contract.table}_record"
         columns = feed_tables(contract)[f"{contract.table}_record"]
-        old = self._tables.manifest.tables.get(records, {})
         listed = ", ".join(columns)
-        self._tables.name("rows_kept", self._tables.read([old[part] for part in sorted(changed & old.keys())], columns))
+        self._name_kept_rows(records, columns, changed)
         rows = self._tables.query(
-            f"select {listed}, {_PARTED} from ("
+            f"select {listed}, {PARTED} from ("
             f"select {listed} from rows_kept where batch_stem not in (select stem from gone) "
             f"union all select {listed} from ({came}))"
         )
@@ -210,18 +174,17 @@ class CoreChange:
         if contract.table == PATCHED_TABLE:
             self._tables.name_query("patch", core_model("patch"))
         listed = ", ".join(columns)
-        made = self._tables.query(f"select {listed}, source as {SOURCE} from ({periods_of(contract, records)})")
-        old = self._tables.manifest.tables.get(table, {})
-        if not old:
-            self._exchange(table, made, set(), by=(SOURCE,))
+        made = f"select {listed}, source as {SOURCE} from ({periods_of(contract, records)})"
+        if table not in self._tables.manifest.tables:
+            self._exchange(table, self._tables.query(made), set(), by=(SOURCE,))
             return
-        self._tables.name("periods_made", self._tables.keep(made, "periods_made"))
+        self._tables.name_kept("periods_made", made)
         entity = contract.entity_key
         changed = self._parts_with(
             table, f"semi join touched on touched.entity_id = {entity}", by=f"source as {SOURCE}"
         )
         changed |= {f"{SOURCE}={source}" for (source,) in self._rows(f"select distinct {SOURCE} from periods_made")}
-        self._tables.name("rows_kept", self._tables.read([old[part] for part in sorted(changed & old.keys())], columns))
+        self._name_kept_rows(table, columns, changed)
         kept = f"select {listed}, source as {SOURCE} from rows_kept anti join touched on touched.entity_id = {entity}"
         rows = self._tables.query(f"{kept} union all select {listed}, {SOURCE} from periods_made")
         self._exchange(table, rows, changed, by=(SOURCE,))
@@ -243,30 +206,8 @@ class CoreChange:
         manifest = self._tables.manifest
         manifest.tables[PLAN] = self._tables.lake.write(manifest, PLAN, plans, ())
 
-    def _parts_with(self, table: str, condition: str, by: str = "") -> set[str]:
-        """The parts of a table in which rows are of which a condition holds."""
-        rows = self._rows(f"select distinct {by or _PARTED} from {table} {condition}")
-        names = (SOURCE,) if by else (SOURCE, MONTH)
-        return {"/".join(f"{name}={value}" for name, value in zip(names, row, strict=True)) for row in rows}
-
-    def _rows(self, sql: str) -> Iterable[tuple[str, ...]]:
-        return [tuple(row) for row in self._tables.query(sql).collect()]
-
-    def _exchange(self, table: str, rows: DataFrame, changed: set[str], by: Iterable[str] = (SOURCE, MONTH)) -> None:
-        manifest = self._tables.manifest
-        made = self._tables.lake.write(manifest, table, rows, by)
-        old: Parts = manifest.tables.get(table, {})
-        manifest.tables[table] = {part: place for part, place in old.items() if part not in changed} | made
-
 
 def snapshots_of(connection: duckdb.DuckDBPyConnection) -> list[list[str]]:
     """Snapshots whose absences count, as a manifest notes them: feed, source, cycle, end."""
     rows = connection.execute("select feed, source, cycle, cast(ends_at as varchar) from ops.snapshot order by all")
     return [list(row) for row in rows.fetchall()]
-
-
-_PARTED = f"source as {SOURCE}, left(cycle, 6) as {MONTH}"
-
-
-def _part(source: str, cycle: str) -> str:
-    return f"{SOURCE}={source}/{MONTH}={cycle[:6]}"

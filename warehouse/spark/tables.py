@@ -43,6 +43,10 @@ class Tables:
         """Let queries read the rows of another under a name."""
         self.name(table, self.query(sql, parameters))
 
+    def name_kept(self, table: str, sql: str) -> None:
+        """The same, worked out once: for what is read several times."""
+        self.name(table, self.keep(self.query(sql), table))
+
     def name_lake_table(self, table: str, columns: Mapping[str, str]) -> None:
         """Let queries read a table of the lake, in these columns with DuckDB's types; one without parts has no rows."""
         self.name(table, self.read(self.manifest.tables.get(table, {}).values(), columns))
