@@ -87,8 +87,10 @@ RECEIVER = {
 
 SPARK = {
     "master": Key("Spark's master: `local[*]`, `spark://host:7077`, `yarn`, `k8s://…`", "local[*]"),
-    "recent_months": Key("months of facts that are published in `bi/`; all of them are in `lake/`", 6, 1),
-    "lake": Key("directory of core and marts as Parquet, which all of Spark's workers reach", otherwise="`lake/` here"),
+    "recent_months": Key(
+        "months of facts that are published in `bi/`; below 18 `explain` and `policy try` are refused", 18, 1
+    ),
+    "lake": Key("directory of core and marts as Parquet, for all of Spark's workers", otherwise="`lake/` here"),
     "settings": Key("Spark's own settings, such as `spark.executor.memory: 4g`", otherwise="Spark's"),
 }
 

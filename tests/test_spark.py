@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime
 from pathlib import Path
 
@@ -189,7 +190,11 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
         patched.setenv("PATH", str(tmp_path))
         patched.delenv("JAVA_HOME", raising=False)
         ran = tierline(home, "load", now=NOW)
+        assert "expected a Java" in tierline(home, "doctor", now=NOW).out
     assert ran.exit_status == 2
     assert "expected a Java, found none; install Java 17" in ran.err
+    assert re.search(r"engine +ok +PySpark 4", tierline(home, "doctor", now=NOW).out)
+    tried = tierline(home, "explain", "user", "U1", now=NOW)
+    assert (tried.exit_status, "recent_months: expected at least 18" in tried.err) == (2, True), tried.err
     broken = make_home(tmp_path / "home", Endpoint("file", root=str(tmp_path / "remote")), extra="engine: sparks\n")
     assert 'key engine: expected one of duckdb, spark, found the text "sparks"' in tierline(broken, "load", now=NOW).err

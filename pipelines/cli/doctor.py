@@ -21,6 +21,7 @@ from pipelines.errors import TierlineError
 from pipelines.rights import too_open
 from pipelines.site import DIRECTORIES, Site
 from pipelines.transfer.connect import connect
+from warehouse.spark.session import require_spark
 from warehouse.store import FILE_NAME, open_warehouse
 from warehouse.versions import found_version
 
@@ -78,6 +79,8 @@ def examine(home: Path) -> Iterator[Finding]:
 
 
 def _of_warehouse(site: Site) -> Iterator[Finding]:
+    if site.config.spark is not None:
+        yield _attempt("engine", require_spark, "install what it names, or set engine: duckdb")
     yield _attempt("warehouse", lambda: _warehouse(site), "end the process that holds it, or check its rights")
     yield _attempt("published state", lambda: _published(site), "publish again: tierline publish")
 

@@ -35,7 +35,18 @@ def configured_policy(home: Path) -> Policy:
 
 
 def open_trials(home: Path) -> AbstractContextManager[PublishedState]:
-    """The published state of a home. Raises UsageError where nothing is published yet."""
+    """The published state of a home.
+
+    Raises UsageError where nothing is published yet, or not as many months of facts as models look back.
+    """
+    spark = load_config(home).spark if (home / FILE_NAME).exists() else None
+    history = configured_policy(home).default
+    needed = sum(int(history[f"history.{name}"]) for name in ("kpi_months", "arpu_months", "held_months"))
+    if spark is not None and spark.recent_months < needed:
+        raise UsageError(
+            f"{home / FILE_NAME}, spark, recent_months: expected at least {needed}, for that is how far back models "
+            f"look, found {spark.recent_months}; set it so, then run 'tierline load' and 'tierline publish'"
+        )
     return open_state(home / "bi" / "current.duckdb")
 
 

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import warnings
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,8 +35,7 @@ def open_session(config: SparkConfig, scratch: Path) -> SparkSession:
 
     Raises ConfigurationError saying what to install where Spark or Java is not there.
     """
-    _require_java()
-    _require_pyspark()
+    require_spark()
     from pyspark.errors import PySparkException
     from pyspark.sql import SparkSession
 
@@ -55,6 +55,13 @@ def open_session(config: SparkConfig, scratch: Path) -> SparkSession:
         ) from error
 
 
+def require_spark() -> str:
+    """Which Spark and Java there are. Raises ConfigurationError saying what to install where one is missing."""
+    java = _require_java()
+    _require_pyspark()
+    return f"PySpark {version('pyspark')}, Java {java}"
+
+
 def _require_pyspark() -> None:
     """In this environment, or in the directory of its own where `make spark` puts it."""
     aside = Path(sys.prefix) / "spark"
@@ -68,13 +75,14 @@ def _require_pyspark() -> None:
     warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas")  # which is not used with it
 
 
-def _require_java() -> None:
+def _require_java() -> str:
     home = os.environ.get("JAVA_HOME")
     java = str(Path(home) / "bin" / "java") if home else shutil.which("java")
     hint = f"install Java {_OLDEST_JAVA} or newer, such as Debian's openjdk-17-jre-headless, or set JAVA_HOME"
     if java is None or not Path(java).exists():
         raise ConfigurationError(f"engine: spark: expected a Java, found none{f' at {java}' if java else ''}; {hint}")
     said = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
-    version = re.search(r'version "(\d+)', said)
-    if version is None or int(version[1]) < _OLDEST_JAVA:
+    found = re.search(r'version "(\d+)', said)
+    if found is None or int(found[1]) < _OLDEST_JAVA:
         raise ConfigurationError(f"engine: spark: expected Java {_OLDEST_JAVA} or newer, found {said[:60]!r}; {hint}")
+    return found[1]
