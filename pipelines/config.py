@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from pipelines.config_engine import SparkConfig, read_engine
 from pipelines.config_fields import (
     SecretRef,
     read_connections,
@@ -18,7 +19,7 @@ from pipelines.config_fields import (
     read_secret,
     read_whole,
 )
-from pipelines.config_keys import MAIL, RECEIVER, SOURCE, SPARK, TOP, WEBHOOK, optional, required
+from pipelines.config_keys import MAIL, RECEIVER, SOURCE, TOP, WEBHOOK, optional, required
 from pipelines.config_workers import ALONE, Workers, read_workers
 from pipelines.contracts.load import DEFAULT_SCHEMAS
 from pipelines.contracts.yaml_lines import Item, read_yaml
@@ -94,16 +95,6 @@ class MailConfig:
 
 
 @dataclass(frozen=True)
-class SparkConfig:
-    """Spark as the engine: its master, how many months of facts are published, where the lake is, its own settings."""
-
-    master: str
-    recent_months: int
-    lake: Path
-    settings: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True)
 class Config:
     """The whole of `tierline.yaml`."""
 
@@ -147,7 +138,7 @@ def load_config(home: Path, known_feeds: tuple[str, ...] | None = None) -> Confi
         ledger_secret=read_secret(fields, home, "ledger_secret"),
         watch_days=read_whole(fields, TOP, "watch_days"),
         memory_mb=read_whole(fields, TOP, "memory"),
-        spark=_spark(home, fields),
+        spark=read_engine(home, fields),
         workers=read_workers(fields, home),
         webhook=_webhook(home, alarms["webhook"]) if "webhook" in alarms else None,
         mail=_mail(home, alarms["mail"]) if "mail" in alarms else None,
@@ -200,25 +191,6 @@ def _receiver(home: Path, name: str, item: Item, sources: tuple[str, ...]) -> Re
         encoding=read_encoding(fields),
         receipts=fields["receipts"].flag() if "receipts" in fields else False,
         receipt_within_s=read_whole(fields, RECEIVER, "receipt_within"),
-    )
-
-
-def _spark(home: Path, fields: dict[str, Item]) -> SparkConfig | None:
-    """None where DuckDB is the engine."""
-    engine = fields["engine"].choice(["duckdb", "spark"]) if "engine" in fields else "duckdb"
-    if engine == "duckdb":
-        if "spark" in fields:
-            raise fields["spark"].error("engine: spark beside it", "engine: duckdb")
-        return None
-    keys = fields["spark"].fields(required(SPARK), optional(SPARK)) if "spark" in fields else {}
-    settings = keys["settings"].value if "settings" in keys else {}
-    if not isinstance(settings, dict) or not all(name.startswith("spark.") for name in settings):
-        raise keys["settings"].error("a mapping of Spark's settings, such as spark.executor.memory: 4g")
-    return SparkConfig(
-        master=keys["master"].text() if "master" in keys else str(SPARK["master"].default),
-        recent_months=read_whole(keys, SPARK, "recent_months"),
-        lake=home / (keys["lake"].text() if "lake" in keys else "lake"),
-        settings=tuple((name, each.text()) for name, each in settings.items()),
     )
 
 

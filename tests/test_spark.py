@@ -15,7 +15,7 @@ from mart_world import draw_world
 from offers import Offer, customers, payments, put_end
 from running import Run, make_home, tierline, tierline_process
 
-from pipelines.config import SparkConfig
+from pipelines.config_engine import SparkConfig
 from pipelines.contracts.load import load_contracts
 from pipelines.transfer.base import Endpoint
 from sftp_fixtures.province import make_province

@@ -22,7 +22,7 @@ from marts import build_marts, fill_core
 from measuring import Run, median_run, timed_process
 
 from pipelines.cli.output import say
-from pipelines.config import SparkConfig
+from pipelines.config_engine import SparkConfig
 from pipelines.contracts.load import load_contracts
 from pipelines.contracts.model import Contract
 from warehouse.models import load_models

@@ -8,7 +8,7 @@ from datetime import date
 
 import duckdb
 
-from pipelines.config import SparkConfig
+from pipelines.config_engine import SparkConfig
 from pipelines.contracts.model import Contracts
 from pipelines.errors import UsageError
 from pipelines.faults import fault_point

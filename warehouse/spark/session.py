@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipelines.config import SparkConfig
+from pipelines.config_engine import SparkConfig
 from pipelines.errors import ConfigurationError
 
 if TYPE_CHECKING:
