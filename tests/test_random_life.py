@@ -34,7 +34,7 @@ _POINTS = {
     "run": ("build", "publish", "release"),
 }
 # Shrinking takes long, for each try makes a home; the failing operations are printed as they are.
-EXAMPLES = 4  # each some seconds; many more, and others, want derandomize=False and an hour
+EXAMPLES = 6  # each some seconds; many more, and others, want derandomize=False and an hour
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
 
 _numbers = st.integers(0, 99)

@@ -62,6 +62,10 @@ comment on column ops.history_build.entity_id is 'Subscriber, customer or number
 comment on column ops.history_build.part is 'Month; empty where the table is one part / 月份';
 comment on column ops.history_build.build_no is 'Number of the build / 构建序号';
 
+comment on table ops.history_lake is 'Taken from a lake. Tables that another engine makes, as they were taken over. Grain: one row per table. Key: table_name. / 湖表接收记录';
+comment on column ops.history_lake.table_name is 'Table of core, mart or list / 表名';
+comment on column ops.history_lake.print is 'What its parts are known by / 分区指纹';
+
 comment on table ops.history_log is 'Reach of the changes. Tables, or * for all, of which not all changes are known. Grain: one row per table. Key: table_name. / 历史变更记录范围';
 comment on column ops.history_log.table_name is 'Table of core, or * / 核心层表名';
 comment on column ops.history_log.complete_from is 'Load from which on they are / 完整起始入库序号';
