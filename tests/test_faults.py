@@ -92,9 +92,8 @@ def test_three_runs_at_once_load_each_batch_once(
         for number in range(10):
             home = _home(tmp_path / str(number), offered, sshd[0])
             runs = processes.map(_run, [home] * 3, chunksize=1)
-            assert {run.exit_status for run in runs} <= {0, 3, 4}, (
-                runs
-            )  # 4: looked at the cycles before the winner was done
+            # 4: looked at the cycles before the winner was done
+            assert [run.out + run.err for run in runs if run.exit_status not in (0, 3, 4)] == []
             said += sum("another process" in run.out for run in runs)
             assert published(home) == undisturbed
             events = _events(home)
