@@ -124,17 +124,23 @@ class SftpTransport(Transport):
         """Make a directory and those above it, but never the root; asked once a connection."""
         if directory == "" or directory in self._made:
             return
-        make = string(self._whole(directory)) + struct.pack(">I", 0)
         with self._explained(directory):
             try:
-                self._session.call(Kind.MKDIR, make)
+                self._make_one(directory)
             except StatusError as status:
-                if status.code == _MISSING:
-                    self._make_directory(parent(directory))
-                    self._session.call(Kind.MKDIR, make)
-                elif not self._is_directory(directory):
+                if status.code != _MISSING:
                     raise
+                self._make_directory(parent(directory))
+                self._make_one(directory)
         self._made.add(directory)
+
+    def _make_one(self, directory: str) -> None:
+        """One that stands is well: another process may have made it just now, whenever we looked."""
+        try:
+            self._session.call(Kind.MKDIR, string(self._whole(directory)) + struct.pack(">I", 0))
+        except StatusError as status:
+            if status.code == _MISSING or not self._is_directory(directory):
+                raise
 
     def _is_directory(self, path: str) -> bool:
         mode = self._session.call(Kind.STAT, string(self._whole(path))).size_and_mode()[1]
