@@ -14,6 +14,7 @@ from types import ModuleType
 
 # Only the Kullback-Leibler and Kolmogorov-Smirnov expectations need these; together they are half of the import.
 NEVER_USED = ("altair", "scipy.stats")
+_NEVER_LOADED = "pyspark.sql.connect"  # looks for packages that we lack as it is imported, and then ends the program
 
 _LOADING = Lock()
 
@@ -25,6 +26,8 @@ class _Later(importlib.abc.MetaPathFinder):
     def find_spec(
         name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
+        if name == _NEVER_LOADED:
+            raise ModuleNotFoundError(f"{name} is not for Great Expectations", name=name)
         if name not in NEVER_USED:
             return None
         spec = importlib.machinery.PathFinder.find_spec(name, path, target)
