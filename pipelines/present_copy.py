@@ -72,9 +72,8 @@ def look(site: Site, directory: Path) -> Moment:
         with site.lock(WRITER, wait=True):
             standing = offerings.find(connection, offering.c.state.in_(STANDING))
             why_not = _copy_present(site, directory)
-            if not why_not and (directory / FILE_NAME).exists() and site.config.spark:
-                with open_warehouse(directory, site.contracts, site.config.memory_mb) as copy:
-                    engine_of(site).complete(copy, site.contracts)
+            if not why_not and site.config.spark:
+                why_not = _complete(site, directory)
         leading = offerings.leading(offerings.find(connection))
         cycles = cycle_statuses(connection, site.config, site.contracts, site.now)
         published = [each for each in publications(connection) if each.state == "published"]
@@ -90,6 +89,18 @@ def _copy_present(site: Site, directory: Path) -> str:
                 shutil.copyfile(site.home.warehouse / name, directory / name)
     except OSError as error:
         return f"it cannot be read: {error.strerror}"
+    return ""
+
+
+def _complete(site: Site, directory: Path) -> str:
+    """Bring what the warehouse's file leaves to the lake into the copy; returns why it could not be."""
+    if not (directory / FILE_NAME).exists():
+        return ""
+    try:
+        with open_warehouse(directory, site.contracts, site.config.memory_mb) as copy:
+            engine_of(site).complete(copy, site.contracts)
+    except (StoreError, duckdb.Error) as error:
+        return f"the present warehouse cannot be used: {str(error).splitlines()[0]}"
     return ""
 
 

@@ -123,7 +123,7 @@ class SparkEngine:
         """Take over one mart; returns what there is to say of it."""
         rows = _rows(lake, lake.now.tables[model.name].values())
         ((count,),) = connection.execute(f"create or replace table {model.name} as {rows}").fetchall()
-        self._note(connection, model.name, _print_of(sorted(lake.now.tables[model.name].values())))
+        self._note(connection, model.name, _print_of(lake, lake.now.tables[model.name].values()))
         return BuiltModel(model.name, count, seconds.get(model.name, 0.0))
 
     def complete(self, connection: duckdb.DuckDBPyConnection, contracts: Contracts) -> None:
@@ -152,9 +152,9 @@ class SparkEngine:
         for table, columns in (whole | facts).items():
             parts = lake.now.tables.get(table, {})
             places = months_of(parts, self._config.recent_months) if table in facts else sorted(parts.values())
-            if taken.get(table) != _print_of(places):
+            if taken.get(table) != _print_of(lake, places):
                 self._take_rows(connection, table, f"select {columns} {_rows(lake, places)}" if places else "")
-                self._note(connection, table, _print_of(places))
+                self._note(connection, table, _print_of(lake, places))
         connection.execute("update ops.load_state set warehouse_id = cast(uuid() as varchar)")
 
     def _take_rows(self, connection: duckdb.DuckDBPyConnection, table: str, rows: str) -> None:
@@ -167,7 +167,7 @@ class SparkEngine:
             connection.execute(f"insert into {table} by name {rows}")
 
     def _print(self, connection: duckdb.DuckDBPyConnection, built: Built, lake: Lake, given: list[str]) -> str:
-        digest = hashlib.sha256(repr((vars(built), _core_parts(lake.now))).encode())
+        digest = hashlib.sha256(repr((vars(built), lake.now.lake_id, _core_parts(lake.now))).encode())
         for table in given:
             print_ = connection.execute(f"select count(*), bit_xor(hash(each)) from {table} as each").fetchall()
             digest.update(repr((table, print_)).encode())
@@ -176,7 +176,7 @@ class SparkEngine:
     def _is_taken(self, connection: duckdb.DuckDBPyConnection, lake: Lake) -> bool:
         taken = dict(connection.execute("from ops.history_lake").fetchall())
         return all(
-            taken.get(name) == _print_of(sorted(parts.values()))
+            taken.get(name) == _print_of(lake, parts.values())
             for name, parts in lake.now.tables.items()
             if not name.startswith("core.")
         )
@@ -190,8 +190,8 @@ def _core_parts(manifest: Manifest) -> list[tuple[str, list[str]]]:
     return sorted((name, sorted(parts.values())) for name, parts in manifest.tables.items() if name.startswith("core."))
 
 
-def _print_of(parts: list[str]) -> str:
-    return hashlib.sha256(repr(parts).encode()).hexdigest()
+def _print_of(lake: Lake, parts: Iterable[str]) -> str:
+    return hashlib.sha256(repr((lake.now.lake_id, sorted(parts))).encode()).hexdigest()
 
 
 def _rows(lake: Lake, parts: Iterable[str]) -> str:

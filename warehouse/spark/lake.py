@@ -10,9 +10,10 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from pipelines.durable import replace_durably, sync_all, sync_directories, sync_directory
 from pipelines.faults import fault_point
@@ -28,8 +29,12 @@ Parts = dict[str, str]  # by what a part is of, such as `part_source=110/part_mo
 
 @dataclass
 class Manifest:
-    """One version of a lake: the parts of each table, the batches in core, and a print of what marts were made from."""
+    """One version of a lake: the parts of each table, the batches in core, and a print of what marts were made from.
 
+    `lake_id` tells it from one that was lost and begun anew, whose parts had the same names.
+    """
+
+    lake_id: str = field(default_factory=lambda: uuid4().hex)
     version: int = 0
     tables: dict[str, Parts] = field(default_factory=dict)
     batches: dict[str, list[str]] = field(default_factory=dict)  # stem: digest, feed, source, mode, cycle, seq
@@ -58,7 +63,9 @@ class Lake:
         for unfinished in self.directory.glob(f"*/*/{version:06d}"):
             shutil.rmtree(unfinished)
         tables = {name: dict(parts) for name, parts in self.now.tables.items()}
-        return Manifest(version, tables, dict(self.now.batches), list(self.now.snapshots), self.now.built)
+        return replace(
+            self.now, version=version, tables=tables, batches=dict(self.now.batches), snapshots=[*self.now.snapshots]
+        )
 
     def write(self, following: Manifest, table: str, rows: DataFrame, by: Iterable[str]) -> Parts:
         """Write rows as parts of the next version, by these columns of theirs; returns the parts.

@@ -85,10 +85,11 @@ def _make(tables: Tables, model: Model, parameters: Parameters) -> float:
 
 def _write(tables: Tables, name: str, rows: DataFrame) -> None:
     """Rows of subscribers and customers in parts; of a table without rows a file that has its columns."""
-    columns = {"source": SOURCE} if {"user_id", "customer_id"} & {*rows.columns} else {}
+    parted = {}
+    if "source" in rows.columns and {"user_id", "customer_id"} & {*rows.columns}:
+        parted[SOURCE] = "source"
     if part_column(rows.columns):
-        columns["month"] = MONTH
-    parted = {part: column for column, part in columns.items() if column in rows.columns}
+        parted[MONTH] = "month"
     placed = rows.withColumns({part: rows[column] for part, column in parted.items()})
     parts = tables.lake.write(tables.manifest, name, placed, parted)
     if not parts:
