@@ -12,7 +12,7 @@ import pytest
 from mart_province import fill
 from mart_tables import default_policy
 from mart_world import draw_world
-from offers import Offer, customers, payments, put_end
+from offers import Offer, customers, in_core, payments, put_end
 from running import Run, make_home, tierline, tierline_process
 
 from pipelines.config_engine import SparkConfig
@@ -132,13 +132,14 @@ def test_it_equals_duckdb_after_any_life(tmp_path: Path) -> None:
         done(tierline(home, "fetch", now=NOW))
         done(tierline(home, "load", now=NOW))
 
-    first, newer = customers("20261121", 30), payments(HOUR.format("02", "01"), "BANK")
+    first, newer = customers("20261120", 30), payments(HOUR.format("02", "01"), "BANK")
     load(first, payments(HOUR.format("01", "00"), "CARD", "CASH"), payments(HOUR.format("02", "00"), "CARD", "CASH"))
     put_end(root, first)
     load(newer)
-    second = customers("20261122", 28)
+    second = customers("20261121", 29)
     put_end(root, second)
     load(second)
+    assert in_core(home, "select count(*) from core.customer where valid_to is not null") == [(1,)]  # by its absence
     before = Lake(home / "lake").now
     done(tierline(home, "batch", "discard", newer.stem, "--why", "drill", now=NOW))
     done(tierline(home, "load", now=NOW))
