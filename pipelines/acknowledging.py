@@ -205,10 +205,12 @@ def kept_rejects(site: Site, current: Offering) -> StagedPaths:
     Of a discarded one, where they stood before: with its bytes where it was refused, else they may be gone.
     """
     staged = site.staged_paths(current.name, cycle_day(site, current))
+    site.objects.bring([staged.rejects])
     if current.kept_in is None:
         return staged
     directory = site.home.shared / current.kept_in
     kept = StagedPaths(directory / f"{current.stem}.parquet", directory / f"{current.stem}.rejects.parquet")
+    site.objects.bring([kept.rejects])
     is_with_its_bytes = current.state is State.DISCARDED and kept.rejects.exists()
     return kept if current.state is State.REFUSED or is_with_its_bytes else staged
 
@@ -221,7 +223,7 @@ def _check_backup(site: Site, transport: Transport, directory: str, files: list[
         if current.bytes is None or current.kept_in is None or name not in sizes:
             continue  # a duplicate has no copy of its own; one that was not moved was told already
         ours = site.home.shared / current.kept_in / current.file_name
-        our_size = ours.stat().st_size if ours.exists() else None
+        our_size = site.objects.size(ours)
         if current.archive_pruned_at is not None:
             our_size = current.bytes  # expired, not lost
         found = sizes[name] if sizes[name] is not None else current.bytes  # a server that knows no sizes

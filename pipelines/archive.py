@@ -66,10 +66,15 @@ def _seal(path: Path) -> None:
         os.close(descriptor)
 
 
+def reason_path(directory: Path, stem: str) -> Path:
+    """Where it is said why files of a stem are in quarantine."""
+    return directory / f"{stem}.reason.json"
+
+
 def write_reason(directory: Path, stem: str, reason: dict[str, Any]) -> None:
     """Say beside quarantined files why they are there, for whoever looks with nothing but a file browser."""
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = directory / f"{stem}.reason.json"
+    path = reason_path(directory, stem)
     part = path.with_name(path.name + ".part")
     part.write_text(json.dumps(reason, ensure_ascii=False, indent=2, default=str) + "\n")
     os.replace(part, path)

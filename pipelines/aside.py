@@ -32,11 +32,16 @@ def _put_aside(site: Site, current: Offering) -> None:
     place = quarantine_place(site, current)
     assert current.kept_in is not None, "asked for in the query"
     directory = site.home.shared / current.kept_in
+    pair = [directory / name for name in pair_names(current)]
+    site.objects.bring(pair)
     # A copy that was lost meanwhile keeps nothing else: 'backups verify' tells of it, and 'restore' brings it here.
-    keep_all((directory / name, place) for name in pair_names(current) if (directory / name).exists())
+    there = [path for path in pair if path.exists()]
+    keep_all((path, place) for path in there)
+    site.objects.put(place / path.name for path in there)
     with site.ledger.transaction() as connection:
         change = site.change("its bytes were moved to quarantine")
         offerings.note(connection, current, change, kept_in=site.relative(place))
+    site.objects.drop(pair)
 
 
 def make_way(site: Site, current: Offering, landed: Path, directory: Path) -> None:
@@ -60,6 +65,8 @@ def make_way(site: Site, current: Offering, landed: Path, directory: Path) -> No
     )
     place = quarantine_place(site, owner) if owner else quarantine_place(site, current) / f"orphan-{compact(site.now)}"
     keep_all([(kept, place)])
+    site.objects.put([place / kept.name])
+    site.objects.drop([kept])
 
 
 def pair_names(current: Offering) -> tuple[str, str]:

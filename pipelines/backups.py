@@ -139,6 +139,7 @@ def _restore_archive(site: Site, transport: Transport, copies: Copies) -> str:
         raise TransferError(f"{copies.server_place}: expected the bytes that were just compared, found others")
     _put_aside(site, current, here, names)
     keep_all((landing / name, here) for name in names)
+    site.objects.put(here / name for name in names)
     return f"{current.kept_in} restored from {copies.server_place} on the server; it was {copies.archive}"
 
 
@@ -149,3 +150,4 @@ def _put_aside(site: Site, current: Offering, here: Path, names: list[str]) -> N
         if (here / name).exists():
             aside.mkdir(mode=0o700, parents=True, exist_ok=True)
             (here / name).rename(aside / name)
+            site.objects.put([aside / name])

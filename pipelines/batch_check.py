@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from pipelines.archive import keep, keep_all, write_reason
+from pipelines.archive import keep, keep_all, reason_path, write_reason
 from pipelines.check_files import CheckFile, parse_check_file
 from pipelines.checks.judging import Judgement, judge
 from pipelines.checks.places import StagedPaths
@@ -37,7 +37,14 @@ def judge_again(site: Site, current: Offering, change: Change) -> Judgement:
     new rows in. Raises StoreError where the archive does not hold its bytes.
     """
     make_work(site, [current])
+    bring_archived(site, [current])
     return BatchCheck(site, current).again(change)
+
+
+def bring_archived(site: Site, found: Sequence[Offering]) -> None:
+    """Have the kept bytes of batches here, from wherever all workers have them."""
+    pairs = [(site.home.shared / each.kept_in, each) for each in found if each.kept_in is not None]
+    site.objects.bring(place / name for place, each in pairs for name in (each.file_name, f"{each.stem}.CHK"))
 
 
 def read_archived(site: Site, current: Offering) -> ArchivedBatch:
@@ -100,6 +107,10 @@ class BatchCheck:
             for path in self._quarantine.glob(f"{self.stem}.[DC]*"):
                 keep(path, self._site.home.shared / self.current.kept_in)
 
+    @property
+    def _pair(self) -> tuple[str, str]:
+        return self.current.file_name, f"{self.stem}.CHK"
+
     def judge_alone(self) -> Judgement:
         """Read its bytes and make its staged rows and rejects, which have no place yet."""
         return judge(self.batch, self._site.contracts[self.feed], self.paths, waive_limit=self.waives_limit)
@@ -112,6 +123,16 @@ class BatchCheck:
     def made(self) -> Iterator[Path]:
         """The files that were made of it."""
         return (path for path in (self.paths.rejects, self.paths.rows) if path.exists())
+
+    @property
+    def kept(self) -> list[Path]:
+        """The files that have their place by now, for all workers."""
+        if self.is_accepted:
+            staged = self._site.staged_paths(self.current.name, self.batch.cycle.day)
+            return [staged.rejects, staged.rows]
+        rejects = [f"{self.stem}.rejects.parquet"] if self.judgement.rejected else []
+        refused = [self._quarantine / name for name in (*self._pair, *rejects)]
+        return [*refused, reason_path(self._quarantine, self.stem)]
 
     def place(self) -> list[Path]:
         """Give what was made, and synced, its place; returns the directories to sync."""
@@ -141,9 +162,13 @@ class BatchCheck:
             path.unlink(missing_ok=True)
 
     def clear(self) -> None:
-        """Take away what no longer says anything: of a refusal before."""
-        if self.is_accepted and self._quarantine.exists():
-            for leftover in self._quarantine.glob(f"{self.stem}.*"):
+        """Take away what no longer says anything: of a refusal before, or of the bytes of one that is refused."""
+        if not self.is_accepted:
+            self._site.objects.drop(self.batch.path.with_name(name) for name in self._pair)
+        elif self._quarantine.exists():
+            leftovers = list(self._quarantine.glob(f"{self.stem}.*"))
+            self._site.objects.drop(leftovers)
+            for leftover in leftovers:
                 leftover.unlink()
             with suppress(OSError):  # damaged copies that were put aside stay
                 self._quarantine.rmdir()
@@ -155,6 +180,7 @@ class BatchCheck:
             has_other_rejects = self._has_other_rejects()
             sync_all(self.made)
             sync_directories([self._place_staged()])
+            self._site.objects.put(self.kept)
             values = self._counts() | {"staged_count": self.current.staged_count + 1, "reason": judgement.reason}
             if has_other_rejects or judgement.loaded != self.current.loaded:
                 values["acknowledged_at"] = None  # the producer's receipt says otherwise
@@ -165,6 +191,7 @@ class BatchCheck:
 
     def _has_other_rejects(self) -> bool:
         former = self._site.staged_paths(self.current.name, self.batch.cycle.day)
+        self._site.objects.bring([former.rejects])
         if not former.rejects.exists():
             return True
         return not all(a == b for a, b in zip_longest(RejectLines(former), RejectLines(self.paths)))
@@ -187,8 +214,7 @@ class BatchCheck:
             os.replace(self.paths.rejects, rejects)
         else:
             rejects.unlink(missing_ok=True)  # of a verdict before a retry
-        names = (self.current.file_name, f"{stem}.CHK")
-        keep_all((self.batch.path.with_name(name), quarantine) for name in names)
+        keep_all((self.batch.path.with_name(name), quarantine) for name in self._pair)
 
     def _counts(self) -> dict[str, Any]:
         judgement = self.judgement

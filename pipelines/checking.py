@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipelines.batch_check import BatchCheck, make_work
+from pipelines.batch_check import BatchCheck, bring_archived, make_work
 from pipelines.checks.judging import Judgement
 from pipelines.checks.together import judge_together
 from pipelines.durable import naming_full_disk, sync_all, sync_directories
@@ -106,7 +106,7 @@ def check_group(site: Site, group: Sequence[Offering], checked: Checked, *, wait
         checked.elsewhere += [each.stem for each in found if each.state is not State.VERIFIED]
         ready = _ready(site, [each for each in found if each.state is State.VERIFIED], checked)
         try:
-            _note(site, _placed(_judged(site, ready, checked), checked), checked)
+            _note(site, _placed(site, _judged(site, ready, checked), checked), checked)
         finally:
             for each in ready:
                 each.drop()
@@ -139,6 +139,7 @@ def _note(site: Site, placed: list[BatchCheck], checked: Checked) -> None:
 def _ready(site: Site, found: list[Offering], checked: Checked) -> list[BatchCheck]:
     """Those whose bytes are there to be judged."""
     make_work(site, found)
+    bring_archived(site, found)
     ready: list[BatchCheck] = []
     for current in found:
         with _telling(current, checked):
@@ -166,7 +167,7 @@ def _judged(site: Site, ready: list[BatchCheck], checked: Checked) -> list[Batch
     return judged
 
 
-def _placed(judged: list[BatchCheck], checked: Checked) -> list[BatchCheck]:
+def _placed(site: Site, judged: list[BatchCheck], checked: Checked) -> list[BatchCheck]:
     """What was made of each is on disk before it has its place, and has that before the ledger says so."""
     sync_all(path for each in judged for path in each.made)
     placed: list[BatchCheck] = []
@@ -176,6 +177,7 @@ def _placed(judged: list[BatchCheck], checked: Checked) -> list[BatchCheck]:
             directories.update(each.place())
             placed.append(each)
     sync_directories(directories)
+    site.objects.put(path for each in placed for path in each.kept)
     return placed
 
 

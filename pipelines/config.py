@@ -129,6 +129,11 @@ def load_config(home: Path, known_feeds: tuple[str, ...] | None = None) -> Confi
     sources = _named(fields["sources"], "[0-9]{3}", "a source of three digits")
     alarms = fields["alarms"].fields([], ["webhook", "mail"]) if "alarms" in fields else {}
     receivers = _named(fields["receivers"], "[a-z][a-z0-9_]{0,39}", "a short name") if "receivers" in fields else {}
+    spark, workers = read_engine(home, fields), read_workers(fields, home)
+    if workers.store and spark and not spark.master.startswith("local"):
+        raise fields["store"].error(
+            "the key shared in its place, a directory that Spark's workers see, for they read staged rows there"
+        )
     return Config(
         sources={name: _source(home, name, item, known_feeds) for name, item in sources.items()},
         receivers={name: _receiver(home, name, item, tuple(sources)) for name, item in receivers.items()},
@@ -138,8 +143,8 @@ def load_config(home: Path, known_feeds: tuple[str, ...] | None = None) -> Confi
         ledger_secret=read_secret(fields, home, "ledger_secret"),
         watch_days=read_whole(fields, TOP, "watch_days"),
         memory_mb=read_whole(fields, TOP, "memory"),
-        spark=read_engine(home, fields),
-        workers=read_workers(fields, home),
+        spark=spark,
+        workers=workers,
         webhook=_webhook(home, alarms["webhook"]) if "webhook" in alarms else None,
         mail=_mail(home, alarms["mail"]) if "mail" in alarms else None,
     )

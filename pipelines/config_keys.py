@@ -54,6 +54,11 @@ TOP = {
         "PostgreSQL",
         otherwise="the home",
     ),
+    "store": Key(
+        "an object store (S3) for what is kept and staged, where several workers share no directory; needs a ledger in "
+        "PostgreSQL",
+        otherwise="none",
+    ),
     "role": Key(
         "`whole`, or `intake` for a worker that fetches, checks and acknowledges, and has no warehouse; needs a ledger "
         "in PostgreSQL",
@@ -92,6 +97,15 @@ SPARK = {
     ),
     "lake": Key("directory of core and marts as Parquet, for all of Spark's workers", otherwise="`lake/` here"),
     "settings": Key("Spark's own settings, such as `spark.executor.memory: 4g`", otherwise="Spark's"),
+}
+
+STORE = {
+    "url": Key("bucket and prefix, such as `s3://tierline/province`", is_required=True),
+    "endpoint": Key("the server, such as `https://minio.example:9000`", otherwise="Amazon's"),
+    "region": Key("its region", "us-east-1"),
+    "access_key": Key("who we are to it", otherwise="what boto3 finds: environment, profile, role of the machine"),
+    "secret": Key("the secret of `access_key`, as that of a source", otherwise="as `access_key`"),
+    "ca_file": Key("the authority of the server's certificate", otherwise="the system's authorities"),
 }
 
 WEBHOOK = {

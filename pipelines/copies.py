@@ -90,9 +90,11 @@ def server_place(site: Site, current: Offering) -> str:
 def local_state(site: Site, current: Offering) -> CopyState:
     """The state of the copy in archive/ or quarantine/, by its digests."""
     states = []
+    directory = kept_directory(site, current)
+    lost = site.objects.bring((directory / name for name, _, _ in kept_files(current)), afresh=True)
     for name, size, digest in kept_files(current):
-        path = kept_directory(site, current) / name
-        if not path.is_file():
+        path = directory / name
+        if path in lost or not path.is_file():
             states.append(CopyState.MISSING)
         else:
             found = hashlib.sha256()

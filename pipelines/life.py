@@ -89,6 +89,7 @@ def _apply(
         for path in pair:
             make_way(site, current, path, place)
         keep_all((path, place) for path in pair)
+        site.objects.put(place / path.name for path in pair)
         values |= {"kept_in": site.relative(place), "records": said.records, "judged_at": None}
     if said.state is State.SUPERSEDED:
         values["judged_at"] = site.now
@@ -96,6 +97,8 @@ def _apply(
         values["acknowledged_at"] = None
     with site.ledger.transaction() as connection:
         offerings.move(connection, current.offering_id, said.state, change, **values)
+    if said.state is not State.REFUSED:
+        site.objects.drop(quarantine_place(site, current) / path.name for path in pair)
 
 
 def accept(site: Site, current: Offering, why: str) -> Checked:
@@ -151,6 +154,7 @@ def _kept_pair(site: Site, current: Offering) -> tuple[Path, Path]:
     found = []
     for name in pair_names(current):
         places = [quarantine_place(site, current) / name, archive_place(site, current) / name]
+        site.objects.bring(places)
         kept = next((place for place in places if place.exists()), None)
         if kept is None:
             raise StoreError(f"{places[0]}: expected the bytes of {current.stem}, found none; run 'backups restore'")

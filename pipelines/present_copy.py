@@ -57,10 +57,8 @@ def require_room(site: Site, into: Path) -> None:
 
 
 def _staged_bytes(site: Site, current: Offering) -> int:
-    try:
-        return site.staged_paths(current.name, cycle_day(site, current)).rows.stat().st_size
-    except FileNotFoundError:
-        return 2 * (current.bytes or 0)
+    size = site.objects.size(site.staged_paths(current.name, cycle_day(site, current)).rows)
+    return 2 * (current.bytes or 0) if size is None else size
 
 
 def look(site: Site, directory: Path) -> Moment:
@@ -139,5 +137,6 @@ def _load_waiting(site: Site, copy: duckdb.DuckDBPyConnection, batches: list[Sta
     present = set(copy.execute("select stem, digest from ops.loaded_batch").fetchall())
     kept = frozenset((each.stem, each.digest) for each in batches) & present
     waiting = [each for each in batches if (each.stem, each.digest) not in kept]
+    site.objects.bring(path for each in waiting for path in (each.rows, each.rejects))
     there = [each for each in waiting if each.rows.exists() and each.rejects.exists()]
     load(copy, site.contracts, there, complete_snapshots(site, moment.cycles), kept)

@@ -60,8 +60,10 @@ def _prune_archive(site: Site, current: Offering) -> str:
     """Only while its rows stand staged."""
     if why_not := _rows_missing(site, current):
         return why_not
-    for name, _, _ in kept_files(current):
-        (kept_directory(site, current) / name).unlink(missing_ok=True)
+    paths = [kept_directory(site, current) / name for name, _, _ in kept_files(current)]
+    site.objects.drop(paths)
+    for path in paths:
+        path.unlink(missing_ok=True)
     _note_pruned(site, current, "the archive's copy was deleted after the feed's retention", "archive_pruned_at")
     return ""
 
@@ -71,6 +73,8 @@ def _rows_missing(site: Site, current: Offering) -> str:
     if current.state is not State.LOADED:
         return ""
     rows = site.staged_paths(current.name, cycle_day(site, current)).rows
+    if rows in site.objects.bring([rows]):
+        return f"kept: expected staged rows in {site.relative(rows)}, found none in the object store"
     found = pq.ParquetFile(rows).metadata.num_rows if rows.exists() else None
     return (
         ""

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pipelines.batch_check import read_archived
+from pipelines.batch_check import bring_archived, read_archived
 from pipelines.check_files import MAX_BYTES
 from pipelines.checking import in_groups
 from pipelines.checks.judging import Judgement, judge
@@ -81,6 +81,7 @@ def _as_kept_now(site: Site, group: Sequence[Offering]) -> list[Offering]:
 
 def _restage_group(site: Site, group: list[Offering], rebuilt: Site, done: Restaged) -> None:
     ready: list[_Read] = []
+    bring_archived(site, [each for each in group if each.archive_pruned_at is None])
     for current in group:
         if current.archive_pruned_at is not None:
             _take_staged(site, current, done)
@@ -146,6 +147,7 @@ def _read(site: Site, current: Offering) -> ArchivedBatch:
 
 def _take_staged(site: Site, current: Offering, done: Restaged) -> None:
     place = site.staged_paths(current.name, cycle_day(site, current))
+    site.objects.bring([place.rows, place.rejects])
     for path in (place.rows, place.rejects):
         if not path.exists():
             found = f"expected {site.relative(path)}, for the archive's copy was deleted after retention; found none"

@@ -19,6 +19,7 @@ from pipelines.ledger.offerings import Change, Offering
 from pipelines.ledger.store import LedgerStore
 from pipelines.locks import FileLocks, Locks
 from pipelines.names import BatchName
+from pipelines.objects import NoObjects, Objects, ObjectStore
 from pipelines.policy import Policy
 from pipelines.rights import make_shared
 
@@ -43,12 +44,12 @@ class Home:
             return (self.shared if name in SHARED else self.root) / name
         raise AttributeError(name)
 
-    def make(self, *, is_intake: bool = False) -> None:
-        """Make what is missing; an intake worker makes nothing of what is shared, for its mount may be missing.
+    def make(self, *, is_mounted: bool = False) -> None:
+        """Make what is missing; nothing of what is shared where that is another's, for the mount may be missing.
 
         Raises ConfigurationError for such.
         """
-        if is_intake and (missing := [name for name in SHARED if not getattr(self, name).is_dir()]):
+        if is_mounted and (missing := [name for name in SHARED if not getattr(self, name).is_dir()]):
             raise ConfigurationError(
                 f"{self.shared}: expected {', '.join(missing)} in it, found none; mount what the key shared of "
                 "tierline.yaml names, and run the home with the warehouse first, which makes them"
@@ -94,6 +95,12 @@ class Site:
     def ledger(self) -> LedgerStore:
         secret = self.config.ledger_secret
         return LedgerStore(self.config.ledger_url(self.home.root), secret.read() if secret else None)
+
+    @cached_property
+    def objects(self) -> Objects:
+        """Where the files of batches count: in an object store, or where they stand."""
+        store = self.config.workers.store
+        return ObjectStore(store, self.home.root) if store else NoObjects()
 
     @cached_property
     def _file_locks(self) -> FileLocks:

@@ -92,6 +92,7 @@ def load_staged(site: Site) -> LoadResult:
         if found:
             load_ahead()  # cycles will be judged as a whole; loads and builds hide what that needs to begin with
         batches = [standing_batch(site, each) for each in found]
+        site.objects.bring(path for each in batches for path in (each.rows, each.rejects))
         result = load_core(warehouse, site.contracts, batches, complete_snapshots(site, full), kept, engine)
         fault_point("commit")
         _note_loaded(site, {(each.offering_id, each.staged_count) for each in standing if each.state is State.STAGED})

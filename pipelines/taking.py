@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.archive import keep_all, write_reason
+from pipelines.archive import keep_all, reason_path, write_reason
 from pipelines.arrival import ArrivedPair, LeftFile
 from pipelines.aside import make_way
 from pipelines.check_files import MAX_BYTES
@@ -141,6 +141,7 @@ class _Group:
             accepted = Accepted(connection, [batch.name for batch, _ in whole])
         kept: list[tuple[Path, Path]] = []
         verdicts = []
+        self._site.objects.bring(path for batch, _ in whole for path in self._in_the_way(batch))
         for batch, received in whole:
             said = verdict(self._site, self._contract, accepted, received)
             try:
@@ -153,6 +154,12 @@ class _Group:
         for batch, said in verdicts:
             self._finish_files(batch, said)
             fault_point("archive")
+        reasons = [
+            reason_path(self._place(batch, said), batch.name.stem)
+            for batch, said in verdicts
+            if said.state is State.REFUSED
+        ]
+        self._site.objects.put([*(directory / landed.name for landed, directory in kept), *reasons])
         with self._site.ledger.transaction() as connection:
             offerings.move_all(connection, [self._move(batch, said) for batch, said in verdicts])
             for batch, said in verdicts:
@@ -177,6 +184,11 @@ class _Group:
         for path in (data, check):
             make_way(self._site, batch.current, path, place)
         return [(data, place), (check, place)]
+
+    def _in_the_way(self, batch: Claimed) -> list[Path]:
+        """Where other bytes may stand under its names: of an offering that another worker keeps, or left unfinished."""
+        place = archive_place(self._site, batch.current)
+        return [place / batch.pair.data.name, place / batch.pair.check_name]
 
     def _finish_files(self, batch: Claimed, said: Verdict) -> None:
         if said.state is State.DUPLICATE:

@@ -88,12 +88,16 @@ def _archive(site: Site, contract: Contract, cycle: Cycle, file_name: str, conte
     """Keep an end file; the former one of the cycle keeps its bytes under the time at which it made way."""
     directory = site.home.archive / contract.feed / day_path(cycle.day)
     former = directory / file_name
+    site.objects.bring([former])
     if former.exists() and former.read_bytes() != content:
-        former.rename(directory / _free_name(site, file_name, lambda name: (directory / name).exists()))
+        free = directory / _free_name(site, file_name, lambda name: site.objects.size(directory / name) is not None)
+        former.rename(free)
+        site.objects.put([free])
     landed = site.home.landing / file_name
     landed.unlink(missing_ok=True)  # a crash may have left a read-only one
     landed.write_bytes(content)
     keep(landed, directory)
+    site.objects.put([directory / file_name])
 
 
 def _move(site: Site, transport: Transport, path: str, directory: str, file_name: str) -> None:

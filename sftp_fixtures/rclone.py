@@ -1,14 +1,17 @@
-"""`rclone serve sftp`: a gateway as some producers put before their storage (Debian's rclone serves no FTP).
+"""`rclone serve`: a gateway as some producers put before their storage (sftp), and an object store for workers (s3).
 
-It keeps to files and directories: symbolic links and FIFOs are not shown at all.
+As SFTP it keeps to files and directories: symbolic links and FIFOs are not shown at all. Debian's rclone serves no FTP
+and no S3; the one that does S3 comes with the tests.
 """
 
 from __future__ import annotations
 
 import secrets
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import asyncssh
@@ -20,6 +23,33 @@ from sftp_fixtures.ports import free_ports
 _USER = "billing"
 # Nothing of the user's own configuration; no memory of directories, as tests change them behind its back.
 _SETTINGS = ["--config", "", "--dir-cache-time", "0s", "--poll-interval", "0s", "-vv"]
+_BUCKET = "tierline"
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A bucket of a running server, and the directory that its objects stand in as files."""
+
+    endpoint: str
+    access_key: str
+    secret: str
+    directory: Path
+
+    @property
+    def name(self) -> str:
+        return _BUCKET
+
+
+@contextmanager
+def rclone_s3_server(root: Path, log: Path | None = None, port: int | None = None) -> Iterator[Bucket]:
+    """`rclone serve s3` with one bucket below a directory; it ends with the block. `log` gets every request."""
+    with tempfile.TemporaryDirectory() as scratch_name:
+        port, key, secret = port or free_ports(1), "tierline", "s3-secret-of-tests"
+        (root / _BUCKET).mkdir(parents=True, exist_ok=True)
+        command = [str(Path(sys.prefix) / "bin" / "rclone"), "serve", "s3", str(root), "--addr", f"127.0.0.1:{port}"]
+        environment = {"RCLONE_AUTH_KEY": f'"{key},{secret}"'}
+        with daemon([*command, *_SETTINGS], port, log or Path(scratch_name) / "log", environment):
+            yield Bucket(f"http://127.0.0.1:{port}", key, secret, root / _BUCKET)
 
 
 @contextmanager

@@ -5,26 +5,20 @@ Each worker is a real process with a home of its own, as on a machine of its own
 
 from __future__ import annotations
 
-import os
-import re
 import shutil
 import signal
-import subprocess
-import sys
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import psycopg
 import pytest
 from offers import MANY_BAD, STEM, Offer, batch, files, in_core, payments, take
 from running import make_home, tierline, tierline_process
+from workplaces import HELD, NOW, OF_LEDGER, PATIENCE_S, SETTLED, Place, counted, ended, start, stop_in_the_middle
 
 from pipelines.cli.context import open_site
 from pipelines.contracts.load import load_contracts
@@ -36,24 +30,12 @@ from sftp_fixtures.postgres import Postgres, postgres_server
 from sftp_fixtures.province import make_province
 from warehouse.comparing import compare
 
-NOW = "2026-11-22T12:00:00"
 RUN = ("run", "--as-of", "2026-11-21")
-_SETTLED = (0, 3, 4)
-_PATIENCE_S = 60
 _MANY_ROWS = 300_000  # of several blocks
-_GROUP = 50  # so many files and locks at once are those of a group of batches
-_OF_LEDGER = int.from_bytes(b"tier")  # the upper half of the lock that orders the ledger's transactions
-_HELD = f"""
-    select count(*) filter (where granted and classid::bigint <> {_OF_LEDGER}),
-        count(*) filter (where granted and classid::bigint = {_OF_LEDGER}),
-        count(*) filter (where not granted)
-    from pg_locks where locktype = 'advisory'
-        and database = (select oid from pg_database where datname = current_database())
-"""
 _END_HOLDERS = f"""
     select count(pg_terminate_backend(pid)) from (
         select distinct pid from pg_locks where locktype = 'advisory' and granted
-            and classid::bigint <> {_OF_LEDGER}
+            and classid::bigint <> {OF_LEDGER}
             and database = (select oid from pg_database where datname = current_database())
     ) as holder
 """
@@ -86,83 +68,10 @@ def _payments() -> Iterator[Offer]:
     yield MANY_BAD
 
 
-@dataclass(frozen=True)
-class Place:
-    """Homes of workers, by name, around one ledger and one directory; the producer's files stand in `remote`."""
-
-    root: Path
-    url: str
-    port: int
-
-    def home(self, name: str, role: str = "whole") -> Path:
-        """A home; that of role whole makes what is shared."""
-        extra = f'ledger: "{self.url}"\nshared: ../shared\nrole: {role}\n'
-        made = make_home(self.root / name, Endpoint("file", root=str(self.root / "remote")), extra=extra)
-        assert tierline(made, "batches", now=NOW).exit_status == 0
-        return made
-
-    def ask(self, sql: str) -> list[tuple[Any, ...]]:
-        database = self.url.rpartition("/")[2]
-        with psycopg.connect(
-            host="127.0.0.1", port=self.port, user="trusted", dbname=database, autocommit=True
-        ) as connection:
-            return connection.execute(sql).fetchall()
-
-    @property
-    def work(self) -> Path:
-        """Where rows are written that have no place yet."""
-        return self.root / "shared" / "staged" / ".work"
-
-    def written(self) -> int:
-        return len(list(self.work.glob("*")))
-
-    def states(self) -> Counter[str]:
-        return Counter(dict(self.ask("select state, count(*) from offering group by 1")))
-
-    def until(self, is_so: Callable[[], object]) -> None:
-        end = time.monotonic() + _PATIENCE_S
-        while not is_so():
-            assert time.monotonic() < end, f"it never came to that: {self.states()}"
-            time.sleep(0.005)
-
-
 @pytest.fixture
 def place(postgres: Postgres, tmp_path: Path) -> Place:
     (tmp_path / "remote").mkdir()
     return Place(tmp_path, postgres.trusted_url(postgres.new_database()), postgres.port)
-
-
-def start(home: Path, *words: str) -> subprocess.Popen[str]:
-    """The command in a process of its own, which goes on while we look."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "pipelines.cli.app", "--home", str(home), *words],
-        env=os.environ | {"TIERLINE_NOW": NOW}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
-
-
-def ended(process: subprocess.Popen[str]) -> str:
-    """What it said, once it came to a good end."""
-    said, _ = process.communicate(timeout=_PATIENCE_S)
-    assert process.returncode in _SETTLED, said
-    return said
-
-
-def counted(pattern: str, said: str) -> int:
-    found = re.search(pattern, said)
-    assert found, said
-    return int(found[1])
-
-
-def stop_in_the_middle(place: Place, home: Path) -> tuple[subprocess.Popen[str], int]:
-    """A worker that judged some batches and stands still with others in hand, whose count is returned too."""
-    worker = start(home, "load")
-    while True:
-        place.until(lambda: place.written() >= _GROUP and place.states()["staged"])
-        worker.send_signal(signal.SIGSTOP)
-        held, in_transaction, _ = place.ask(_HELD)[0]
-        if place.written() >= _GROUP and not in_transaction:  # it has rows that the ledger knows nothing of
-            return worker, held
-        worker.send_signal(signal.SIGCONT)
 
 
 @pytest.mark.fault(1)
@@ -179,7 +88,7 @@ def test_workers_share_the_work_and_one_is_killed(place: Place, offered: Path) -
     judged_by_first = total - place.states()["verified"]
     other = start(second, "load")
     place.until(lambda: place.states()["verified"] == in_hand)  # all else is done: nobody waited for the one in hand
-    place.until(lambda: place.ask(_HELD)[0][2])
+    place.until(lambda: place.ask(HELD)[0][2])
     assert other.poll() is None, "it left what the first has in hand"
     killed.kill()
     killed.communicate()
@@ -197,7 +106,7 @@ def test_workers_share_the_work_and_one_is_killed(place: Place, offered: Path) -
     assert "0 batches into core" in tierline(whole, "load", now=NOW).out
 
     assert not place.ask("select offering_id from event where state = 'staged' group by 1 having count(*) > 1")
-    assert not files(place.work)
+    assert not files(place.work(place.root))
     assert not [name for home in (first, second) for name in files(home) if name.endswith((".duckdb", ".parquet"))]
     _require_equal(place, whole)
 
@@ -205,7 +114,7 @@ def test_workers_share_the_work_and_one_is_killed(place: Place, offered: Path) -
 def _require_equal(place: Place, whole: Path) -> None:
     """To what one home alone makes of the same files: core, archive, receipts."""
     alone = make_home(place.root / "alone", Endpoint("file", root=str(place.root / "remote_alone")))
-    assert take(alone).exit_status in _SETTLED
+    assert take(alone).exit_status in SETTLED
     warehouses = (home / "warehouse" / "warehouse.duckdb" for home in (whole, alone))
     compared = compare(*warehouses, load_contracts(), with_built=False)
     assert (compared.tables > 10, compared.differences) == (True, ())
@@ -224,17 +133,17 @@ def test_a_worker_that_lost_its_locks_unawares_spoils_nothing(place: Place) -> N
     first, second = (place.home(name, "intake") for name in ("first", "second"))
     ended(start(first, "fetch"))
     cut_off = start(first, "load")
-    place.until(lambda: [path for path in place.work.glob("*.rows.part") if path.stat().st_size])
+    place.until(lambda: [path for path in place.work(place.root).glob("*.rows.part") if path.stat().st_size])
     cut_off.send_signal(signal.SIGSTOP)
     assert place.states()["verified"], "it was not stopped in the middle"
     assert place.ask(_END_HOLDERS) == [(1,)]
     assert "1 batches checked" in ended(start(second, "load"))
     cut_off.send_signal(signal.SIGCONT)
-    cut_off.communicate(timeout=_PATIENCE_S)
+    cut_off.communicate(timeout=PATIENCE_S)
     assert place.ask("select count(*) from event where state = 'staged'") == [(1,)]
     (rows,) = (place.root / "shared" / "staged" / "PAYM").rglob(f"{STEM}.parquet")
     assert pl.read_parquet(rows)["line"].to_list() == list(range(2, _MANY_ROWS + 2))
-    assert not files(place.work)
+    assert not files(place.work(place.root))
 
 
 def test_of_two_verdicts_on_a_batch_the_first_stands(place: Place) -> None:
@@ -248,10 +157,10 @@ def test_of_two_verdicts_on_a_batch_the_first_stands(place: Place) -> None:
     with psycopg.connect(**address) as ledger:  # type: ignore[arg-type]  # a port and names
         ledger.execute(f"select pg_advisory_xact_lock({int.from_bytes(b'tierline')})")
         first = start(homes[0], "load")
-        place.until(lambda: place.ask(_HELD)[0][2] == 1)
+        place.until(lambda: place.ask(HELD)[0][2] == 1)
         assert place.ask(_END_HOLDERS) == [(1,)]
         second = start(homes[1], "load")
-        place.until(lambda: place.ask(_HELD)[0][2] == len(homes))
+        place.until(lambda: place.ask(HELD)[0][2] == len(homes))
     said = [ended(each) for each in (first, second)]
     assert sum("batches were judged by another process meanwhile" in each for each in said) > 0, said
     _require_once(place)
@@ -261,9 +170,14 @@ def _require_once(place: Place) -> None:
     """Every batch has one verdict, and all rows of those that stand are staged, whole."""
     assert place.states() == {"staged": 454, "superseded": 1, "refused": 1}
     assert not place.ask("select offering_id from event where state = 'staged' group by 1 having count(*) > 1")
-    assert not files(place.work)
+    assert not files(place.work(place.root))
     ((loaded,),) = place.ask("select sum(loaded) from offering where state in ('staged', 'superseded')")
-    rows = pl.scan_parquet(place.work.parent / "PAYM" / "**" / "*_0[01].parquet").select(pl.len()).collect().item()
+    rows = (
+        pl.scan_parquet(place.work(place.root).parent / "PAYM" / "**" / "*_0[01].parquet")
+        .select(pl.len())
+        .collect()
+        .item()
+    )
     assert rows == loaded > 10_000
 
 
@@ -303,7 +217,7 @@ def test_what_needs_the_warehouse_is_for_its_home(workers: Place, words: tuple[s
 def test_an_intake_worker_answers_what_the_ledger_knows(workers: Place) -> None:
     for words in (("run",), ("load",), ("batches",), ("cycles",), ("quality",), ("backups", "verify"), ("metrics",)):
         ran = tierline(workers.root / "intake", *words, now=NOW)
-        assert ran.exit_status in _SETTLED, ran.err
+        assert ran.exit_status in SETTLED, ran.err
     said = tierline(workers.root / "intake", "load", now=NOW).out
     assert "load: 0 batches checked, for the home with the warehouse to load, 0 with rejected rows" in said
 
@@ -401,7 +315,7 @@ def test_locks_are_waited_for(locks: Locks) -> None:
             waiting = threads.submit(wait)
             time.sleep(0.3)
             entered.append("first")
-        waiting.result(_PATIENCE_S)
+        waiting.result(PATIENCE_S)
     assert entered == ["first", "second"]
 
 

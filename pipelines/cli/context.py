@@ -43,7 +43,7 @@ def open_site(home: Path, actor: str = "") -> Site:
     contracts = load_contracts(config.contracts)
     config = load_config(home, contracts.feed_names)
     place = Home(home.resolve(), config.workers.shared and config.workers.shared.resolve())
-    place.make(is_intake=config.workers.is_intake)
+    place.make(is_mounted=config.workers.is_intake and config.workers.shared is not None)
     site = Site(place, config, contracts, load_policy(config.policy), actor or f"{getpass.getuser()} (tierline)")
     _opened.append(site)
     return site

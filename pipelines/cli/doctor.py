@@ -18,6 +18,7 @@ from pipelines.config import FILE_NAME as CONFIGURATION
 from pipelines.config import ReceiverConfig, SourceConfig
 from pipelines.config_fields import SecretRef
 from pipelines.errors import TierlineError
+from pipelines.objects import ObjectStore
 from pipelines.rights import too_open
 from pipelines.site import DIRECTORIES, Site
 from pipelines.transfer.connect import connect
@@ -68,6 +69,7 @@ def examine(home: Path) -> Iterator[Finding]:
     yield _disk(site)
     yield _clock()
     yield _attempt("ledger", lambda: _ledger(site), "check the path or URL of the ledger")
+    yield from _store(site)
     if site.config.workers.is_intake:
         yield Finding("role", "ok", "intake worker: fetches, checks, acknowledges; the warehouse is in another home")
     else:
@@ -83,6 +85,12 @@ def _of_warehouse(site: Site) -> Iterator[Finding]:
         yield _attempt("engine", require_spark, "install what it names, or set engine: duckdb")
     yield _attempt("warehouse", lambda: _warehouse(site), "end the process that holds it, or check its rights")
     yield _attempt("published state", lambda: _published(site), "publish again: tierline publish")
+
+
+def _store(site: Site) -> Iterator[Finding]:
+    if isinstance(site.objects, ObjectStore):
+        to_do = "see the key store of tierline.yaml, and whether bucket and rights are there"
+        yield _attempt("object store", site.objects.probe, to_do)
 
 
 def _attempt(what: str, look: Callable[[], str], to_do: str) -> Finding:

@@ -78,6 +78,7 @@ def _judge(
     for each in found:
         if each.name.cycle_key in files:
             files[each.name.cycle_key][each.stem] = site.staged_paths(each.name, cycle_day(site, each)).rows
+    site.objects.bring(path for staged in files.values() for path in staged.values())
     ids = {each.stem: each.offering_id for each in found}
     failed: list[Result] = []
     for contract in site.contracts.feeds:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pipelines.config_keys import MAIL, RECEIVER, SOURCE, SPARK, TOP, WEBHOOK, Key
+from pipelines.config_keys import MAIL, RECEIVER, SOURCE, SPARK, STORE, TOP, WEBHOOK, Key
 from pipelines.reference.markdown import table
 
 _ABOUT_CONFIGURATION = """\
@@ -25,6 +25,7 @@ def configuration() -> Iterator[str]:
         "At the top": TOP,
         "A source": SOURCE,
         "A receiver": RECEIVER,
+        "store": STORE,
         "spark": SPARK,
         "alarms: webhook": WEBHOOK,
         "alarms: mail": MAIL,
