@@ -166,10 +166,11 @@ class BatchCheck:
         if not self.is_accepted:
             self._site.objects.drop(self.batch.path.with_name(name) for name in self._pair)
         elif self._quarantine.exists():
-            leftovers = list(self._quarantine.glob(f"{self.stem}.*"))
+            elsewhere = [reason_path(self._quarantine, self.stem), self._quarantine / f"{self.stem}.rejects.parquet"]
+            leftovers = {*self._quarantine.glob(f"{self.stem}.*"), *elsewhere}
             self._site.objects.drop(leftovers)
             for leftover in leftovers:
-                leftover.unlink()
+                leftover.unlink(missing_ok=True)
             with suppress(OSError):  # damaged copies that were put aside stay
                 self._quarantine.rmdir()
 

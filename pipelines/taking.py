@@ -153,13 +153,14 @@ class _Group:
         keep_all(kept)
         for batch, said in verdicts:
             self._finish_files(batch, said)
-            fault_point("archive")
         reasons = [
             reason_path(self._place(batch, said), batch.name.stem)
             for batch, said in verdicts
             if said.state is State.REFUSED
         ]
         self._site.objects.put([*(directory / landed.name for landed, directory in kept), *reasons])
+        for _ in verdicts:
+            fault_point("archive")
         with self._site.ledger.transaction() as connection:
             offerings.move_all(connection, [self._move(batch, said) for batch, said in verdicts])
             for batch, said in verdicts:

@@ -24,6 +24,7 @@ _USER = "billing"
 # Nothing of the user's own configuration; no memory of directories, as tests change them behind its back.
 _SETTINGS = ["--config", "", "--dir-cache-time", "0s", "--poll-interval", "0s", "-vv"]
 _BUCKET = "tierline"
+MEMORY_S = 1  # how long the object store may not notice what was changed behind its back
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,9 @@ def rclone_s3_server(root: Path, log: Path | None = None, port: int | None = Non
         (root / _BUCKET).mkdir(parents=True, exist_ok=True)
         command = [str(Path(sys.prefix) / "bin" / "rclone"), "serve", "s3", str(root), "--addr", f"127.0.0.1:{port}"]
         environment = {"RCLONE_AUTH_KEY": f'"{key},{secret}"'}
-        with daemon([*command, *_SETTINGS], port, log or Path(scratch_name) / "log", environment):
+        # Without any memory of directories rclone 1.75 stands still after deletions.
+        settings = ["--config", "", "--dir-cache-time", f"{MEMORY_S}s", "-vv"]
+        with daemon([*command, *settings], port, log or Path(scratch_name) / "log", environment):
             yield Bucket(f"http://127.0.0.1:{port}", key, secret, root / _BUCKET)
 
 

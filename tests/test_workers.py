@@ -28,6 +28,7 @@ from pipelines.site import Site
 from pipelines.transfer.base import Endpoint
 from sftp_fixtures.postgres import Postgres, postgres_server
 from sftp_fixtures.province import make_province
+from sftp_fixtures.rclone import rclone_s3_server
 from warehouse.comparing import compare
 
 RUN = ("run", "--as-of", "2026-11-21")
@@ -70,13 +71,24 @@ def _payments() -> Iterator[Offer]:
 
 @pytest.fixture
 def place(postgres: Postgres, tmp_path: Path) -> Place:
-    (tmp_path / "remote").mkdir()
     return Place(tmp_path, postgres.trusted_url(postgres.new_database()), postgres.port)
 
 
+@pytest.fixture(params=["directory", "bucket"])
+def any_place(request: pytest.FixtureRequest, postgres: Postgres, tmp_path: Path) -> Iterator[Place]:
+    """Workers that have in common the ledger and a directory, or the ledger and an object store."""
+    ledger = postgres.trusted_url(postgres.new_database())
+    if request.param == "directory":
+        yield Place(tmp_path, ledger, postgres.port)
+        return
+    with rclone_s3_server(tmp_path / "objects") as bucket:
+        yield Place(tmp_path, ledger, postgres.port, bucket)
+
+
 @pytest.mark.fault(1)
-def test_workers_share_the_work_and_one_is_killed(place: Place, offered: Path) -> None:
+def test_workers_share_the_work_and_one_is_killed(any_place: Place, offered: Path) -> None:
     """Nothing is lost or doubled, and the warehouse is as if one home alone had taken the same files."""
+    place = any_place
     shutil.copytree(offered, place.root / "remote", dirs_exist_ok=True)
     shutil.copytree(offered, place.root / "remote_alone")
     whole, first, second = place.home("whole"), place.home("first", "intake"), place.home("second", "intake")
@@ -106,8 +118,9 @@ def test_workers_share_the_work_and_one_is_killed(place: Place, offered: Path) -
     assert "0 batches into core" in tierline(whole, "load", now=NOW).out
 
     assert not place.ask("select offering_id from event where state = 'staged' group by 1 having count(*) > 1")
-    assert not files(place.work(place.root))
-    assert not [name for home in (first, second) for name in files(home) if name.endswith((".duckdb", ".parquet"))]
+    assert not files(place.work(second))
+    here = (".duckdb",) if place.bucket else (".duckdb", ".parquet")
+    assert not [name for home in (first, second) for name in files(home) if name.endswith(here)]
     _require_equal(place, whole)
 
 
@@ -119,7 +132,7 @@ def _require_equal(place: Place, whole: Path) -> None:
     compared = compare(*warehouses, load_contracts(), with_built=False)
     assert (compared.tables > 10, compared.differences) == (True, ())
     assert in_core(whole, "select count(*) > 10000 from core.payment") == [(True,)]
-    assert files(place.root / "shared" / "archive") == files(alone / "archive")
+    assert files(place.kept / "archive") == files(alone / "archive")
     assert files(place.root / "remote" / "receipt").keys() == files(place.root / "remote_alone" / "receipt").keys()
     assert not list((place.root / "remote" / "outgoing").rglob("*.DAT"))
 
@@ -172,12 +185,8 @@ def _require_once(place: Place) -> None:
     assert not place.ask("select offering_id from event where state = 'staged' group by 1 having count(*) > 1")
     assert not files(place.work(place.root))
     ((loaded,),) = place.ask("select sum(loaded) from offering where state in ('staged', 'superseded')")
-    rows = (
-        pl.scan_parquet(place.work(place.root).parent / "PAYM" / "**" / "*_0[01].parquet")
-        .select(pl.len())
-        .collect()
-        .item()
-    )
+    staged = pl.scan_parquet(place.kept / "staged" / "PAYM" / "**" / "*_0[01].parquet")
+    rows = staged.select(pl.len()).collect().item()
     assert rows == loaded > 10_000
 
 

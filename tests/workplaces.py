@@ -34,11 +34,10 @@ HELD = f"""
 """
 
 
-def in_bucket(bucket: Bucket, secret: str = "", name: str = "") -> str:
-    """The part of a configuration that names a bucket, or another one, or with another secret."""
+def in_bucket(bucket: Bucket, url: str = "s3://tierline/province", secret: str = "file:../s3-secret") -> str:
+    """The part of a configuration that names a bucket."""
     return (
-        f"store:\n  url: s3://{name or bucket.name}/province\n  endpoint: {bucket.endpoint}\n"
-        f"  access_key: {bucket.access_key}\n  secret: env:{'S3_SECRET' if not secret else secret}\n"
+        f"store:\n  url: {url}\n  endpoint: {bucket.endpoint}\n  access_key: {bucket.access_key}\n  secret: {secret}\n"
     )
 
 
@@ -50,6 +49,16 @@ class Place:
     url: str
     port: int
     bucket: Bucket | None = None
+
+    def __post_init__(self) -> None:
+        (self.root / "remote").mkdir(exist_ok=True)
+        if self.bucket:
+            (self.root / "s3-secret").write_text(self.bucket.secret)
+
+    @property
+    def kept(self) -> Path:
+        """What all workers have, as files."""
+        return self.bucket.directory / "province" if self.bucket else self.root / "shared"
 
     def home(self, name: str, role: str = "whole") -> Path:
         """A home; that of role whole makes what is shared."""

@@ -68,6 +68,7 @@ def make_marts(
 
 
 def _make(tables: Tables, model: Model, parameters: Parameters) -> float:
+    from py4j.protocol import Py4JError
     from pyspark.errors import PySparkException
 
     start = time.perf_counter()
@@ -78,7 +79,7 @@ def _make(tables: Tables, model: Model, parameters: Parameters) -> float:
             _write(tables, model.name, rows)
         else:  # also of one reader: Spark works an expression out as often as a query names it
             tables.name(model.name, tables.keep(rows, model.name))
-    except (PySparkException, StoreError) as error:
+    except (PySparkException, Py4JError, StoreError) as error:  # Py4J: what Spark has no class for
         raise StoreError(f"model {model.name}: {first_line(error)}") from error
     return time.perf_counter() - start
 

@@ -23,6 +23,8 @@ _SETTINGS = {
     "spark.sql.timestampType": "TIMESTAMP_NTZ",  # times are wall clock of Asia/Shanghai, as everywhere here
     "spark.sql.session.timeZone": "Asia/Shanghai",
     "spark.sql.parquet.compression.codec": "zstd",
+    # By the size of files, which grow many times in memory; several models are made at once.
+    "spark.sql.autoBroadcastJoinThreshold": "2m",
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
 }
