@@ -221,9 +221,6 @@ def _store(bucket: Bucket, root: Path, name: str) -> ObjectStore:
     return ObjectStore(config.workers.store, root / name)
 
 
-_AT = "s3://tierline/"
-
-
 @pytest.mark.parametrize(
     ("url", "secret", "said"),
     [
@@ -255,3 +252,30 @@ def test_a_store_that_answers_otherwise_names_the_object(bucket: Bucket, tmp_pat
     with pytest.raises(StoreError, match=r"s3://tierline/province/archive/a\.DAT: expected the object store to answer"):
         store.bring([path])
     assert path.read_bytes() == b"first"
+
+
+_LEDGER = 'ledger: "postgresql+psycopg://nobody@127.0.0.1/none"\n'
+_STORE = "store: {url: 's3://tierline', "
+
+
+@pytest.mark.parametrize(
+    ("extra", "said"),
+    [
+        ("store: {url: 's3://tierline'}\n", "key store: expected the key ledger to name a PostgreSQL database for it"),
+        (_LEDGER + "store: {url: 'https://tierline'}\n", "key url: expected a bucket and a prefix, such as s3://"),
+        (_LEDGER + "store: {url: 's3://tierline/a b'}\n", "key url: expected a bucket and a prefix, such as s3://"),
+        (_LEDGER + _STORE + "access_key: tierline}\n", "key store: expected access_key and secret together"),
+        (_LEDGER + _STORE + "endpoint: 'http://u:p@host'}\n", "key endpoint: expected a URL such as https://minio"),
+        (_LEDGER + _STORE + "bucket: other}\n", "bucket"),
+        (_LEDGER + "shared: ../s\nstore: {url: 's3://tierline'}\n", "key store: expected either shared, a"),
+        (
+            _LEDGER + "engine: spark\nspark: {master: 'spark://host:7077'}\nstore: {url: 's3://tierline'}\n",
+            "key store: expected the key shared in its place",
+        ),
+    ],
+)
+def test_a_configuration_that_would_not_hold_is_refused(tmp_path: Path, extra: str, said: str) -> None:
+    home = make_home(tmp_path / "home", Endpoint("file", root="/"), extra=extra)
+    ran = tierline(home, "fetch", now=NOW)
+    assert (ran.exit_status, said in ran.err) == (2, True), ran.err
+    assert "u:p" not in ran.err

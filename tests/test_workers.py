@@ -260,7 +260,7 @@ LOCAL = "expected the key ledger to name a PostgreSQL database for it, found a l
         ("shared: ../shared\n", f"line 6, key shared: {LOCAL}"),
         ("role: intake\n", f"line 6, key role: {LOCAL}"),
         ('shared: ../shared\nledger: "sqlite:////nfs/ledger.sqlite"\n', f"line 6, key shared: {LOCAL}"),
-        ('role: intake\nledger: "{url}"\n', "line 6, key role: expected the key shared beside it"),
+        ('role: intake\nledger: "{url}"\n', "line 6, key role: expected the key shared or store beside it"),
         ("role: worker\n", 'line 6, key role: expected one of whole, intake, found the text "worker"'),
         ('role: intake\nshared: ../mnt\nledger: "{url}"\n', "mnt: expected landing, staged, archive, quarantine in it"),
     ],
