@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from offers import GOOD, STEM, files, in_core, payments
+from offers import GOOD, STEM, files, in_core, payments, put_end
 from running import make_home, tierline, tierline_process
 from workplaces import NOW, SETTLED, Place, in_bucket
 
@@ -85,7 +85,7 @@ def test_operators_decide_in_any_home(place: Place) -> None:
     assert {_REFUSED.name, f"{_REFUSED.stem}.CHK"} <= kept(place, "archive")
     run(whole, "load")
     before = in_core(whole, "select count(*) from core.payment")
-    run(first, "batch", "discard", STEM, "--why", "it was a test")
+    run(whole, "batch", "discard", STEM, "--why", "it was a test")
     assert kept(place, "archive") == {_REFUSED.name, f"{_REFUSED.stem}.CHK"}
     assert kept(place, "quarantine") == {GOOD.name, f"{STEM}.CHK"}
     run(whole, "load")
@@ -94,7 +94,10 @@ def test_operators_decide_in_any_home(place: Place) -> None:
     run(first, "run")
     run(whole, "run")
     assert in_core(whole, "select count(*) from core.payment") == before
+    (staged,) = (place.kept / "staged").rglob(f"{STEM}.parquet")
+    before_replay = staged.stat().st_ino
     run(whole, "replay", "--feed", "PAYM", "--from", "2026112210", "--to", "2026112210")
+    assert staged.stat().st_ino != before_replay, "what was staged anew is another object"
     assert in_core(whole, "select count(*) from core.payment") == before
 
 
@@ -183,8 +186,27 @@ def test_a_warehouse_is_rebuilt_from_the_store_alone(place: Place) -> None:
     assert "equal: 1" in said
 
 
+def test_copies_here_may_be_deleted(place: Place) -> None:
+    """A cycle is judged as a whole by rows that came before; copies past their retention leave the store alone."""
+    remote, later = place.root / "remote", payments("PAYM_110_I_2026112210_0002_00", "CARD")
+    GOOD.put(remote)
+    put_end(remote, GOOD, later)
+    whole = place.home("whole")
+    run(whole, "run")
+    later.put(remote)
+    for name in ("archive", "staged"):
+        shutil.rmtree(whole / name)
+    assert "1 cycles judged as a whole" in run(whole, "run")
+    assert f"{STEM[:-8]}.END" in kept(place, "archive")
+    assert tierline(whole, "backups", "prune", "--archive", "--delete", now="2029-11-22T12:00:00").exit_status == 0
+    assert kept(place, "archive") == {f"{STEM[:-8]}.END"}
+    shutil.rmtree(whole / "staged")
+    said = run(whole, "rebuild", "--into", str(place.root / "rebuilt"))
+    assert "equal" in said
+
+
 def test_copies_follow_the_store(bucket: Bucket, tmp_path: Path) -> None:
-    """What another put is brought, also of the same size in the same second; what is gone there is said, never deleted here."""
+    """What another put is brought, also of the same size in the same second; nothing is deleted for it."""
     stores = [_store(bucket, tmp_path, name) for name in ("one", "two")]
     paths = [tmp_path / name / "staged" / "a.parquet" for name in ("one", "two")]
     paths[0].parent.mkdir()
@@ -197,6 +219,13 @@ def test_copies_follow_the_store(bucket: Bucket, tmp_path: Path) -> None:
     stores[0].put(paths[:1])
     assert (stores[1].size(paths[1]), stores[1].bring(paths[1:])) == (5, frozenset())
     assert paths[1].read_bytes() == b"other"
+    status = paths[0].stat()
+    paths[0].write_bytes(b"wrong")
+    os.utime(paths[0], ns=(status.st_atime_ns, status.st_mtime_ns))
+    stores[0].bring(paths[:1])
+    assert paths[0].read_bytes() == b"wrong"
+    stores[0].bring(paths[:1], afresh=True)
+    assert paths[0].read_bytes() == b"other"
     stores[0].drop(paths[:1])
     stores[0].drop(paths[:1])  # harmless twice
     assert (stores[1].size(paths[1]), stores[1].bring(paths[1:])) == (None, frozenset(paths[1:]))
