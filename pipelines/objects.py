@@ -102,6 +102,10 @@ class ObjectStore:
 
         return TransferConfig(multipart_threshold=_LARGE, multipart_chunksize=_LARGE // 4)
 
+    @property
+    def is_readable_on_the_way(self) -> bool:
+        return (self._config.endpoint or "").startswith("http://")
+
     def put(self, paths: Iterable[Path]) -> None:
         self._each(self._put, paths)
 

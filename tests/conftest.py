@@ -21,6 +21,12 @@ from sftp_fixtures.servers import ftp_server, ftps_server, sftp_server
 from sftp_fixtures.sshd import sshd_server
 from sftp_fixtures.vsftpd import vsftpd_server
 
+_LONGEST = ("test_spark.py", "test_airflow_live.py", "test_dags.py")  # begun last, they would go on alone
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name not in _LONGEST)
+
 
 @contextmanager
 def drop_directory(root: Path, log: Path) -> Iterator[Endpoint]:

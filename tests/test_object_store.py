@@ -265,6 +265,7 @@ def test_doctor_tries_the_store(place: Place, url: str, secret: str, said: str) 
     ran = tierline(home, "doctor", now=NOW)
     assert said in " ".join(ran.out.split()), ran.out
     assert ran.exit_status == (0 if "ok" in said else 1)
+    assert "plain HTTP sends data readable" in " ".join(ran.out.split())
     assert place.bucket is not None
     assert place.bucket.secret not in ran.out + ran.err
     assert not list(place.bucket.directory.rglob(".doctor*"))

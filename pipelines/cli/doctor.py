@@ -91,6 +91,8 @@ def _store(site: Site) -> Iterator[Finding]:
     if isinstance(site.objects, ObjectStore):
         to_do = "see the key store of tierline.yaml, and whether bucket and rights are there"
         yield _attempt("object store", site.objects.probe, to_do)
+        if site.objects.is_readable_on_the_way:
+            yield Finding("object store", "warning", "plain HTTP sends data readable", "use an endpoint with https")
 
 
 def _attempt(what: str, look: Callable[[], str], to_do: str) -> Finding:
