@@ -120,7 +120,8 @@ def load_config(home: Path, known_feeds: tuple[str, ...] | None = None) -> Confi
     path = home / FILE_NAME
     if not path.exists():
         raise ConfigurationError(
-            f"{path}: expected a configuration, found none; 'tierline demo' makes one, README shows a template."
+            f"{path}: expected a configuration, found none; name its directory with --home or "
+            "TIERLINE_HOME. 'tierline demo' makes one in demo/home, README shows a template."
         )
     root = read_yaml(path, FILE_NAME)
     fields = root.fields(required(TOP), optional(TOP))

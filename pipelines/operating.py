@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from pipelines import life
+from pipelines.contracts.model import Cadence
 from pipelines.cycles import parse_cycle
 from pipelines.errors import StoreError, UsageError
 from pipelines.ledger import offerings
@@ -24,6 +25,11 @@ class Action(StrEnum):
 
 
 # What an offering is once it was done: asked again of the same offering, nothing is left to do.
+_EXAMPLES = {
+    Cadence.HOURLY: "YYYYMMDDHH, such as 2026112210",
+    Cadence.DAILY: "YYYYMMDD, such as 20261122",
+    Cadence.MONTHLY: "YYYYMM, such as 202611",
+}
 _DONE = {Action.RETRY: STANDING, Action.ACCEPT: STANDING, Action.DISCARD: (State.DISCARDED,)}
 # Which offering of a stem each is about: the latest in the first of these states that one has.
 _OF = {
@@ -89,7 +95,7 @@ def replay(
     cadence = site.contracts[feed].schedule.cadence
     for option, text in (("--from", first), ("--to", last)):
         if parse_cycle(cadence, text) is None:
-            raise UsageError(f"{option} {text}: expected a cycle of {feed}, which is {cadence}")
+            raise UsageError(f"{option} {text}: expected a cycle of {feed}, which is {cadence}: {_EXAMPLES[cadence]}")
     if first > last:
         raise UsageError(f"--from {first} --to {last}: expected the first cycle not after the last")
     with site.ledger.reading() as connection:
@@ -113,7 +119,10 @@ def offerings_of(site: Site, stem: str) -> list[Offering]:
     with site.ledger.reading() as connection:
         found = offerings.find(connection, offering.c.stem == stem)
     if not found:
-        raise UsageError(f"batch {stem}: the ledger knows no such stem; 'tierline batches' lists those it knows")
+        raise UsageError(
+            f"batch {stem}: the ledger knows no such stem (a file's name up to its first dot, such as "
+            "PAYM_110_I_2026112210_0001_00); 'tierline batches' lists those it knows"
+        )
     return found
 
 

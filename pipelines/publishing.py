@@ -66,17 +66,29 @@ def publish(site: Site, *, republish: bool = False) -> Published:
             if not built.is_current:  # a load came between: core and marts of one state must be of the same batches
                 build_in(site, warehouse, built.as_of, built.bill_month)
             as_of = built.as_of
-            if last and as_of.isoformat() < last.as_of_date and not republish:
-                raise UsageError(
-                    f"as-of date {as_of} lies before that of the last publication, {last.as_of_date}; "
-                    "publish it with --republish"
-                )
+            if not republish:
+                _require_later(last, as_of)
             fingerprint = _fingerprint(site, warehouse, as_of)
             if last and last.fingerprint == fingerprint and state_is_sound(site.home.bi):
                 return Published(last, is_new=False)
             made = _prepare(site, warehouse, as_of, fingerprint, known)
         _release(site, made)
         return Published(made, is_new=True)
+
+
+def require_later(site: Site, as_of: date) -> None:
+    """Raises UsageError for an as-of date before that of the last publication: before anything is built for it."""
+    with site.ledger.reading() as connection:
+        known = publications(connection)
+    _require_later(known[-1] if known else None, as_of)
+
+
+def _require_later(last: Publication | None, as_of: date) -> None:
+    if last and as_of.isoformat() < last.as_of_date:
+        raise UsageError(
+            f"as-of date {as_of} lies before that of the last publication, {last.as_of_date}; publish it with "
+            f"--republish, or go on from there: tierline run --as-of {last.as_of_date}"
+        )
 
 
 def _require_quality(site: Site) -> None:

@@ -24,7 +24,7 @@ from pipelines.faults import fault_point
 from pipelines.fetching import NEEDED_BYTES, each_source
 from pipelines.ledger import offerings
 from pipelines.ledger.deliveries import deliveries
-from pipelines.ledger.offerings import Move, Offering, State
+from pipelines.ledger.offerings import STANDING, Move, Offering, State
 from pipelines.ledger.publications import publications
 from pipelines.ledger.standing import standing_stems
 from pipelines.ledger.tables import offering
@@ -144,12 +144,21 @@ def acknowledge_source(site: Site, source: str, scope: Scope, found: list[CycleS
     return done
 
 
-def load(site: Site, scope: Scope, progress: Callable[[int, int], None] | None = None, *, judge: bool = True) -> Loaded:
+def load(
+    site: Site,
+    scope: Scope,
+    progress: Callable[[int, int], None] | None = None,
+    *,
+    judge: bool = True,
+    tell_untold: bool = True,
+) -> Loaded:
     """verified → core, the producers' receipts, and what the rows of closed cycles say as a whole.
 
     Without `judge` the caller does the last (`judge_cycles`) before anything is published. An intake worker checks,
-    and acknowledges what the home with the warehouse has loaded by now.
+    and acknowledges what the home with the warehouse has loaded by now. `tell_untold`: what others checked and we
+    acknowledge counts as checked here; they may have been killed before they said what they found.
     """
+    untold = _untold(site, scope) if tell_untold else []
     checked = check(site, scope, progress)
     core = None if site.config.workers.is_intake else load_staged(site)
     acknowledged, errors = Acknowledged(), dict[str, str]()
@@ -165,8 +174,19 @@ def load(site: Site, scope: Scope, progress: Callable[[int, int], None] | None =
             acknowledged.alarms += result.alarms
             if result.errors:
                 errors[source] = "; ".join(result.errors)
+    told = [each for each in untold if each.stem in acknowledged.stems]
+    checked.partial += [each.stem for each in told if each.state is not State.REFUSED]
+    checked.refused += [each.stem for each in told if each.state is State.REFUSED]
     is_to_judge = judge and not site.config.workers.is_intake
     return Loaded(checked, core, acknowledged, errors, judge_cycles(site) if is_to_judge else Judged(0, ()))
+
+
+def _untold(site: Site, scope: Scope) -> list[Offering]:
+    """Batches with rejected rows, or refused for their rows, that were checked before and are not acknowledged."""
+    has_rejects = offering.c.state.in_((*STANDING, State.REFUSED)) & (offering.c.rejected > 0)
+    with site.ledger.reading() as connection:
+        found = offerings.find(connection, has_rejects, offering.c.acknowledged_at.is_(None))
+    return [each for each in found if scope.has(each.source, each.feed, each.cycle)]
 
 
 def require_sound_dates(site: Site, as_of: date, bill_month: str | None) -> None:

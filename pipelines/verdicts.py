@@ -16,6 +16,8 @@ from pipelines.ledger.standing import Accepted
 from pipelines.names import BatchName
 from pipelines.site import Site
 
+_SHOWN = 12  # digits of a digest in a message
+
 
 @dataclass(frozen=True)
 class Received:
@@ -105,7 +107,9 @@ def verdict_alone(contract: Contract, received: Received, now: datetime) -> Verd
         reason = f"expected {check.bytes} bytes as the check file says, found {received.bytes}"
         return Verdict(State.REFUSED, "E202", reason, check.records)
     if not received.fits(check):
-        reason = f"expected {check.digest[:19]}… as the check file says, found another"
+        algorithm, _, digest = check.digest.partition(":")
+        found = f"{algorithm}:{received.digests[algorithm][:_SHOWN]}…"
+        reason = f"expected {algorithm}:{digest[:_SHOWN]}… as the check file says, found {found}"
         return Verdict(State.REFUSED, "E203", reason, check.records)
     return Verdict(State.VERIFIED, records=check.records)
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+from offers import STEM, payments
 from running import make_home, tierline, tierline_process
 
 from pipelines.cli import app
@@ -124,6 +125,9 @@ def test_a_batch_tells_its_story(home: Path) -> None:
         (["build", "--bill-month", "2026-11"], 2, "such as 202611"),
         (["batches", "--state", "odd"], 2, "odd"),
         (["nonsense"], 2, "nonsense"),
+        (["batch", "show", f"{STEM}.DAT"], 2, "a file's name up to its first dot, such as PAYM_110"),
+        (["replay", "--feed", "PAYM", "--from", "20261122", "--to", "20261122"], 2, "YYYYMMDDHH, such as 2026112210"),
+        (["--home", "nowhere", "batches"], 2, "name its directory with --home or TIERLINE_HOME"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -271,3 +275,29 @@ def test_doctor_looks_at_receivers(tmp_path: Path) -> None:
     assert "may write TIER, CARD" in lines[0]
     assert f"{tmp_path}/nowhere" in lines[1]
     assert not [path for path in (tmp_path / "acd").rglob("*") if path.is_file()]
+
+
+def test_what_a_killed_run_found_is_told_by_the_next(tmp_path: Path) -> None:
+    """It was killed once the ledger had its verdicts, before it said anything."""
+    remote, home = tmp_path / "remote", make_home(tmp_path / "home", Endpoint("file", root=str(tmp_path / "remote")))
+    for offer in (payments(STEM, "WALLET", "GIFT"), payments("PAYM_110_I_2026112209_0001_00", *["GIFT"] * 9, "CARD")):
+        offer.put(remote)
+    tierline(home, "fetch", now=NOW)
+    assert tierline_process(home, "load", now=NOW, fault="load").returncode == -9
+    told = tierline(home, "run", "--as-of", "2026-11-21", now=NOW)
+    assert told.exit_status == 3
+    assert "1 with rejected rows, 1 refused, 2 acknowledged" in told.out
+    assert f"rejected rows: tierline batch rejects {STEM}" in told.out
+    assert "0 with rejected rows, 0 refused, 0 acknowledged" in tierline(home, "load", now=NOW).out
+
+
+def test_a_day_before_the_last_publication_is_refused_before_anything_is_done(tmp_path: Path) -> None:
+    home = make_home(tmp_path / "home", Endpoint("file", root=str(tmp_path / "remote")))
+    payments(STEM, "WALLET").put(tmp_path / "remote")
+    tierline(home, "run", "--as-of", "2026-11-21", now=NOW)
+    ran = tierline(home, "run", "--as-of", "2026-11-20", now=NOW)
+    assert (ran.exit_status, ran.out) == (2, "")
+    assert "as-of date 2026-11-20 lies before that of the last publication, 2026-11-21; publish it with" in ran.err
+    assert "tierline run --as-of 2026-11-21" in ran.err
+    assert "build: renewed 0" in tierline(home, "build", "--as-of", "2026-11-21", now=NOW).out
+    assert "published 20261120-000002" in tierline(home, "run", "--as-of", "2026-11-20", "--republish", now=NOW).out

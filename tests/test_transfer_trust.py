@@ -31,6 +31,8 @@ from sftp_fixtures.vsftpd import vsftpd_server
 # as asyncssh, sshd, the FTP servers and rclone note it
 LOG_IN = re.compile(r"^auth |userauth-request|\bUSER\b|Password login attempt")
 
+KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"  # 32 bytes of ed25519
+
 
 def log_ins(log: Path, since: int = 0) -> int:
     return sum(bool(LOG_IN.search(line)) for line in log.read_text(errors="replace")[since:].splitlines())
@@ -88,9 +90,18 @@ def test_known_hosts_plain_hashed_and_revoked(site: Site, tmp_path: Path) -> Non
         connect(endpoint)
 
 
-def test_a_host_key_that_is_none(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match=r"expected .ssh-ed25519"):
-        connect(Endpoint("sftp", "127.0.0.1", 1, host_key="AAAA"))
+@pytest.mark.parametrize(
+    "stated",
+    ["AAAA", "ssh-ed25519 AAAA…", "ssh-ed25519 AAAA", f"ssh-ed25519 {KEY[:40]}", f"ssh-rsa {KEY}"],
+    ids=["no type", "as in a manual", "nothing in it", "cut", "of another type"],
+)
+def test_a_host_key_that_is_none(stated: str) -> None:
+    """Said before anything is sent, with what stands there."""
+    expected = "expected a whole public key, ssh-ed25519 AAAA… as ssh-keyscan writes it"
+    said = f"host_key of sftp://127.0.0.1: {expected}, found '{stated}'"
+    with pytest.raises(ConfigurationError) as caught:
+        connect(Endpoint("sftp", "127.0.0.1", 1, host_key=stated))
+    assert str(caught.value) == said
 
 
 @pytest.mark.fault(16)

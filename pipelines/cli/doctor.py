@@ -124,7 +124,10 @@ def _rights(site: Site) -> Finding:
     world = [path for path in (home, site.home.bi, home / CONFIGURATION) if path.stat().st_mode & 0o007]
     if world:
         return Finding(
-            "rights", "warning", f"everybody may enter or read {world[0]}", "chmod o= it; BI tools come by the group"
+            "rights",
+            "warning",
+            f"everybody may enter or read {world[0]}",
+            f"chmod o= {world[0]}; BI tools come by the group",
         )
     return Finding("rights", "ok", "bi/ for owner and group, all else for the owner alone")
 

@@ -71,7 +71,7 @@ def replay(
     refused = [each for each in replayed if each.code]
     for each in refused:
         complain(f"{each.stem}: would be refused now ({each.code}); it stands as before: see 'tierline batch discard'")
-    status = load_step(site, Scope(feeds=(feed,)), speak=complain if as_json else say)
+    status = load_step(site, Scope(feeds=(feed,)), speak=complain if as_json else say, tell_untold=False)
     rejected = any(each.rejected for each in replayed)
     raise typer.Exit(Exit.FAILED if failed else Exit.REFUSED if refused or rejected else status)
 
@@ -86,5 +86,5 @@ def _decide(context: typer.Context, action: Action, stem: str, why: str, number:
         complain(line)
     if decided.failed:
         return Exit.FAILED
-    status = load_step(site, decided.scope)
+    status = load_step(site, decided.scope, tell_untold=False)
     return Exit.REFUSED if status is Exit.DONE and decided.is_refused else status

@@ -43,6 +43,8 @@ def run(
         site.config.workers.require_warehouse("run with --as-of, --bill-month or --republish")
     day = _day(site, as_of)
     steps.require_sound_dates(site, day, bill_month)
+    if as_of and not republish:
+        publishing.require_later(site, day)
     scope = scope_of(site, source, feed, cycle)
     status = max(fetch_step(site, scope), load_step(site, scope, judge=False), key=_weight)
     if not site.config.workers.is_intake:
@@ -95,10 +97,15 @@ def _day(site: Site, as_of: str | None) -> date:
         raise UsageError(f"--as-of {as_of}: expected a day such as 2026-11-21") from None
 
 
-def load_step(site: Site, scope: Scope, speak: Callable[[str], None] = say, *, judge: bool = True) -> Exit:
-    """Check, load, acknowledge, and say what came of it; without `judge` cycles as a whole are left to `judge_step`."""
+def load_step(
+    site: Site, scope: Scope, speak: Callable[[str], None] = say, *, judge: bool = True, tell_untold: bool = True
+) -> Exit:
+    """Check, load, acknowledge, and say what came of it; see `steps.load`.
+
+    Without `judge` cycles as a whole are left to `judge_step`.
+    """
     with progress("load: checking batches") as tell:
-        loaded: Loaded = steps.load(site, scope, tell, judge=judge)
+        loaded: Loaded = steps.load(site, scope, tell, judge=judge, tell_untold=tell_untold)
     checked = loaded.checked
     speak(
         f"load: {_core(loaded)}, {len(checked.partial)} with rejected rows, {len(checked.refused)} refused, "
@@ -156,7 +163,7 @@ def publish_step(site: Site, republish: bool) -> Exit:
     except HeldError as error:
         complain(str(error))
         return Exit.REFUSED
-    lists = ", ".join(f"{each.stem} ({each.records})" for each in published.publication.lists)
+    lists = ", ".join(f"{each.stem} ({each.records})" for each in published.publication.lists) or "none"
     word = "published" if published.is_new else "nothing changed since"
     say(f"publish: {word} {published.publication.publication_id}; lists {lists}")
     return Exit.DONE

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 from pathlib import Path
 from typing import NamedTuple
@@ -34,7 +33,8 @@ class HostKey(NamedTuple):
 def agreed_keys(endpoint: Endpoint) -> list[HostKey]:
     """The keys that the server may show; none where nothing is agreed. ConfigurationError where they cannot be read."""
     if endpoint.host_key:
-        return [_key(line.split(), "host_key") for line in endpoint.host_key.strip().splitlines()]
+        origin = f"host_key of {endpoint.scheme}://{endpoint.host}"
+        return [_key(line.split(), origin) for line in endpoint.host_key.strip().splitlines()]
     if endpoint.known_hosts:
         return _known(endpoint, Path(endpoint.known_hosts).expanduser())
     return []
@@ -55,9 +55,27 @@ def check_host_key(endpoint: Endpoint, shown: HostKey, agreed: list[HostKey]) ->
 def _key(words: list[str], origin: str) -> HostKey:
     try:
         kind, content = words[0], base64.b64decode(words[1], validate=True)
-    except (IndexError, binascii.Error) as error:
-        raise ConfigurationError(f'{origin}: not a public key; expected "ssh-ed25519 AAAA…"') from error
+        is_key = _is_whole(kind, content)
+    except (IndexError, ValueError):  # text that is not ASCII is no base64 either
+        is_key = False
+    if not is_key:
+        found = " ".join(words)
+        raise ConfigurationError(
+            f"{origin}: expected a whole public key, ssh-ed25519 AAAA… as ssh-keyscan writes it, found {found!r}"
+        )
     return HostKey(kind, content)
+
+
+def _is_whole(kind: str, content: bytes) -> bool:
+    """Whether a key is fields that each say how long they are, the first of them the type (RFC 4253, section 6.6)."""
+    fields = []
+    while content:
+        size = int.from_bytes(content[:4])
+        fields.append(content[4 : 4 + size])
+        if len(content) < 4 + size:
+            return False
+        content = content[4 + size :]
+    return len(fields) > 1 and fields[0] == kind.encode()
 
 
 def _known(endpoint: Endpoint, file: Path) -> list[HostKey]:
