@@ -69,7 +69,7 @@ def left_for(
     if not entry.is_regular:
         return LeftFile(entry.name, "E101", "expected a regular file, found a directory, link or other entry")
     if name.feed not in known_feeds:
-        return LeftFile(entry.name, "E102", f"no contract for feed {name.feed}; add one or rename the file")
+        return LeftFile(entry.name, "E102", f"no contract for feed {name.feed}; there are {', '.join(known_feeds)}")
     if name.feed != feed:
         return LeftFile(entry.name, "E102", f"expected feed {feed} in this directory, found {name.feed}")
     if name.source != source:

@@ -31,7 +31,7 @@ CODES = {
         "no contract for this feed, or not one of this source",
         "Correct the name, or add contract and feed.",
         "A file in the directory of another feed; a new feed that is not agreed yet.",
-        "Put it into the directory of its feed.",
+        "Correct the name, or put it into the directory of its feed.",
     ),
     "E103": Code(
         "the file is of another source",
