@@ -42,16 +42,16 @@ class Bucket:
 
 
 @contextmanager
-def rclone_s3_server(root: Path, log: Path | None = None, port: int | None = None) -> Iterator[Bucket]:
-    """`rclone serve s3` with one bucket below a directory; it ends with the block. `log` gets every request."""
+def rclone_s3_server(root: Path, port: int | None = None) -> Iterator[Bucket]:
+    """`rclone serve s3` with one bucket below a directory; it ends with the block."""
     with tempfile.TemporaryDirectory() as scratch_name:
         port, key, secret = port or free_ports(1), "tierline", "s3-secret-of-tests"
         (root / _BUCKET).mkdir(parents=True, exist_ok=True)
         command = [str(Path(sys.prefix) / "bin" / "rclone"), "serve", "s3", str(root), "--addr", f"127.0.0.1:{port}"]
         environment = {"RCLONE_AUTH_KEY": f'"{key},{secret}"'}
         # Without any memory of directories rclone 1.75 stands still after deletions.
-        settings = ["--config", "", "--dir-cache-time", f"{MEMORY_S}s", "-vv"]
-        with daemon([*command, *settings], port, log or Path(scratch_name) / "log", environment):
+        settings = ["--config", "", "--dir-cache-time", f"{MEMORY_S}s"]
+        with daemon([*command, *settings], port, Path(scratch_name) / "log", environment):
             yield Bucket(f"http://127.0.0.1:{port}", key, secret, root / _BUCKET)
 
 
