@@ -205,12 +205,11 @@ def kept_rejects(site: Site, current: Offering) -> StagedPaths:
     Of a discarded one, where they stood before: with its bytes where it was refused, else they may be gone.
     """
     staged = site.staged_paths(current.name, cycle_day(site, current))
-    site.objects.bring([staged.rejects])
     if current.kept_in is None:
         return staged
     directory = site.home.shared / current.kept_in
     kept = StagedPaths(directory / f"{current.stem}.parquet", directory / f"{current.stem}.rejects.parquet")
-    site.objects.bring([kept.rejects])
+    site.objects.bring([staged.rejects, kept.rejects])
     is_with_its_bytes = current.state is State.DISCARDED and kept.rejects.exists()
     return kept if current.state is State.REFUSED or is_with_its_bytes else staged
 

@@ -57,8 +57,10 @@ def require_room(site: Site, into: Path) -> None:
 
 
 def _staged_bytes(site: Site, current: Offering) -> int:
-    size = site.objects.size(site.staged_paths(current.name, cycle_day(site, current)).rows)
-    return 2 * (current.bytes or 0) if size is None else size
+    try:
+        return site.staged_paths(current.name, cycle_day(site, current)).rows.stat().st_size
+    except FileNotFoundError:
+        return 2 * (current.bytes or 0)
 
 
 def look(site: Site, directory: Path) -> Moment:

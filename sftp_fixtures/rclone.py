@@ -36,10 +36,6 @@ class Bucket:
     secret: str
     directory: Path
 
-    @property
-    def name(self) -> str:
-        return _BUCKET
-
 
 @contextmanager
 def rclone_s3_server(root: Path, port: int | None = None) -> Iterator[Bucket]:
