@@ -115,6 +115,13 @@ def test_replay_of_no_cycles_is_a_wrong_use(home: Path, taken: object, first: st
     assert [each.staged_count for each in ledger(home)] == [1]
 
 
+def test_replay_says_that_nothing_stands_there(home: Path, taken: object) -> None:
+    status, out, err = replay(home, "2026112200", "2026112201")
+    assert status in (0, 4)
+    assert "stem" not in out
+    assert "no batch of PAYM stands from 2026112200 to 2026112201" in err
+
+
 def test_replay_names_a_damaged_archive_and_goes_on(home: Path, root: Path, taken: object) -> None:
     damaged = payments("PAYM_110_I_2026112209_0001_00", "CARD", "CASH")
     after = payments("PAYM_110_I_2026112208_0001_00", "CARD")

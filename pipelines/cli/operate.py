@@ -65,7 +65,10 @@ def replay(
     with progress("replay: judging batches") as tell:
         replayed, failed = operating.replay(site, scope, feed, first, last, why, tell)
     columns = ["stem", "code", "loaded", "rejected", "reason"]
-    show_rows(columns, [[getattr(each, name) for name in columns] for each in replayed], as_json=as_json)
+    if replayed or as_json:
+        show_rows(columns, [[getattr(each, name) for name in columns] for each in replayed], as_json=as_json)
+    elif not failed:
+        complain(f"replay: no batch of {feed} stands from {first} to {last}; which there are: tierline batches")
     for message in failed:
         complain(message)
     refused = [each for each in replayed if each.code]
