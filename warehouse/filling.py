@@ -206,7 +206,10 @@ def noted_prints(connection: duckdb.DuckDBPyConnection) -> dict[str, Prints]:
 
 
 def _within(table: Table, part: str) -> str:
-    return f"{table.part} = '{part}'" if table.column else "true"
+    if not table.column:
+        return "true"
+    # Only a comparison of the column itself lets a scan pass over what is not of the part.
+    return f"{table.column} = '{part}'" if part else f"{table.part} = ''"
 
 
 def _export(connection: duckdb.DuckDBPyConnection, table: Table, stale: set[str], directory: Path) -> set[Path]:
