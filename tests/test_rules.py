@@ -138,9 +138,9 @@ def _files(directory: Path) -> dict[str, bytes]:
 @pytest.mark.fault(1)
 @pytest.mark.parametrize(
     "fault",
-    # Every passing of the other points of fetch and load: test_killed_everywhere.
-    ["download:2", "check:6", "stage:3", "commit", "receipt:2", "build", "publish", "release"],
-)
+    ["list", "claim:3", "download:2", "verify:5", "archive:4", "check:6", "stage:3", "load", "commit", "backup:4",
+     "receipt:2", "build", "publish", "release"],
+)  # fmt: skip
 def test_killed_and_run_again(
     offered: Path,
     work: Path,

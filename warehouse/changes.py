@@ -56,7 +56,7 @@ def forget_changes(connection: duckdb.DuckDBPyConnection) -> None:
 def changed_since(connection: duckdb.DuckDBPyConnection, table: str, load_no: int) -> bool:
     """Put into temp table `changed` of whom loads after `load_no` noted changes; False: that is no longer known."""
     complete_from = connection.execute(
-        "select max(complete_from) from warehouse.ops.history_log where table_name in ($table, $all)",
+        "select max(complete_from) from ops.history_log where table_name in ($table, $all)",
         {"table": table, "all": _ALL},
     ).fetchall()[0][0]
     if complete_from is not None and complete_from > load_no:
@@ -64,7 +64,7 @@ def changed_since(connection: duckdb.DuckDBPyConnection, table: str, load_no: in
     connection.execute(
         """
         create or replace temp table changed as
-        select distinct entity_id from warehouse.ops.history_change where table_name = $table and load_no > $load_no
+        select distinct entity_id from ops.history_change where table_name = $table and load_no > $load_no
         """,
         {"table": table, "load_no": load_no},
     )

@@ -1,13 +1,12 @@
 """warehouse → state: bringing the rows of a state's tables on, each by what decides for it.
 
-The database of the state is the one in use, the warehouse is attached as `warehouse`.
+The warehouse is `warehouse`, the database of the state `state`; both are attached.
 """
 
 from __future__ import annotations
 
 import logging
 from pathlib import Path
-from threading import Lock
 
 import duckdb
 import polars as pl
@@ -25,15 +24,13 @@ class WarehousePrints:
     """What the warehouse holds of tables that are brought on by parts; looked at once, and only where it is asked."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
-        self._connection = connection.cursor()
+        self._connection = connection
         self._found: dict[str, Prints] = {}
-        self._one_at_a_time = Lock()  # both databases of a state ask, each in a thread of its own
 
     def of(self, table: Table) -> Prints:
-        with self._one_at_a_time:
-            if table.name not in self._found:
-                self._found[table.name] = _prints(self._connection, table)
-            return self._found[table.name]
+        if table.name not in self._found:
+            self._found[table.name] = _prints(self._connection, table)
+        return self._found[table.name]
 
 
 def fill(
@@ -79,23 +76,23 @@ def export(
 
 def _note_batches(connection: duckdb.DuckDBPyConnection) -> None:
     """Temp tables `gone` and `come`: batches that the state has and should not, and the reverse."""
-    for name, ours, theirs in (("gone", "", "warehouse."), ("come", "warehouse.", "")):
+    for name, ours, theirs in (("gone", "state", "warehouse"), ("come", "warehouse", "state")):
         connection.execute(
-            f"create or replace temp table {name} as select stem, digest, feed from {ours}ops.loaded_batch "
-            f"except select stem, digest, feed from {theirs}ops.loaded_batch"
+            f"create or replace temp table {name} as select stem, digest, feed from {ours}.ops.loaded_batch "
+            f"except select stem, digest, feed from {theirs}.ops.loaded_batch"
         )
 
 
 def _load_no(connection: duckdb.DuckDBPyConnection) -> int:
-    rows = connection.execute("select load_no from ops.load_state").fetchall()
+    rows = connection.execute("select load_no from state.ops.load_state").fetchall()
     return int(rows[0][0]) if rows else -1
 
 
 def _build_no(connection: duckdb.DuckDBPyConnection) -> int | None:
     """The build after which the state was made; None where not all that was built since was renewed alone."""
     rows = connection.execute(
-        "select theirs.build_no from ops.built as theirs "
-        "inner join warehouse.ops.built as ours on theirs.build_no between ours.whole_no and ours.build_no"
+        "select theirs.build_no from state.ops.built as theirs "
+        "inner join ops.built as ours on theirs.build_no between ours.whole_no and ours.build_no"
     ).fetchall()
     return int(rows[0][0]) if rows else None
 
@@ -112,7 +109,7 @@ def _by_change(connection: duckdb.DuckDBPyConnection, table: Table, load_no: int
 
 
 def _by_batches(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
-    connection.execute(f"delete from {table.name} where {table.column} in (select stem from gone)")
+    connection.execute(f"delete from state.{table.name} where {table.column} in (select stem from gone)")
     connection.execute(_insert(table, f"{table.column} in (select stem from come)"))
     if "is_current" in table.columns:
         _mark_current(connection, table)
@@ -120,22 +117,22 @@ def _by_batches(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
 
 def _mark_current(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
     """Rows that stayed and are displaced now, or no more: few are not current, and a scan for them is cheap."""
-    displaced = f"select batch_stem, line from {{}}{table.name} where not is_current"
+    displaced = f"select batch_stem, line from {{}}.{table.name} where not is_current"
     connection.execute(
         f"""
         create or replace temp table turned as
         select batch_stem, line, count(*) filter (where is_ours) = 0 as is_current
         from (
-            select *, true as is_ours from ({displaced.format("warehouse.")})
+            select *, true as is_ours from ({displaced.format("warehouse")})
             union all
-            select *, false from ({displaced.format("")})
+            select *, false from ({displaced.format("state")})
         )
         group by all
         having count(*) = 1
         """
     )
     connection.execute(
-        f"update {table.name} as row set is_current = turned.is_current from turned "
+        f"update state.{table.name} as row set is_current = turned.is_current from turned "
         "where row.batch_stem = turned.batch_stem and row.line = turned.line"
     )
 
@@ -143,7 +140,7 @@ def _mark_current(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
 def _by_parts(connection: duckdb.DuckDBPyConnection, table: Table, ours: Prints, theirs: Prints) -> set[str]:
     """Exchange the parts that differ; which these are."""
     if not theirs:  # nothing is known of what it holds
-        connection.execute(f"delete from {table.name}")
+        connection.execute(f"delete from state.{table.name}")
     differing = {part for part in theirs.keys() | ours.keys() if ours.get(part) != theirs.get(part)}
     for part in sorted(differing):
         _exchange(connection, table, _within(table, part))
@@ -153,7 +150,7 @@ def _by_parts(connection: duckdb.DuckDBPyConnection, table: Table, ours: Prints,
 def _by_renewal(connection: duckdb.DuckDBPyConnection, table: Table, build_no: int) -> set[str]:
     """Exchange the rows of whom builds after `build_no` renewed; the parts that these are in."""
     connection.execute(
-        "create or replace temp table changed as select distinct entity_id, part from warehouse.ops.history_build "
+        "create or replace temp table changed as select distinct entity_id, part from ops.history_build "
         "where table_name = $name and build_no > $build_no",
         {"name": table.name, "build_no": build_no},
     )
@@ -166,7 +163,7 @@ def _by_renewal(connection: duckdb.DuckDBPyConnection, table: Table, build_no: i
         _refill(connection, table)
         stale |= _parts(connection, table)
     if stale:  # the fingerprints are of before
-        connection.execute(f"delete from {PRINTS} where table_name = '{table.name}'")
+        connection.execute(f"delete from state.{PRINTS} where table_name = '{table.name}'")
     return stale
 
 
@@ -174,7 +171,7 @@ def _parts(connection: duckdb.DuckDBPyConnection, table: Table) -> set[str]:
     """Of which parts a state has rows; a table without any is one part."""
     if not table.column:
         return {_WHOLE}
-    found = connection.execute(f"select distinct {table.part} from {table.name}").fetchall()
+    found = connection.execute(f"select distinct {table.part} from state.{table.name}").fetchall()
     return {each for (each,) in found} or {_WHOLE}
 
 
@@ -183,8 +180,8 @@ def note_prints(connection: duckdb.DuckDBPyConnection, changed: dict[str, Prints
     rows = [(name, part, *print_) for name, prints in changed.items() for part, print_ in prints.items()]
     frame = pl.DataFrame(rows, schema=PRINT_SCHEMA, orient="row")
     connection.register("incoming", frame)
-    connection.execute(f"delete from {PRINTS} where table_name in (select table_name from incoming)")
-    connection.execute(f"insert into {PRINTS} select * from incoming")
+    connection.execute(f"delete from state.{PRINTS} where table_name in (select table_name from incoming)")
+    connection.execute(f"insert into state.{PRINTS} select * from incoming")
     connection.unregister("incoming")
 
 
@@ -192,7 +189,7 @@ def _prints(connection: duckdb.DuckDBPyConnection, table: Table) -> Prints:
     """Rows and fingerprint of each part as the warehouse has it; the whole has one even where it is empty."""
     listed = ", ".join(f'"{column}"' for column in table.columns)
     rows = connection.execute(
-        f"select {table.part}, count(*), cast(sum(hash({listed})) as varchar) from warehouse.{table.name} group by 1"
+        f"select {table.part}, count(*), cast(sum(hash({listed})) as varchar) from {table.name} group by 1"
     ).fetchall()
     return {part: (count, fingerprint) for part, count, fingerprint in rows} or {_WHOLE: (0, "")}
 
@@ -200,7 +197,7 @@ def _prints(connection: duckdb.DuckDBPyConnection, table: Table) -> Prints:
 def noted_prints(connection: duckdb.DuckDBPyConnection) -> dict[str, Prints]:
     """What `note_prints` noted, by table."""
     found: dict[str, Prints] = {}
-    for name, part, *print_ in connection.execute(f"from {PRINTS}").fetchall():
+    for name, part, *print_ in connection.execute(f"from state.{PRINTS}").fetchall():
         found.setdefault(name, {})[part] = (print_[0], print_[1])
     return found
 
@@ -222,14 +219,14 @@ def _export(connection: duckdb.DuckDBPyConnection, table: Table, stale: set[str]
             path.unlink(missing_ok=True)
             path.parent.mkdir(mode=0o700, exist_ok=True)
             target = str(path).replace("'", "''")
-            rows = f"from {table.name} where {_within(table, part)}"
+            rows = f"from state.{table.name} where {_within(table, part)}"
             connection.execute(f"copy ({rows}) to '{target}' (format parquet)")
         kept.add(path)
     return kept
 
 
 def _exchange(connection: duckdb.DuckDBPyConnection, table: Table, which: str) -> None:
-    connection.execute(f"delete from {table.name} where {which}")
+    connection.execute(f"delete from state.{table.name} where {which}")
     connection.execute(_insert(table, which))
 
 
@@ -238,12 +235,12 @@ def _refill(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
 
 
 def _insert(table: Table, which: str) -> str:
-    return f"insert into {table.name} select {table.shown} from warehouse.{table.name} where {which}"
+    return f"insert into state.{table.name} select {table.shown} from warehouse.{table.name} where {which}"
 
 
 def _differs(connection: duckdb.DuckDBPyConnection, table: Table) -> bool:
     """Whether a state has other numbers of rows than the warehouse: what is brought on must not drift unseen."""
     current = ", count(*) filter (where is_current)" if "is_current" in table.columns else ""
-    count = f"select count(*){current} from {{}}{table.name}"
-    ours, theirs = (connection.execute(count.format(name)).fetchall() for name in ("warehouse.", ""))
+    count = f"select count(*){current} from {{}}.{table.name}"
+    ours, theirs = (connection.execute(count.format(name)).fetchall() for name in ("warehouse", "state"))
     return ours != theirs

@@ -10,9 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -71,8 +69,9 @@ def write_state(
         with naming_full_disk(f"{bi}: the next state cannot be written"):
             making = begin_state(bi, lambda state: _is_near(connection, state))
             prints = WarehousePrints(connection)
-            named = (making / name for name in DATABASES)
-            _write([_Database(connection, contracts, prints, path) for path in named])
+            for database in DATABASES:
+                tables = tables_of(connection, contracts, _masks(contracts) if database == MASKED else {})
+                _write(connection, tables, prints, making / database)
             if add:
                 add(making)
             finish_state(making, name)
@@ -94,100 +93,53 @@ def _is_near(connection: duckdb.DuckDBPyConnection, state: Path) -> bool:
         return False
 
 
-class _Database:
-    """A database of the next state, attached under a name of its own and in use by a connection of its own."""
-
-    def __init__(
-        self, connection: duckdb.DuckDBPyConnection, contracts: Contracts, prints: WarehousePrints, path: Path
-    ) -> None:
-        self._tables = tables_of(connection, contracts, _masks(contracts) if path.name == MASKED else {})
-        self._masks = {f"{table.name}.{column}": mask for table in self._tables for column, mask in table.masks.items()}
-        self._connection, self._prints, self.path = connection.cursor(), prints, path
-        self._name = f"state_{path.stem}"
-        self._stale: dict[str, set[str]] = {}
-
-    def open(self) -> None:
-        self._attach()
-        if not _is_ours(self._connection, self._masks):
-            self.empty()
-
-    def empty(self) -> None:
-        """Open it with nothing in it."""
-        self._detach()
-        self.path.unlink(missing_ok=True)
-        self.path.with_name(f"{self.path.name}.wal").unlink(missing_ok=True)
-        self._attach()
-
-    def bring_on(self) -> None:
-        connection = self._connection
-        connection.execute("begin")  # once: nobody sees what is made here before its end, and a commit takes a while
-        try:
-            empty = make_tables(connection, self._tables)
-            self._stale = fill(connection, self._tables, empty, self._prints)
-            note_prints(connection, {MASKS: {"": (len(self._masks), _print_of(self._masks))}})
-            _copy_comments(connection)
-            _make_views(connection, self._tables, self._name)
-            connection.execute("commit")
-        except BaseException:
-            with suppress(duckdb.Error):  # a failed commit has rolled back by itself
-                connection.execute("rollback")
-            raise
-
-    def finish(self) -> None:
-        self._connection.execute(f"checkpoint {self._name}")
-        if self.path.name == MASKED:
-            export(self._connection, self._tables, self._stale, self.path.parent)
-
-    def close(self) -> None:
-        with suppress(duckdb.Error):  # where the disk is full it cannot be closed well either; it is removed then
-            self._detach()
-        self._connection.close()
-
-    def _attach(self) -> None:
-        attach(self._connection, self.path, self._name)
-        self._connection.execute(f"use {self._name}")
-
-    def _detach(self) -> None:
-        self._connection.execute(f"use warehouse; detach database if exists {self._name}")
-
-
-def _write(databases: list[_Database]) -> None:
-    """Bring databases on, and write anew what cannot be brought on.
-
-    At once as far as it goes, for much of it DuckDB does on one thread; but who looks at what tables there are looks at
-    all databases, and one that is looked at is neither ended nor taken away.
-    """
-    failed: dict[_Database, Exception] = {}
-
-    def attempt(step: Callable[[_Database], None], database: _Database) -> None:
-        try:
-            if database not in failed:
-                step(database)
-        except (duckdb.Error, StoreError) as error:
-            failed[database] = error
-
+def _write(connection: duckdb.DuckDBPyConnection, tables: list[Table], prints: WarehousePrints, path: Path) -> None:
     try:
-        for each in databases:
-            attempt(_Database.open, each)
-        with ThreadPoolExecutor(len(databases)) as threads:
-            for step in (_Database.bring_on, _Database.finish):
-                list(threads.map(partial(attempt, step), databases))
-        for each, error in failed.items():
-            _log.warning("%s: is written anew, for it cannot be brought on: %s", each.path, _said(error))
-            try:
-                each.empty()
-                each.bring_on()
-                each.finish()
-            except duckdb.Error as again:
-                raise StoreError(f"{each.path}: the next state cannot be written: {_said(again)}") from again
-    finally:
-        for each in databases:
-            each.close()
+        _bring_on(connection, tables, prints, path)
+    except (duckdb.Error, StoreError) as error:
+        _log.warning("%s: is written anew, for it cannot be brought on: %s", path, _said(error))
+        _remove(path)
+        try:
+            _bring_on(connection, tables, prints, path)
+        except duckdb.Error as again:
+            raise StoreError(f"{path}: the next state cannot be written: {_said(again)}") from again
 
 
 def _said(error: Exception) -> str:
     """What DuckDB says, in one line: the cause may stand in its last."""
     return " ".join(str(error).split())
+
+
+def _remove(database: Path) -> None:
+    database.unlink(missing_ok=True)
+    database.with_name(f"{database.name}.wal").unlink(missing_ok=True)
+
+
+def _bring_on(connection: duckdb.DuckDBPyConnection, tables: list[Table], prints: WarehousePrints, path: Path) -> None:
+    masks = {f"{table.name}.{column}": mask for table in tables for column, mask in table.masks.items()}
+    try:
+        attach(connection, path, "state")
+        if not _is_ours(connection, masks):
+            connection.execute("detach state")
+            _remove(path)
+            attach(connection, path, "state")
+        connection.execute("begin")  # once: nobody sees what is made here before its end, and a commit takes a while
+        empty = make_tables(connection, tables)
+        stale = fill(connection, tables, empty, prints)
+        note_prints(connection, {MASKS: {"": (len(masks), _print_of(masks))}})
+        _copy_comments(connection)
+        _make_views(connection, tables)
+        connection.execute("commit")
+        connection.execute("checkpoint state")
+        if path.name == MASKED:
+            export(connection, tables, stale, path.parent)
+    except BaseException:
+        with suppress(duckdb.Error):  # there may be none; what is there is removed
+            connection.execute("rollback")
+        with suppress(duckdb.Error):  # where the disk is full it cannot be closed well either
+            connection.execute("detach database if exists state")
+        raise
+    connection.execute("detach state")
 
 
 def _is_ours(connection: duckdb.DuckDBPyConnection, masks: dict[str, str]) -> bool:
@@ -197,29 +149,29 @@ def _is_ours(connection: duckdb.DuckDBPyConnection, masks: dict[str, str]) -> bo
     published after that copy.
     """
     if not connection.execute(
-        "from duckdb_tables() where database_name = current_database() and table_name = 'state_part'"
+        "from duckdb_tables() where database_name = 'state' and table_name = 'state_part'"
     ).fetchall():
         return False
     return connection.execute(
         f"""
-        select count(*) = 1 from ops.load_state as theirs
-        inner join warehouse.ops.load_state as ours using (warehouse_id)
+        select count(*) = 1 from state.ops.load_state as theirs
+        inner join ops.load_state as ours using (warehouse_id)
         where theirs.load_no <= ours.load_no
-            and (select max(print) from {PRINTS} where table_name = $masks) = $print
+            and (select max(print) from state.{PRINTS} where table_name = $masks) = $print
             and not exists (
-                from (from ops.publication order by published_at desc limit 1)
-                anti join warehouse.ops.publication using (publication_id, published_at)
+                from (from state.ops.publication order by published_at desc limit 1)
+                anti join ops.publication using (publication_id, published_at)
             )
         """,
         {"masks": MASKS, "print": _print_of(masks)},
     ).fetchall() == [(True,)]
 
 
-def _make_views(connection: duckdb.DuckDBPyConnection, tables: list[Table], name: str) -> None:
+def _make_views(connection: duckdb.DuckDBPyConnection, tables: list[Table]) -> None:
     """The views for BI tools, unless the state has them already: saying what their columns are takes a while."""
     wanted = {"": (len(tables), hashlib.sha256(repr((load_views(), tables)).encode()).hexdigest())}
     if noted_prints(connection).get(VIEWS) != wanted:
-        make_views(connection, name)
+        make_views(connection, "state")
         note_prints(connection, {VIEWS: wanted})
 
 
@@ -244,24 +196,25 @@ def _masks(contracts: Contracts) -> dict[str, str]:
 
 def _copy_comments(connection: duckdb.DuckDBPyConnection) -> None:
     """What contracts and models say of tables and columns, for readers too."""
-    ours, theirs = (_comments(connection, database) for database in ("'warehouse'", "current_database()"))
+    ours, theirs = (_comments(connection, database) for database in ("warehouse", "state"))
     statements = []
     for (kind, schema, name), comment in ours.items():
         is_shown = (kind, schema, name) in theirs
         if is_shown and theirs[kind, schema, name] != comment:
             text = "null" if comment is None else "'" + comment.replace("'", "''") + "'"
-            statements.append(f"comment on {kind} {schema}.{name} is {text};")
+            statements.append(f"comment on {kind} state.{schema}.{name} is {text};")
     connection.execute("\n".join(statements))
 
 
 def _comments(connection: duckdb.DuckDBPyConnection, database: str) -> dict[tuple[str, str, str], str | None]:
     rows = connection.execute(
-        f"""
-        select 'table', schema_name, table_name, comment from duckdb_tables() where database_name = {database}
+        """
+        select 'table', schema_name, table_name, comment from duckdb_tables() where database_name = $database
         union all
         select 'column', schema_name, table_name || '.' || column_name, comment from duckdb_columns() as each
         semi join duckdb_tables() as kept using (database_name, schema_name, table_name)
-        where database_name = {database}
-        """
+        where database_name = $database
+        """,
+        {"database": database},
     ).fetchall()
     return {(kind, schema, name): comment for kind, schema, name, comment in rows}

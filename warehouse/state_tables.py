@@ -79,13 +79,13 @@ def tables_of(connection: duckdb.DuckDBPyConnection, contracts: Contracts, masks
 
 
 def make_tables(connection: duckdb.DuckDBPyConnection, tables: list[Table]) -> set[str]:
-    """Give the state in use the tables that it lacks or has otherwise, empty; returns their names. Others of its go."""
+    """Give the state the tables that it lacks or has otherwise, empty; returns their names. Others of its go."""
     present: dict[str, dict[str, str]] = {}
     for schema, table, column, sql_type in connection.execute(
         """
         select schema_name, table_name, column_name, data_type from duckdb_columns()
-        where database_name = current_database() and (schema_name, table_name) in (
-            select (schema_name, table_name) from duckdb_tables() where database_name = current_database()
+        where database_name = 'state' and (schema_name, table_name) in (
+            select (schema_name, table_name) from duckdb_tables() where database_name = 'state'
         )
         order by schema_name, table_name, column_index
         """
@@ -93,14 +93,14 @@ def make_tables(connection: duckdb.DuckDBPyConnection, tables: list[Table]) -> s
         present.setdefault(f"{schema}.{table}", {})[column] = sql_type
     wanted = {table.name: table.columns for table in tables} | {PRINTS: _PRINT_COLUMNS}
     for schema in SCHEMAS:
-        connection.execute(f"create schema if not exists {schema}")
+        connection.execute(f"create schema if not exists state.{schema}")
     for name in present.keys() - wanted.keys():
-        connection.execute(f"drop table {name}")
+        connection.execute(f"drop table state.{name}")
     made = {name for name, columns in wanted.items() if list(columns.items()) != list(present.get(name, {}).items())}
     for name in sorted(made, key=lambda name: name != PRINTS):
         listed = ", ".join(f'"{column}" {sql_type}' for column, sql_type in wanted[name].items())
-        connection.execute(f"create or replace table {name} ({listed})")
+        connection.execute(f"create or replace table state.{name} ({listed})")
     if made:
         listed = ", ".join(f"'{name}'" for name in made)
-        connection.execute(f"delete from {PRINTS} where table_name in ({listed})")
+        connection.execute(f"delete from state.{PRINTS} where table_name in ({listed})")
     return made
