@@ -74,16 +74,19 @@ def sftp_server(
 
         return await asyncssh.create_server(gate, "127.0.0.1", port, server_host_keys=[key], sftp_factory=below_root)
 
+    async def end(server: asyncssh.SSHAcceptor) -> None:  # on its loop: from here it would race with a connection's end
+        server.close()
+        for each in gates:
+            each.abort()
+        await server.wait_closed()
+
     with loop_thread() as thread:
         server = thread.run(listen())
         host_key = key.export_public_key().decode().strip()
         try:
             yield Endpoint("sftp", "127.0.0.1", port, _USER, "/", secret=secret, host_key=host_key)
         finally:
-            server.close()
-            for each in gates:
-                thread.loop.call_soon_threadsafe(each.abort)
-            thread.run(server.wait_closed())
+            thread.run(end(server))
 
 
 @contextmanager

@@ -45,7 +45,7 @@ class Installation:
         found = self.home.parent / "runs.jsonl"
         ran = subprocess.run(
             [sys.executable, str(ROOT / "tests" / "airflow_runner.py"), str(found), *dags],
-            env=self.environment, capture_output=True, text=True, timeout=240, check=False,
+            env=self.environment, capture_output=True, text=True, timeout=600, check=False,
         )  # fmt: skip
         assert ran.returncode == 0, ran.stdout[-3000:] + ran.stderr[-3000:]
         runs: dict[str, list[dict[str, object]]] = {}

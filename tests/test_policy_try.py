@@ -157,8 +157,15 @@ def test_people_read_tables_or_that_nothing_changes(home: WorldHome, other: tupl
     assert any(line[:1] == ["tier"] for line in lines)
     assert any(line[:2] == ["service", "levels"] for line in lines)
     assert any(line[-1:] == ["target_after"] for line in lines)
-    same = tierline(home.path, "policy", "try", "--policy", str(DEFAULT_POLICY), now=NOW).out
-    assert same.splitlines()[1:] == ["no difference"]
+    same = tierline(home.path, "policy", "try", "--policy", str(DEFAULT_POLICY), now=NOW)
+    assert (same.out.splitlines()[1:], same.err) == (["no difference"], "")
+
+
+def test_other_numbers_under_the_same_version_are_named(home: WorldHome, tmp_path: Path) -> None:
+    changed_policy(tmp_path / "next.yaml", *CHANGES[1:])
+    run = tierline(home.path, "policy", "try", "--policy", str(tmp_path / "next.yaml"), now=NOW)
+    assert run.exit_status == 0
+    assert run.err.startswith(f"{tmp_path / 'next.yaml'}: version: it says 2026.1 like the policy of now")
 
 
 def test_the_bill_month_that_was_set_for_the_state_holds_for_its_day_alone(monkeypatch: pytest.MonkeyPatch) -> None:

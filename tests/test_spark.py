@@ -38,7 +38,6 @@ SETTINGS = {
     "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=256m",
 }
 CONTRACTS = load_contracts()
-pytestmark = pytest.mark.timeout(900)  # Spark takes a while to begin, and for each query
 
 
 def extra(master: str = "local[2]", **more: str) -> str:

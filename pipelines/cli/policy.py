@@ -82,6 +82,11 @@ def policy_try(
     home = published_home(context, "policy try")
     after, before = load_policy(file), configured_policy(home)
     _require_source(home, before, source)
+    if after.version == before.version and after != before:
+        complain(
+            f"{file}: version: it says {after.version} like the policy of now and has other numbers; raise it before "
+            "it is used, for states say by it what they were made with"
+        )
     with open_trials(home) as state:
         day, month = sound_date(state, as_of, bill_month)
         former = "state" if state.holds(before, day, month) else "before"
