@@ -112,7 +112,7 @@ def test_a_batch_tells_its_story(home: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "status", "says"),
     [
-        (["batch", "show", "NO_SUCH"], 2, "'tierline batches' lists"),
+        (["batch", "show", "NO_SUCH"], 2, " batches' lists"),
         (["run", "--as-of", "yesterday"], 2, "such as 2026-11-21"),
         (["run", "--as-of", "2026-11-23"], 2, "up to today, 2026-11-22"),
         (["run", "--bill-month", "202611"], 2, "that lies before 202611"),
@@ -287,7 +287,7 @@ def test_what_a_killed_run_found_is_told_by_the_next(tmp_path: Path) -> None:
     told = tierline(home, "run", "--as-of", "2026-11-21", now=NOW)
     assert told.exit_status == 3
     assert "1 with rejected rows, 1 refused, 2 acknowledged" in told.out
-    assert f"rejected rows: tierline batch rejects {STEM}" in told.out
+    assert f"rejected rows: tierline --home {home} batch rejects {STEM}" in told.out
     assert "0 with rejected rows, 0 refused, 0 acknowledged" in tierline(home, "load", now=NOW).out
 
 
@@ -298,6 +298,6 @@ def test_a_day_before_the_last_publication_is_refused_before_anything_is_done(tm
     ran = tierline(home, "run", "--as-of", "2026-11-20", now=NOW)
     assert (ran.exit_status, ran.out) == (2, "")
     assert "as-of date 2026-11-20 lies before that of the last publication, 2026-11-21; publish it with" in ran.err
-    assert "tierline run --as-of 2026-11-21" in ran.err
+    assert " run --as-of 2026-11-21" in ran.err
     assert "build: renewed 0" in tierline(home, "build", "--as-of", "2026-11-21", now=NOW).out
     assert "published 20261120-000002" in tierline(home, "run", "--as-of", "2026-11-20", "--republish", now=NOW).out

@@ -87,7 +87,7 @@ def test_the_ledger_shows_who_has_which_list(home: Path) -> None:
         (["deliver", "--cycle", "2026-11-21"], "expected YYYYMM"),
         (["deliver", "--replace"], "expected together with --again"),
         (["deliveries", "--state", "lost"], "lost"),
-        (["deliveries", "show", LATER], "'tierline deliveries' lists them"),
+        (["deliveries", "show", LATER], " deliveries' lists them"),
     ],
 )
 def test_wrong_words_are_answered_with_what_to_do(home: Path, words: list[str], says: str) -> None:

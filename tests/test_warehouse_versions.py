@@ -199,7 +199,7 @@ def test_where_no_step_leads_on_it_is_refused_untouched_with_what_to_do(released
     assert ran.exit_status == 1
     for words in (
         "expected a warehouse of version 4, found version 2",
-        "'tierline rebuild --into DIR'",
+        " rebuild --into DIR'",
         "to version 3",
     ):
         assert words in ran.err

@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from typer.core import TyperGroup
 
 from pipelines.cli.context import close_sites
-from pipelines.cli.output import PLAIN, Exit, complain, say
+from pipelines.cli.output import PLAIN, Exit, complain, name_home, say
 from pipelines.errors import TierlineError
 from pipelines.rights import keep_to_owner
 
@@ -93,6 +93,7 @@ def options(
     ] = False,
 ) -> None:
     """Options before the command."""
+    name_home(home)
 
 
 def main() -> None:

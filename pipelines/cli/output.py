@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import IntEnum
+from pathlib import Path
 from typing import Any
 
 from rich.cells import cell_len
@@ -30,6 +33,10 @@ PLAIN: dict[str, Any] = {"add_completion": False, "rich_markup_mode": None}
 
 
 _MOST_IN_A_TABLE = 1_000  # rows; a terminal scrolls more of them by without measuring each
+
+
+_COMMAND = re.compile(r"(?<![\w/])tierline (?=[a-z])(?!demo)")  # as messages name commands to go on with
+_named_home: Path | None = None
 
 
 class Exit(IntEnum):
@@ -84,14 +91,27 @@ def say_json(value: Any) -> None:
     sys.stdout.write(f"{written}\n")
 
 
+def name_home(home: Path | None) -> None:
+    """Have commands that are named from now on carry the `--home` that this one was given, to be pasted as they are."""
+    global _named_home
+    _named_home = home
+
+
 def say(message: str) -> None:
     """A line for whoever reads along."""
-    console.print(plain(message, "\n"), markup=False)
+    console.print(_told(message), markup=False)
 
 
 def complain(message: str) -> None:
     """A line on standard error."""
-    errors.print(plain(message, "\n"), markup=False)
+    errors.print(_told(message), markup=False)
+
+
+def _told(message: str) -> str:
+    if _named_home is not None:
+        command = f"tierline --home {shlex.quote(str(_named_home))} "
+        message = _COMMAND.sub(lambda _: command, message)
+    return plain(message, "\n")
 
 
 @contextmanager
