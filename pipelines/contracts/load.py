@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
 
 from pipelines.contracts.code_lists import read_code_list
 from pipelines.contracts.feeds import Draft, read_contract
 from pipelines.contracts.model import Contracts
 from pipelines.contracts.versions import join_versions
-from pipelines.contracts.yaml_lines import Item, read_yaml
+from pipelines.contracts.yaml_lines import Item, parse_yaml, read_text
 from pipelines.errors import ConfigurationError
 
 DEFAULT_SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"
@@ -17,28 +18,37 @@ DEFAULT_SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"
 # Tables of core that come from neither a feed nor a code list.
 _OTHER_TABLES = ("date", "plan")
 
+_Texts = tuple[tuple[str, str], ...]  # name of a file below the directory, and what it holds
+
 
 def load_contracts(directory: Path = DEFAULT_SCHEMAS) -> Contracts:
     """The contracts in `feeds/` and the code lists in `codes/` of a directory, each by name.
 
     Raises ConfigurationError, one sentence with file (below the directory), line, key, what was expected and found.
     """
-    code_lists = {name: read_code_list(document, name) for name, document in _documents(directory, "codes")}
-    drafts = join_versions(
-        read_contract(document, name, code_lists) for name, document in _documents(directory, "feeds")
-    )
+    return _contracts(*(_texts(directory, folder) for folder in ("codes", "feeds")))
+
+
+@lru_cache(maxsize=8)  # reading them takes longer than most of what a page or a task then does with them
+def _contracts(codes: _Texts, feeds: _Texts) -> Contracts:
+    code_lists = {name: read_code_list(document, name) for name, document in _documents(codes)}
+    drafts = join_versions(read_contract(document, name, code_lists) for name, document in _documents(feeds))
     _check_tables(drafts, code_lists)
     _check_targets(drafts)
     return Contracts(tuple(draft.contract for draft in drafts), tuple(code_lists.values()))
 
 
-def _documents(directory: Path, folder: str) -> Iterator[tuple[str, Item]]:
-    """The YAML files of a folder by name, in the order of their names."""
+def _texts(directory: Path, folder: str) -> _Texts:
+    """The YAML files of a folder, in the order of their names."""
     paths = sorted((directory / folder).glob("*.yaml"))
     if not paths:
         raise ConfigurationError(f"{folder}/: expected at least one file *.yaml in {directory}, found none.")
-    for path in paths:
-        yield path.stem, read_yaml(path, f"{folder}/{path.name}")
+    names = [f"{folder}/{path.name}" for path in paths]
+    return tuple((name, read_text(path, name)) for name, path in zip(names, paths, strict=True))
+
+
+def _documents(texts: _Texts) -> Iterator[tuple[str, Item]]:
+    return ((Path(name).stem, parse_yaml(text, name)) for name, text in texts)
 
 
 def _check_tables(drafts: Iterable[Draft], code_lists: Iterable[str]) -> None:

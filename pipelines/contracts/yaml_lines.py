@@ -147,14 +147,22 @@ class Item:
 
 
 def read_yaml(path: Path, name: str) -> Item:
-    """The one document of a YAML file; `name` is how messages call the file.
+    """The one document of a YAML file; `name` is how messages call the file. Raises as its two steps do."""
+    return parse_yaml(read_text(path, name), name)
 
-    Raises ConfigurationError where the file cannot be read, is not YAML, gives a key twice or uses aliases.
-    """
+
+def read_text(path: Path, name: str) -> str:
+    """What a file in UTF-8 holds. Raises ConfigurationError where it cannot be read as that."""
     try:
-        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeError) as error:
         raise ConfigurationError(f"{name}: expected a readable file in UTF-8, found: {error}.") from error
+
+
+def parse_yaml(text: str, name: str) -> Item:
+    """The one document of a text. Raises ConfigurationError where it is not YAML, gives a key twice or uses aliases."""
+    try:
+        root = yaml.compose(text, Loader=yaml.CSafeLoader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "text that is none"
