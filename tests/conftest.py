@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from running import forking
 
 import warehouse.renewal
 from pipelines.transfer.base import Endpoint
@@ -84,12 +84,9 @@ def site(server: Site, request: pytest.FixtureRequest) -> Site:
     return Site(replace(server.endpoint, root=root), server.directory / name, server.log)
 
 
-@pytest.fixture(scope="session")
-def forking() -> ForkServerContext:
-    """Processes that have the command imported already; they may be killed like any other."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["pipelines.cli.app", "running", "preloaded"])
-    return context
+@pytest.fixture(scope="session", name="forking")
+def _forking() -> ForkServerContext:
+    return forking()
 
 
 # Worlds of tests are small: a file touches most of them, and a share would have every build make everything anew.

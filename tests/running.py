@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import io
+import multiprocessing
 import os
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
+from functools import cache
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from unittest.mock import patch
 
@@ -88,15 +92,40 @@ def tierline(home: Path, *words: str, now: str) -> Run:
     return Run(status, out.getvalue(), err.getvalue())
 
 
+@cache
+def forking() -> ForkServerContext:
+    """Processes that have the command imported already; they may be killed like any other."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["pipelines.cli.app", "running", "preloaded"])
+    return context
+
+
 def tierline_process(
     home: Path, *words: str, now: str, fault: str = "", timeout_s: int = 120
 ) -> subprocess.CompletedProcess[str]:
     """Run the command in a process of its own, which is killed at a fault point where one is named."""
     environment = os.environ | {"TIERLINE_NOW": now} | ({"TIERLINE_FAULT": fault} if fault else {})
-    return subprocess.run(
-        [sys.executable, "-m", "pipelines.cli.app", "--home", str(home), *words],
-        env=environment, capture_output=True, text=True, timeout=timeout_s, check=False,
-    )  # fmt: skip
+    arguments = ["tierline", "--home", str(home), *words]
+    with tempfile.TemporaryDirectory() as scratch:
+        said = [Path(scratch) / name for name in ("out", "err")]
+        process = forking().Process(target=_begin, args=(arguments, dict(environment), said))
+        process.start()
+        process.join(timeout_s)
+        if process.is_alive():
+            process.kill()
+            process.join()
+            raise subprocess.TimeoutExpired(arguments, timeout_s)
+        return subprocess.CompletedProcess(arguments, process.exitcode or 0, *(path.read_text() for path in said))
+
+
+def _begin(arguments: list[str], environment: dict[str, str], said: list[Path]) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+    for number, path in enumerate(said, start=1):
+        with path.open("w") as file:
+            os.dup2(file.fileno(), number)
+    sys.argv = arguments
+    main()
 
 
 def published(home: Path) -> dict[str, list[tuple[object, ...]]]:

@@ -117,7 +117,8 @@ def _offer(later: Path, outgoing: Path, stem: str) -> None:
     """Put a batch, and the end file of its cycle, where the producer puts them."""
     directory = outgoing / stem[:4]
     directory.mkdir(parents=True, exist_ok=True)
-    for path in sorted((later / stem[:4]).glob(f"{stem}.*")) + [later / stem[:4] / f"{stem.rsplit('_', 2)[0]}.END"]:
+    end = later / stem[:4] / f"{stem.rsplit('_', 2)[0]}.END"
+    for path in [*sorted((later / stem[:4]).glob(f"{stem}.*")), end]:
         path.rename(directory / path.name)
 
 
