@@ -32,10 +32,12 @@ NOW = "2026-11-22T12:00:00"
 AS_OF = "2026-11-21"
 HOUR = "PAYM_110_I_20261122{}_0001_{}"
 # Few rows: what Spark does to be fast with many only takes time here.
+_SMALL_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=256m"
 SETTINGS = {
     "spark.sql.shuffle.partitions": "2",
     "spark.sql.codegen.wholeStage": "false",
-    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=256m",
+    "spark.driver.extraJavaOptions": _SMALL_JAVA,
+    "spark.executor.extraJavaOptions": _SMALL_JAVA,
 }
 CONTRACTS = load_contracts()
 

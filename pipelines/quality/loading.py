@@ -16,7 +16,9 @@ from types import ModuleType
 NEVER_USED = ("altair", "scipy.stats")
 _NEVER_LOADED = "pyspark.sql.connect"  # looks for packages that we lack as it is imported, and then ends the program
 
-_LOADING = Lock()
+# Held while Great Expectations or PySpark is imported: the first imports what it finds of the second, and two threads
+# would see halves of modules that import each other.
+IMPORTING = Lock()
 
 
 class _Later(importlib.abc.MetaPathFinder):
@@ -41,7 +43,7 @@ def load_great_expectations() -> None:
 
     Call it before any other import of `great_expectations`: its switch for reporting home is read while it loads.
     """
-    with _LOADING:
+    with IMPORTING:
         if "great_expectations" in sys.modules:
             return
         os.environ["GX_ANALYTICS_ENABLED"] = "false"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.config_engine import SparkConfig
 from pipelines.errors import ConfigurationError
+from pipelines.quality.loading import IMPORTING
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -36,9 +37,10 @@ def open_session(config: SparkConfig, scratch: Path) -> SparkSession:
 
     Raises ConfigurationError saying what to install where Spark or Java is not there.
     """
-    require_spark()
-    from pyspark.errors import PySparkException
-    from pyspark.sql import SparkSession
+    with IMPORTING:
+        require_spark()
+        from pyspark.errors import PySparkException
+        from pyspark.sql import SparkSession
 
     settings = dict(_SETTINGS) | {"spark.sql.warehouse.dir": str(scratch)}
     if config.master.startswith("local"):
