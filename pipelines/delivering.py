@@ -146,7 +146,7 @@ class _Delivery:
             deliveries.move(connection, current, DeliveryState.DELIVERED, change, delivered_at=at, message=None)
             clear_alarm(connection, Kind.DELIVERY, current.subject, at)
             for subject in open_subjects(connection, Kind.RECEIPT):  # the newer list is what the receiver goes by
-                if subject.startswith(f"{current.receiver} {series(current.name)}"):
+                if subject.startswith(f"{current.receiver} {series(current.name)}") and subject <= current.subject:
                     clear_alarm(connection, Kind.RECEIPT, subject, at)
 
     def _fail(self, lists: list[Delivery], error: TierlineError) -> None:
@@ -171,8 +171,9 @@ class _Delivery:
         settle_overdue(self._site, self._receiver, awaited(self._site, self._receiver))
         with self._site.ledger.reading() as connection:
             is_open = receiver in open_subjects(connection, Kind.DELIVERY)
-            is_done = not deliveries.of_receiver(connection, receiver, OPEN)
-        if is_open and not self._is_in_trouble and (self._result.done or is_done):
+            left = {each.state for each in deliveries.of_receiver(connection, receiver, OPEN)}
+        is_through = self._result.done and DeliveryState.FAILED not in left  # others may not have been wanted now
+        if is_open and not self._is_in_trouble and (is_through or not left):
             with self._site.ledger.transaction() as connection:
                 clear_alarm(connection, Kind.DELIVERY, receiver, self._site.now)
 

@@ -21,7 +21,7 @@ _EN = {
     "no_tier": "no tier: the policy has none for {product}",
     "reason_SPEND": "  SPEND: {met}",
     "reason_TENURE": "  TENURE: {met}",
-    "reason_HELD": "  HELD: {met}; it holds until {until} is the last closed month",
+    "reason_HELD": "  HELD: {met}; it holds as long as the last closed month is not after {until}",
     "reason_MANUAL": "  MANUAL: billing has set member level {member_level}",
     "reason_GROUP": "  GROUP: the customer is of type {customer_type}, whose subscribers have at least {tier}",
     "reason_BLACKLIST": "  BLACKLIST: the customer is blacklisted, so nothing else counts",
@@ -42,8 +42,10 @@ _EN = {
     "no_warning": "no warning: no rule fires",
     "warning": "warning {level}: risk {risk} = {added}, at most {risk_cap} (MEDIUM from {medium_from}, HIGH from "
     "{high_from})",
-    "C1": "  C1, {points} points: status {status} without a break since {since_date}, {unbroken_days} days or longer",
-    "C2": "  C2, {points} points: status {status} without a break since {since_date}, before the month began; counted "
+    "C1": "  C1, {points} points: status {status}, without a break in one that this rule names since {since_date}, "
+    "{unbroken_days} days or longer",
+    "C2": "  C2, {points} points: status {status}, without a break in one that this rule names since {since_date}, "
+    "before the month began; counted "
     "from day {from_day_of_month} of a month",
     "C3": "  C3, {points} points: prepaid, topped up with {top_up} yuan (above {payment_above}) within {payment_days} "
     "days, and {left}",
@@ -116,7 +118,7 @@ _ZH = {
     "no_tier": "不分层：策略未对 {product} 分层",
     "reason_SPEND": "  SPEND 消费达标：{met}",
     "reason_TENURE": "  TENURE 消费加在网时长达标：{met}",
-    "reason_HELD": "  HELD 保级：{met}；保留至 {until} 为最近已出账月时止",
+    "reason_HELD": "  HELD 保级：{met}；最近已出账月不晚于 {until} 时保留",
     "reason_MANUAL": "  MANUAL 人工定级：计费系统设定会员级别 {member_level}",
     "reason_GROUP": "  GROUP 集团客户：客户类型 {customer_type}，其用户至少为 {tier}",
     "reason_BLACKLIST": "  BLACKLIST 黑名单：客户在黑名单中，其他条件不计",
@@ -137,8 +139,9 @@ _ZH = {
     "no_warning": "无离网预警：没有规则触发",
     "warning": "离网预警 {level}：风险分 {risk} = {added}，最高 {risk_cap}"
     "（MEDIUM 自 {medium_from} 起，HIGH 自 {high_from} 起）",
-    "C1": "  C1，{points} 分：自 {since_date} 起状态一直为 {status}，已满 {unbroken_days} 天",
-    "C2": "  C2，{points} 分：自 {since_date}（本月之前）起状态一直为 {status}；每月 {from_day_of_month} 日起计",
+    "C1": "  C1，{points} 分：现状态 {status}，自 {since_date} 起一直处于本规则所列状态，已满 {unbroken_days} 天",
+    "C2": "  C2，{points} 分：现状态 {status}，自 {since_date}（本月之前）起一直处于本规则所列状态；"
+    "每月 {from_day_of_month} 日起计",
     "C3": "  C3，{points} 分：预付费，{payment_days} 天内曾一次充值 {top_up} 元（高于 {payment_above} 元），且{left}",
     "C3_balance": "余额仅剩 {balance} 元，低于 {balance_below} 元",
     "C3_expiry": "余额将于 {expiry_date} 到期",

@@ -47,7 +47,7 @@ def list_body(rows: pl.DataFrame) -> bytes:
 
 
 def prepare_list(name: BatchName, rows: pl.DataFrame, directory: Path, created: datetime) -> PreparedList:
-    """Write data, check and end file of a list as `NAME.tmp`, synced to disk."""
+    """Write data, check and end file of a list as `NAME.tmp`; whoever notes that they are there syncs them before."""
     body = list_body(rows)
     header = ["H", FORMAT_VERSION, *vars(name).values(), compact(created), str(rows.height)]
     content = f"{DELIMITER.join(header)}\n".encode() + body + f"T|{rows.height}|0\n".encode()

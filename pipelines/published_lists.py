@@ -35,9 +35,15 @@ def parquet_of(directory: Path, stem: str) -> Path:
 
 
 def read_list(directory: Path, stem: str) -> pl.DataFrame | None:
-    """A published list; None where its file is gone."""
+    """A list that the ledger has; None where its file is gone.
+
+    A run that was killed between the ledger's word and its names left it under its first name; the next publication
+    gives it the other, but what is built before must know it.
+    """
     path = parquet_of(directory, stem)
-    return pl.read_parquet(path) if path.exists() else None
+    part = path.with_name(f"{path.name}.tmp")
+    found = next((each for each in (path, part) if each.exists()), None)
+    return pl.read_parquet(found) if found else None
 
 
 def recall_lists(directory: Path, warehouse: duckdb.DuckDBPyConnection, known: Iterable[Publication]) -> None:
@@ -52,14 +58,16 @@ def recall_lists(directory: Path, warehouse: duckdb.DuckDBPyConnection, known: I
     modes = {"F": "tier_full", "I": "tier_increment"}
     if {stem for stem in present if (name := parse_stem(stem)) and name.mode == "F"} == wanted["F"]:
         modes.pop("F")  # the full lists of a day are large and stay
+    recalled = {stem for mode in wanted.keys() - modes.keys() for stem in wanted[mode]}
     for mode, table in modes.items():
         warehouse.execute(f"delete from list.{table}")
         for (_, source, of), record in last.items():
             rows = read_list(directory, record.stem) if of == mode else None
             if rows is not None:
                 _insert(warehouse, table, rows.filter(pl.col("op") != "D"), source)
+                recalled.add(record.stem)
     warehouse.execute("delete from list.recalled")
-    for stem in sorted(wanted["F"] | wanted["I"]):
+    for stem in sorted(recalled):  # one whose file is gone is looked for again
         warehouse.execute("insert into list.recalled values ($stem)", {"stem": stem})
     warehouse.execute("commit")
 

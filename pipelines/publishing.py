@@ -7,6 +7,7 @@ given: the state, then the lists, each list's end file last. A run that finds a 
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
@@ -15,7 +16,8 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
-from pipelines.errors import HeldError, StoreError, UsageError
+from pipelines.durable import sync_all, sync_directories
+from pipelines.errors import HeldError, UsageError
 from pipelines.faults import fault_point
 from pipelines.fetching import NEEDED_BYTES
 from pipelines.increments import increment
@@ -25,14 +27,18 @@ from pipelines.list_files import list_body, prepare_list, release_list
 from pipelines.lists import LISTS, NATION, ListKind
 from pipelines.names import BatchName
 from pipelines.published_lists import last_lists, read_list
+from pipelines.quality.running import judge_closed
 from pipelines.site import WRITER, Site, require_free_space
 from pipelines.steps import build_in
-from warehouse.build import last_built
+from warehouse.build import known_sources, last_built, made_by
 from warehouse.changes import forget_changes
 from warehouse.policy_tables import ALL
 from warehouse.publish import write_state
 from warehouse.states import CURRENT, show_state, state_is_sound
 from warehouse.store import open_warehouse
+
+_LAST_VERSION = 99  # two digits of a file's name
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -57,18 +63,22 @@ def publish(site: Site, *, republish: bool = False) -> Published:
         for each in known:
             if each.state == "prepared":
                 _release(site, each)
+        for part in site.home.publish.glob("*/*.tmp"):  # of a run that was killed before the ledger knew of them
+            part.unlink()
+        judge_closed(site)  # another process may have loaded a cycle and not come to judge it
         _require_quality(site)
         last = known[-1] if known else None
         with open_warehouse(site.home.warehouse, site.contracts, site.config.memory_mb) as warehouse:
             built = last_built(warehouse)
             if built is None:
                 raise UsageError("nothing was built yet; run 'tierline build --as-of DATE' first")
-            if not built.is_current:  # a load came between: core and marts of one state must be of the same batches
+            now_by = made_by(warehouse, site.policy, known_sources(warehouse))
+            if not built.is_current or built.made_by != now_by:  # a load or another policy came between
                 build_in(site, warehouse, built.as_of, built.bill_month)
             as_of = built.as_of
             if not republish:
                 _require_later(last, as_of)
-            fingerprint = _fingerprint(site, warehouse, as_of)
+            fingerprint = _fingerprint(site, warehouse, as_of, now_by)
             if last and last.fingerprint == fingerprint and state_is_sound(site.home.bi):
                 return Published(last, is_new=False)
             made = _prepare(site, warehouse, as_of, fingerprint, known)
@@ -103,9 +113,9 @@ def _require_quality(site: Site) -> None:
         )
 
 
-def _fingerprint(site: Site, warehouse: duckdb.DuckDBPyConnection, as_of: date) -> str:
-    """Of all that a state is made from: as-of date, bill months, policy, contracts, batches, cycles."""
-    digest = hashlib.sha256(f"{as_of}|{site.policy}|{site.contracts}".encode())
+def _fingerprint(site: Site, warehouse: duckdb.DuckDBPyConnection, as_of: date, made_by: str) -> str:
+    """Of all that a state is made from: as-of date, bill months, policy, models, contracts, batches, cycles."""
+    digest = hashlib.sha256(f"{as_of}|{made_by}|{site.contracts}".encode())
     for query in (
         "select stem, digest from ops.loaded_batch order by all",
         "select * from ops.batch order by all",
@@ -123,7 +133,10 @@ def _prepare(
     at = site.now
     publication_id = f"{as_of:%Y%m%d}-{len(known) + 1:06d}"
     # One that a killed run left says what it would have held.
-    warehouse.execute("delete from ops.publication where publication_id = $id", {"id": publication_id})
+    warehouse.execute(
+        "delete from ops.publication where not list_contains(cast($known as varchar[]), publication_id)",
+        {"known": [each.publication_id for each in known]},
+    )
     warehouse.execute(
         "insert into ops.publication by name select $id as publication_id, $as_of as as_of_date, $at as published_at, "
         "(select count(*) from ops.loaded_batch) as batch_count, load_no from ops.load_state",
@@ -138,6 +151,9 @@ def _prepare(
         write_report(warehouse, directory, publication_id, lists, site.home.bi / CURRENT)
 
     write_state(warehouse, site.contracts, site.home.bi, publication_id, add=add_report)
+    parts = list(site.home.publish.glob("*/*.tmp"))
+    sync_all(parts)
+    sync_directories({part.parent for part in parts})
     fault_point("publish")
     made = Publication(publication_id, as_of.isoformat(), "prepared", fingerprint, lists, at, None)
     with site.ledger.transaction() as connection:
@@ -191,8 +207,11 @@ def _prepare_list(site: Site, name: BatchName, rows: pl.DataFrame, known: Iterab
     if former and former[-1].body_digest == body_digest:
         return former[-1]
     version = len({each.stem for each in former})
-    if version > 99:
-        raise StoreError(f"{prefix}: expected at most 100 versions of a list a day, found more")
+    if version > _LAST_VERSION:  # of one list: it must not keep the state and all other lists from whoever waits
+        _log.warning(
+            "%s has %d versions, all that names can tell: it stays as it is until its next cycle", prefix, version
+        )
+        return former[-1]
     name = replace(name, version=f"{version:02d}")
     prepared = prepare_list(name, rows, site.home.publish / name.feed, site.now)
     rows.write_parquet(site.home.publish / name.feed / f"{name.stem}.parquet.tmp")

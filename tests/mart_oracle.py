@@ -124,7 +124,8 @@ class Oracle:
             if goes_into and period["status"] != "9":
                 return True
         first = self.subscribers[user_id][0]
-        opened_and_closed = first["status"] == "9" and first["open_date"] == first["close_date"]
+        told_closed = first["status"] == "9" and min(first["close_date"], first["valid_from"].date())
+        opened_and_closed = first["open_date"] == told_closed
         if opened_and_closed and month_of(first["open_date"]) == month:
             return True
         return any(self.is_virtual(user_id, day) for day in days(month))

@@ -228,4 +228,4 @@ def _open_date(drawing: Drawing) -> date:
 
 def _close_date(drawing: Drawing, row: Row) -> date:
     last: date = row["valid_from"].date()
-    return max(row["open_date"], last - drawing.dice.choice((0, 0, 0, 1, 29, 30)) * DAY)
+    return max(row["open_date"], last - drawing.dice.choice((0, 0, 0, 1, 29, 30, -1, -2)) * DAY)

@@ -243,3 +243,54 @@ def test_a_newer_list_ends_the_alarm_about_the_former(home: Path, acd: Path) -> 
     deliver(home)
     assert alarms(home) == [("receipt", f"acd {TIER}", False)]
     assert states(home) == {f"acd {TIER}": "refused", f"acd {LATER}": "delivered"}
+
+
+def test_of_each_list_only_the_newest_is_asked_for(home: Path, acd: Path) -> None:
+    """What a newer list took the place of is waited for no longer: no alarm a list and day that it goes without."""
+    publish(home, TIER)
+    deliver(home, now="2026-11-22T12:00:00")
+    deliver(home, now="2026-11-23T12:00:00")
+    publish(home, LATER, as_of="2026-11-22")
+    for now in ("2026-11-23T12:01:00", "2026-11-23T13:00:00"):
+        deliver(home, now=now)
+        assert alarms(home) == [("receipt", f"acd {TIER}", False)]
+    deliver(home, now="2026-11-24T12:01:00")
+    assert [subject for _, subject, is_open in alarms(home) if is_open] == [f"acd {LATER}"]
+
+
+def test_an_older_list_that_is_delivered_again_ends_no_alarm_about_the_newer(home: Path, acd: Path) -> None:
+    for stem, as_of in ((TIER, "2026-11-21"), (LATER, "2026-11-22")):
+        publish(home, stem, as_of=as_of)
+        deliver(home)
+    put_receipt(acd, "REFUSED", LATER)
+    deliver(home)
+    assert deliver(home, "--again", "--cycle", "20261121").exit_status == 0
+    assert alarms(home) == [("receipt", f"acd {LATER}", True)]
+
+
+def test_an_odd_file_under_a_lists_name_keeps_no_other(tmp_path: Path, acd: Path) -> None:
+    home = home_with(tmp_path, receiver("acd", Endpoint("file", root=str(acd)), lists="[CARD, TIER]"))
+    card = TIER.replace("TIER", "CARD")
+    made = publish(home, card, TIER)
+    (acd / "CARD").mkdir()
+    with (acd / "CARD" / f"{card}.DAT").open("wb") as odd:
+        odd.truncate(40 << 20)
+    ran = deliver(home)
+    assert (ran.exit_status, f"CARD/{card}.DAT: expected none" in ran.err) == (1, True)
+    assert states(home) == {f"acd {card}": "failed", f"acd {TIER}": "delivered"}
+    assert deliver(home, "--again", "--replace").exit_status == 0
+    assert files_below(acd) == made
+
+
+def test_what_came_through_ends_no_alarm_about_what_did_not(tmp_path: Path, acd: Path) -> None:
+    """The receiver was down; then one of its lists alone is asked for."""
+    home = home_with(tmp_path, receiver("acd", Endpoint("file", root=str(acd)), lists="[CARD, TIER]"))
+    card = TIER.replace("TIER", "CARD")
+    publish(home, card, TIER)
+    acd.rename(tmp_path / "down")
+    assert deliver(home).exit_status == 1
+    (tmp_path / "down").rename(acd)
+    assert deliver(home, "--list", "TIER").exit_status == 0
+    assert alarms(home) == [("delivery", "acd", True)]
+    assert deliver(home).exit_status == 0
+    assert alarms(home) == [("delivery", "acd", False)]

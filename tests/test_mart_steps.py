@@ -163,6 +163,8 @@ def test_step_status_month_counts_days_by_the_status_at_their_end() -> None:
                 subscriber_no | closing_date | is_by_status
                 1             | 2026-11-11   | true
                 2             | 2026-11-01   | false
+                3             | 2026-11-01   | true
+                3             | 2026-09-20   | true
             """,
             "step_period": PERIODS
             + """
@@ -171,6 +173,8 @@ def test_step_status_month_counts_days_by_the_status_at_their_end() -> None:
             1 | '9' | - | 2026-11-11 00:00 | 2026-12-02 00:00 | false | 2026-11-11 | 2026-12-02
             1 | '2' | - | 2026-12-02 00:00 | -                | false | 2026-12-02 | -
             2 | '4' | - | 2026-10-31 23:00 | 2026-11-01 00:00 | false | 2026-10-31 | 2026-11-01
+            3 | '1' | 2026-11-01 | 2026-10-20 00:00 | 2026-10-31 00:00 | true  | 2026-10-20 | 2026-10-31
+            3 | '9' | 2026-11-01 | 2026-10-31 23:30 | -                | false | 2026-10-31 | -
             """.strip(),
         },
     )
@@ -183,6 +187,8 @@ def test_step_status_month_counts_days_by_the_status_at_their_end() -> None:
         1             | 24323       | false            | true           | 0             | 0           | 5              | 0                    | 0           | 1
         2             | 24321       | false            | true           | 0             | 0           | 0              | 0                    | 1           | 0
         2             | 24322       | true             | false          | 1             | 0           | 0              | 0                    | 0           | 0
+        3             | 24321       | false            | false          | 0             | 11          | 0              | 0                    | 0           | 1
+        3             | 24322       | false            | false          | 1             | 0           | 0              | 0                    | 0           | 0
         """,
     )
 

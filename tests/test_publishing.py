@@ -6,15 +6,20 @@ import hashlib
 import re
 import shutil
 import stat
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 import duckdb
+import polars as pl
 import pytest
-from running import make_home, published, tierline
+from mart_tables import DEFAULT_POLICY
+from running import make_home, published, tierline, tierline_process
 
+from pipelines import publishing
+from pipelines.contracts.load import load_contracts
 from pipelines.transfer.base import Endpoint
 from sftp_fixtures.province import make_province
+from warehouse.store import open_warehouse
 
 NOW = "2026-11-22T12:00:00"
 PHONE = re.compile(rb"(?<![0-9])1[3-9][0-9]{9}(?![0-9])")
@@ -153,3 +158,69 @@ def test_comments_reach_the_reader(home: Path) -> None:
             "select comment from duckdb_columns() where table_name = 'payment' and column_name = 'amount_fen'"
         ).fetchall()[0]
     assert "缴费金额" in comment
+
+
+@pytest.mark.fault(1)
+def test_a_list_that_a_killed_run_left_unnamed_is_remembered(home: Path, tmp_path: Path) -> None:
+    """What is built before the next publication names it knows it all the same: `valid_from` is as without the kill."""
+    lists = {}
+    for name in ("undisturbed", "killed"):
+        again, now = tmp_path / name, "2026-11-24T12:00:00"
+        shutil.copytree(home, again, symlinks=True)
+        if name == "killed":
+            ran = tierline_process(again, "run", "--as-of", "2026-11-22", now=now, fault="release")
+            assert ran.returncode == -9
+            assert (again / "publish" / "TIER" / "TIER_110_F_20261122_0001_00.DAT.tmp").exists()
+        for day in ("2026-11-22", "2026-11-23"):
+            assert tierline(again, "run", "--as-of", day, now=now).exit_status in (0, 4)
+        lists[name] = pl.read_parquet(again / "publish" / "TIER" / "TIER_110_F_20261123_0001_00.parquet")
+    assert date(2026, 11, 21) in lists["undisturbed"]["valid_from"].to_list()
+    assert lists["killed"].equals(lists["undisturbed"])
+
+
+def with_another_policy(home: Path, place: Path) -> Path:
+    """A copy of the home with more subscribers of the lowest tier."""
+    shutil.copytree(home, place, symlinks=True)
+    text = DEFAULT_POLICY.read_text(encoding="utf-8")
+    lower = text.replace("spend_fen: 15000, tenure_spend_fen: 10000", "spend_fen: 6000, tenure_spend_fen: 5000")
+    assert lower != text
+    (place / "next.yaml").write_text(lower.replace('version: "2026.1"', 'version: "2026.2"'), encoding="utf-8")
+    with (place / "tierline.yaml").open("a") as config:
+        config.write("policy: next.yaml\n")
+    return place
+
+
+def test_marts_of_another_policy_are_not_published_as_those_of_this_one(home: Path, tmp_path: Path) -> None:
+    again = with_another_policy(home, tmp_path / "home")
+    before = published(again)["mart.tier"]
+    assert "published 20261121-000002" in tierline(again, "publish", now=NOW).out
+    assert published(again)["mart.tier"] != before
+    assert tierline(again, "build", "--as-of", "2026-11-21", now=NOW).exit_status == 0
+    assert "nothing changed since 20261121-000002" in tierline(again, "publish", now=NOW).out
+
+
+def test_a_list_of_which_no_further_version_can_be_named_keeps_nothing_back(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    again = with_another_policy(home, tmp_path / "home")
+    monkeypatch.setattr(publishing, "_LAST_VERSION", 0)
+    assert "published 20261121-000002" in tierline(again, "publish", now=NOW).out
+    assert re.search("KPIM_.* has 1 versions", caplog.text)
+    assert not list((again / "publish").rglob("*_0001_01.*"))
+
+
+def test_what_a_killed_run_left_before_the_ledgers_word_is_removed(home: Path, tmp_path: Path) -> None:
+    again = tmp_path / "home"
+    shutil.copytree(home, again, symlinks=True)
+    stray = again / "publish" / "TIER" / "TIER_110_F_20261121.END.tmp"
+    stray.write_text("1|1|0\nTIER_110_F_20261121_0001_01|1\n")
+    end = stray.with_suffix("").read_text()
+    with open_warehouse(again / "warehouse", load_contracts()) as warehouse:
+        warehouse.execute("insert into ops.publication by name select '20261120-000002' as publication_id, "
+                          "* exclude (publication_id) from ops.publication")  # fmt: skip
+    tierline(again, "run", "--as-of", "2026-11-22", now=NOW)
+    assert not stray.exists()
+    assert stray.with_suffix("").read_text() == end
+    with duckdb.connect(str(again / "bi" / "current.duckdb"), read_only=True) as reader:
+        ids = reader.execute("select publication_id from ops.publication order by all").fetchall()
+    assert ids == [("20261121-000001",), ("20261122-000002",)]

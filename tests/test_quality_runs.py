@@ -10,7 +10,20 @@ from typing import Any
 import pytest
 from offers import in_ledger, put_end
 from running import tierline_process
-from whole_cycles import BILLS, FIRST_RUN, MONTHS, NOW, Place, bills, contacts, id_number_of, number_of, people
+from whole_cycles import (
+    BILLS,
+    FIRST_RUN,
+    MONTHS,
+    NOW,
+    THIRD_OF_BILLS,
+    USUAL_BILLS,
+    Place,
+    bills,
+    contacts,
+    id_number_of,
+    number_of,
+    people,
+)
 
 from pipelines.quality import running
 
@@ -145,6 +158,20 @@ def test_a_run_that_was_killed_between_page_and_ledger_is_done_again(place: Plac
     assert pages(place) == [page]
     assert place.judged(place.run("load", now=DUE)) == 0
     assert noted(place)[0]["page"] == str(page.relative_to(place.home))
+
+
+@pytest.mark.fault(1)
+def test_a_cycle_that_nobody_judged_is_judged_before_it_is_published(tmp_path: Path) -> None:
+    """The run that loaded it was killed, and somebody publishes on his own: a failure holds that back too."""
+    place = Place.new(tmp_path, "CUST", "USER", "BILL")
+    for offer in (*people(USUAL_BILLS), *(bills(month, USUAL_BILLS) for month in MONTHS)):
+        place.offer(offer)
+    place.run("run", "--as-of", "2026-11-02", now=FIRST_RUN)
+    place.offer(bills("202610", THIRD_OF_BILLS))
+    place.run("fetch")
+    assert tierline_process(place.home, "load", now=NOW, fault="judge").returncode == -9
+    ran = place.run("publish")
+    assert (ran.exit_status, "publication held" in ran.err) == (3, True), ran.err
 
 
 def test_orphans_are_counted_for_batch_and_cycle_and_the_page_is_named(tmp_path: Path) -> None:

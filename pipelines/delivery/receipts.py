@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from pipelines.config import ReceiverConfig
+from pipelines.delivery.due import series
 from pipelines.errors import TransferError
 from pipelines.ledger import deliveries
 from pipelines.ledger.alarms import Kind, clear_alarm, raise_alarm
-from pipelines.ledger.deliveries import Delivery, DeliveryState
+from pipelines.ledger.deliveries import SENT, Delivery, DeliveryState
 from pipelines.ledger.tables import delivery
 from pipelines.plain_text import plain
 from pipelines.site import Site
@@ -73,10 +74,14 @@ def read_receipts(site: Site, transport: Transport, waiting: list[Delivery]) -> 
 
 
 def settle_overdue(site: Site, receiver: ReceiverConfig, waiting: Iterable[Delivery]) -> None:
-    """Raise an alarm for every delivery of which no receipt came in time."""
+    """Raise an alarm for every list of which no receipt came in time, unless a newer one was sent since."""
     before = site.now - timedelta(seconds=receiver.receipt_within_s)
     late = [each for each in waiting if each.delivered_at is not None and each.delivered_at <= before]
     if late:
+        with site.ledger.reading() as connection:
+            sent = deliveries.of_receiver(connection, receiver.receiver, SENT)
+        newest = {series(each.name): each.stem for each in sent}  # by stem: the last is the newest
+        late = [each for each in late if newest[series(each.name)] == each.stem]
         with site.ledger.transaction() as connection:
             for each in late:
                 within = f"within {receiver.receipt_within_s} s of {each.delivered_at}"

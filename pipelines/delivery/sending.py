@@ -115,21 +115,24 @@ def _stands(transport: Transport, name: BatchName, file: ListFile, there: Remote
     """
     path = f"{name.feed}/{file.name}"
     content, digest = bytearray(), hashlib.sha256()
+    is_like_ours = there.is_regular and (there.size is None or there.size <= file.size + MOST_SMALL)
 
     def look(block: bytes) -> None:
         digest.update(block)
         if len(content) <= MAX_BYTES:
             content.extend(block)
 
-    if there.is_regular:
+    if is_like_ours:
         try:
             transport.read(path, at_most(file.size + MOST_SMALL, path, look))
         except RemoteMissingError:
             return False  # the receiver has just taken it
         if digest.hexdigest() == file.digest:
             return True
-        if replace or (file.name.endswith(".END") and _is_earlier(bytes(content), name)):
+        if file.name.endswith(".END") and _is_earlier(bytes(content), name):
             return False
+    if there.is_regular and replace:
+        return False
     raise OtherBytesError(
         f"{path}: expected none at the receiver, or the same bytes ({file.size}, sha256 {file.digest[:12]}…), found "
         f"{'others' if there.is_regular else 'no regular file'}; it was not overwritten; ask the receiver who wrote "

@@ -52,19 +52,24 @@ def judge_cycles(site: Site) -> Judged:
     """
     site.config.workers.require_warehouse("judging cycles")
     with site.lock(WRITER, wait=True):
-        with site.ledger.transaction() as connection:
-            for key in forget_without(connection):
-                clear_alarm(connection, Kind.QUALITY, str(key), site.now)
-            changed = revisions(connection, site.now, site.config.watch_days)
-        with site.ledger.reading() as connection:
-            closed = closed_cycles(connection, site.contracts, site.now, changed)
-            found = offerings.find(
-                connection, offering.c.state.in_(STANDING), offering.c.cycle.in_({key.cycle for key in closed})
-            )
-        if not closed:
-            return Judged(0, ())
-        with open_warehouse(site.home.warehouse, site.contracts, site.config.memory_mb) as warehouse:
-            return _judge(site, warehouse, closed, changed, found)
+        return judge_closed(site)
+
+
+def judge_closed(site: Site) -> Judged:
+    """As `judge_cycles`, under the writer's lock of the caller, who has no warehouse open."""
+    with site.ledger.transaction() as connection:
+        for key in forget_without(connection):
+            clear_alarm(connection, Kind.QUALITY, str(key), site.now)
+        changed = revisions(connection, site.now, site.config.watch_days)
+    with site.ledger.reading() as connection:
+        closed = closed_cycles(connection, site.contracts, site.now, changed)
+        found = offerings.find(
+            connection, offering.c.state.in_(STANDING), offering.c.cycle.in_({key.cycle for key in closed})
+        )
+    if not closed:
+        return Judged(0, ())
+    with open_warehouse(site.home.warehouse, site.contracts, site.config.memory_mb) as warehouse:
+        return _judge(site, warehouse, closed, changed, found)
 
 
 def _judge(

@@ -3,7 +3,8 @@
 -- key: subscriber_no, month_index
 -- reads: mart.month, mart.horizon, step_closing, step_period
 -- rule: a day counts for the status at its end, days after the as-of date for none; open at the start of a month is
---   open at the last day of the month before; a month in which it was closed throughout has no row
+--   open at the last day of the month before; a month in which it was closed throughout has no row, unless it is that
+--   of the close_date, which may come after the first period that says so
 
 with period as (
     select
@@ -34,12 +35,10 @@ part as (
 ),
 
 closed as (
-    select
-        subscriber_no,
-        extract(year from closing_date) * 12 + extract(month from closing_date) - 1 as month_index,
-        count(*) as closing_count
-    from step_closing
-    group by subscriber_no, extract(year from closing_date) * 12 + extract(month from closing_date) - 1
+    select c.subscriber_no, m.month_index, count(*) as closing_count
+    from step_closing as c
+    inner join mart.month as m on c.closing_date >= m.first_date and c.closing_date < m.next_date
+    group by c.subscriber_no, m.month_index
 ),
 
 -- A period that covers a month is the only one in it; most do, and need no summing up.
@@ -55,9 +54,10 @@ summed as (
     where is_whole and is_open
     union all
     select
-        part.subscriber_no, part.month_index,
-        bool_or(part.is_open and part.is_at_start) as is_open_at_start,
-        bool_or(part.is_open and part.is_at_end) as is_open_at_end,
+        coalesce(part.subscriber_no, closed.subscriber_no) as subscriber_no,
+        coalesce(part.month_index, closed.month_index) as month_index,
+        coalesce(bool_or(part.is_open and part.is_at_start), false) as is_open_at_start,
+        coalesce(bool_or(part.is_open and part.is_at_end), false) as is_open_at_end,
         coalesce(max(closed.closing_count), 0) as closing_count,
         sum(case when part.status = '1' then part.day_count else 0 end) as active_days,
         sum(case when part.status = '2' then part.day_count else 0 end) as suspended_days,
@@ -65,10 +65,10 @@ summed as (
         sum(case when part.status = '4' then part.day_count else 0 end) as barred_days,
         sum(case when part.status = '9' then part.day_count else 0 end) as closed_days
     from part
-    left join closed on closed.subscriber_no = part.subscriber_no and closed.month_index = part.month_index
-    where not part.is_whole
-    group by part.subscriber_no, part.month_index
-    having bool_or(part.is_open)
+    full join closed on closed.subscriber_no = part.subscriber_no and closed.month_index = part.month_index
+    where coalesce(not part.is_whole, true)
+    group by coalesce(part.subscriber_no, closed.subscriber_no), coalesce(part.month_index, closed.month_index)
+    having bool_or(part.is_open) or max(closed.closing_count) > 0
 )
 
 select
