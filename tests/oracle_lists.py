@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import date, timedelta
+from decimal import Decimal
 
 from mart_oracle import DAY, Oracle, Row, midnight, month_of
 from oracle_facts import (
@@ -31,6 +32,13 @@ SERVICE = {
 }
 Actions = dict[tuple[str, str], Row]
 CAMPAIGNS = ("ARREARS", "RETAIN", "WINBACK", "CARE", "SURVEY")
+
+
+def kpim_value(numerator: int, denominator: int) -> Decimal:
+    """The value of KPIM: numerator / denominator, half up to six places."""
+    millionths, rest = divmod(10**6 * abs(numerator), denominator)
+    rounded = Decimal(millionths + (2 * rest >= denominator)).scaleb(-6)
+    return -rounded if numerator < 0 else rounded
 
 
 def tier_list(oracle: Oracle) -> dict[str, Row]:

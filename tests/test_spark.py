@@ -169,6 +169,32 @@ def test_killed_between_lake_and_warehouse(tmp_path: Path) -> None:
     assert_as_duckdb(home, tmp_path / "rebuilt")
 
 
+def test_a_batch_of_a_killed_load_that_is_discarded_leaves_the_lake(tmp_path: Path) -> None:
+    """Killed after the lake had it and before the file did; no marts are made of it in between. Then a broken part."""
+    home, root = spark_home(tmp_path), tmp_path / "remote"
+    kept, lost = (payments(HOUR.format(hour, "00"), "CARD", "CASH") for hour in ("01", "02"))
+    for offer in (kept, lost):
+        offer.put(root)
+        done(tierline(home, "fetch", now=NOW))
+        killed = tierline_process(home, "load", now=NOW, fault="load" if offer is lost else "")
+        assert (killed.returncode < 0) == (offer is lost), killed.stdout + killed.stderr
+    assert lost.stem in Lake(home / "lake").now.batches
+    built = tierline(home, "build", "--as-of", AS_OF, now=NOW)
+    assert (built.exit_status, "load' first" in built.err) == (2, True), built.err
+    done(tierline(home, "batch", "discard", lost.stem, "--why", "drill", now=NOW))  # which loads
+    assert set(Lake(home / "lake").now.batches) == {kept.stem}
+    done(tierline(home, "build", "--as-of", AS_OF, now=NOW))
+    assert_as_duckdb(home, tmp_path / "rebuilt")
+    lake = Lake(home / "lake")
+    for path in lake.files(lake.now.tables["core.payment"].values()):
+        path.write_bytes(b"no Parquet")
+        path.with_name(f".{path.name}.crc").unlink(missing_ok=True)
+    payments(HOUR.format("03", "00"), "CARD").put(root)
+    done(tierline(home, "fetch", now=NOW))
+    failed = tierline(home, "load", now=NOW)
+    assert (failed.exit_status, failed.err.count("Spark: "), "Traceback" in failed.err) == (1, 1, False), failed.err
+
+
 def test_a_lost_lake_and_a_return_to_duckdb(tmp_path: Path) -> None:
     """Whoever deletes the lake, or goes back, loses nothing: all of it is made again from staged rows."""
     home, root = spark_home(tmp_path), tmp_path / "remote"

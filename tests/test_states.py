@@ -12,6 +12,7 @@ import duckdb
 import pytest
 from offers import NOW, in_ledger
 from running import make_home, published, tierline
+from small_disk import small_disk
 from small_states import CUSTOMERS, LATER_PAYMENTS, OTHER_CUSTOMERS, PAYMENTS, Warehouse, content, customers, payment
 
 from pipelines.transfer.base import Endpoint
@@ -104,6 +105,31 @@ def test_a_state_of_which_any_file_is_read_is_left_alone_and_goes_once_released(
         assert warehouse.differences(third) == []
     fourth = warehouse.publish()
     assert states(warehouse) == {third.name, fourth.name}
+
+
+def test_an_old_state_that_cannot_be_removed_stops_no_publication(
+    warehouse: Warehouse, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As where a reader across NFS holds a file of it: here a disk is mounted in it, which no removal gets past."""
+    first = warehouse.publish()
+    with (first / "mart_whole.parquet").open("rb"):
+        warehouse.publish()
+        third = warehouse.publish()
+    held, going = inode(third), first.with_name(f".going-{first.name}")
+    with small_disk(first / "mart_by_month"):
+        try:
+            warehouse.publish()
+            assert [("cannot be removed" in said, first.name in said) for said in caplog.messages] == [(True, True)]
+            assert len(states(warehouse)) == 3
+            fifth = warehouse.publish()
+            assert (warehouse.bi / "current").resolve() == fifth
+            assert len(states(warehouse)) == 3, "one that stays must not make others stay or go"
+            assert inode(fifth) == held, "the last one was to be brought on"
+        finally:
+            going.rename(first)  # where its disk is unmounted
+    first.rename(going)
+    warehouse.publish()
+    assert len(states(warehouse)) == 2
 
 
 def test_whatever_comes_and_goes_a_state_equals_one_from_nothing(

@@ -19,14 +19,17 @@ from warehouse.renewal import renew
 if TYPE_CHECKING:
     from warehouse.load import StandingBatch
 
-_NOTED = ("loaded_batch", "reject", "snapshot_reject", "snapshot")
+_NOTED = ("loaded_batch", "reject", "snapshot_reject", "snapshot", "history_lake")
 
 
 class Engine(Protocol):
     """An engine. Each method is called by the one writer of the warehouse that `connection` has open."""
 
     def loaded_batches(self, connection: duckdb.DuckDBPyConnection) -> set[tuple[str, str]]:
-        """The batches (stem, digest) whose rows are in core."""
+        """The batches (stem, digest) whose rows are in core; none where core is to be made anew. Changes nothing."""
+
+    def differs(self, connection: duckdb.DuckDBPyConnection) -> bool:
+        """Whether core, wherever the engine has it, is of others than `ops.loaded_batch` and `ops.snapshot` say."""
 
     def replace(self, connection: duckdb.DuckDBPyConnection, contracts: Contracts, adding: list[StandingBatch]) -> None:
         """Make core of the batches in `ops.loaded_batch`, of which `adding` are new, in the transaction at hand.
@@ -56,9 +59,10 @@ class DuckEngine:
     """The warehouse's own file."""
 
     def loaded_batches(self, connection: duckdb.DuckDBPyConnection) -> set[tuple[str, str]]:
-        if connection.execute("select 1 from ops.history_lake limit 1").fetchall():
-            forget_core(connection, "ops.history_lake")  # core here is a part of what another engine made
-        return set(connection.execute("select stem, digest from ops.loaded_batch").fetchall())
+        return set() if self.differs(connection) else noted_batches(connection)
+
+    def differs(self, connection: duckdb.DuckDBPyConnection) -> bool:
+        return is_of_lake(connection)  # core here is a part of what another engine made
 
     def replace(self, connection: duckdb.DuckDBPyConnection, contracts: Contracts, adding: list[StandingBatch]) -> None:
         connection.execute("create or replace temp table patched_entity (entity_id varchar)")
@@ -84,16 +88,24 @@ class DuckEngine:
         """It does."""
 
 
-def forget_core(connection: duckdb.DuckDBPyConnection, *also: str) -> None:
-    """Let the warehouse know of no batches any more, so that the next load brings all of them; `also`: more tables."""
+def noted_batches(connection: duckdb.DuckDBPyConnection) -> set[tuple[str, str]]:
+    """The batches (stem, digest) that the warehouse's file says core is of."""
+    return set(connection.execute("select stem, digest from ops.loaded_batch").fetchall())
+
+
+def is_of_lake(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether core in the warehouse's file was taken over from a lake, and perhaps a part of it alone."""
+    return bool(connection.execute("select 1 from ops.history_lake limit 1").fetchall())
+
+
+def forget_core(connection: duckdb.DuckDBPyConnection) -> None:
+    """Empty core in the transaction at hand and let the file know of no batches, for a load that brings all of them."""
     tables = connection.execute(
         """
         select distinct 'core.' || table_name from duckdb_columns()
         where database_name = current_database() and schema_name = 'core' and column_name = 'batch_stem'
         """
     ).fetchall()
-    connection.execute("begin")
-    for name in (*(name for (name,) in tables), *(f"ops.{name}" for name in _NOTED), *also):
+    for name in (*(name for (name,) in tables), *(f"ops.{name}" for name in _NOTED)):
         connection.execute(f"delete from {name}")
     connection.execute("update ops.load_state set warehouse_id = cast(uuid() as varchar)")  # states are written anew
-    connection.execute("commit")

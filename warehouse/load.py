@@ -18,7 +18,7 @@ import polars as pl
 from pipelines.contracts.model import Contracts
 from pipelines.faults import fault_point
 from warehouse.changes import count_load
-from warehouse.engines import DuckEngine, Engine
+from warehouse.engines import DuckEngine, Engine, forget_core
 
 
 @dataclass(frozen=True)
@@ -88,10 +88,13 @@ def _reconcile(
     wanted = {(batch.stem, batch.digest) for batch in standing} | kept
     adding = [batch for batch in standing if (batch.stem, batch.digest) not in present]
     removing = sorted(stem for stem, digest in present - wanted)
-    if not adding and not removing and not _snapshots_changed(connection, snapshots):
+    differs = engine.differs(connection)  # as where a load was killed, and what it had brought does not stand any more
+    if not adding and not removing and not differs and not _snapshots_changed(connection, snapshots):
         return LoadResult((), ())
     connection.execute("begin")
     try:
+        if differs and not present:
+            forget_core(connection)  # with what takes its place: whoever reads a copy meets either
         count_load(connection)
         _note_batches(connection, adding, removing)
         _note_snapshots(connection, snapshots)

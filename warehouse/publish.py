@@ -25,6 +25,8 @@ from warehouse.states import DATABASES, MASKED, begin_state, drop_unfinished, fi
 from warehouse.store import attach
 from warehouse.views import make_views
 
+_MOBILE = ("(^|[^0-9])(1[3-9][0-9])[0-9]{{4}}([0-9]{{4}})($|[^0-9])", "\\1\\2****\\3\\4")
+
 
 def _without_numbers(value: str) -> str:
     """A text with numbers of people hidden in it, in SQL; ids, which a letter begins, plan codes and stems stay.
@@ -33,7 +35,8 @@ def _without_numbers(value: str) -> str:
     """
     for pattern, shown in (
         ("[0-9]{{17}}[0-9Xx]", "****"),
-        ("(^|[^0-9])(1[3-9][0-9])[0-9]{{4}}([0-9]{{4}})($|[^0-9])", "\\1\\2****\\3\\4"),
+        _MOBILE,
+        _MOBILE,  # the next one: a match takes the character after it too, which may be all that parts the two
         ("(^|[^0-9A-Za-z_])([0-9+]{{3}})[0-9]{{3,}}([0-9]{{4}})", "\\1\\2****\\3"),
     ):
         value = f"regexp_replace({value}, '{pattern}', '{shown}', 'g')"

@@ -14,6 +14,7 @@ import os
 import shutil
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
@@ -25,6 +26,7 @@ CURRENT = "current"
 MASKED, PRIVATE = "current.duckdb", "private.duckdb"
 DATABASES = (MASKED, PRIVATE)
 _MAKING = ".making"  # a state at work; nobody is led there
+_GOING = ".going-"  # before the name of an old one that is removed; neither taken nor counted any more
 _NOTE = "made.json"  # size and time of the databases as they were finished
 _COPIED_AT_ONCE = 1 << 30
 _log = logging.getLogger(__name__)
@@ -89,8 +91,21 @@ def show_state(bi: Path, name: str) -> None:
         stray.unlink()
     sync_directory(bi)
     for state in _retired(bi)[1:]:  # the last one stays: somebody may just be opening it, and the next is made from it
-        if not any(_is_open(path) for path in _files(state)):
+        with _trying_again_later(state):
+            if not any(_is_open(path) for path in _files(state)):
+                state.rename(state.with_name(f"{_GOING}{state.name}"))
+    for state in (bi / "states").glob(f"{_GOING}*"):  # also of a publication before, which could not remove it
+        with _trying_again_later(state):
             shutil.rmtree(state)
+
+
+@contextmanager
+def _trying_again_later(state: Path) -> Iterator[None]:
+    """What goes wrong with an old state ends no publication: the new one is shown already."""
+    try:
+        yield
+    except OSError as error:  # across NFS a file that a reader has open stays under another name, and its directory
+        _log.warning("%s: an old state cannot be removed, which the next publication tries again: %s", state, error)
 
 
 def state_is_sound(bi: Path) -> bool:
@@ -125,7 +140,7 @@ def _retired(bi: Path) -> list[Path]:
     """Finished states but the one at hand, newest first."""
     at_hand = (bi / CURRENT).resolve()
     found = (path for path in (bi / "states").iterdir() if path.is_dir())
-    states = [path for path in found if path != at_hand and path.name != _MAKING]
+    states = [path for path in found if path != at_hand and not path.name.startswith((_MAKING, _GOING))]
     return sorted(states, key=lambda state: state.stat().st_mtime, reverse=True)
 
 

@@ -27,7 +27,7 @@ from warehouse.build import (
     require_month,
 )
 from warehouse.comments import comment_on
-from warehouse.engines import forget_core
+from warehouse.engines import is_of_lake, noted_batches
 from warehouse.load import StandingBatch
 from warehouse.models import Model, load_models, load_reference
 from warehouse.reference import refresh
@@ -35,7 +35,7 @@ from warehouse.spark.core import PLAN, CoreChange, snapshots_of
 from warehouse.spark.lake import Lake, Manifest, months_of
 from warehouse.spark.marts import given_tables, make_marts
 from warehouse.spark.session import open_session
-from warehouse.spark.tables import Tables, quoted
+from warehouse.spark.tables import Tables, quoted, spark_failures_told
 from warehouse.store import feed_tables
 
 _DATE = "core.date"
@@ -54,15 +54,16 @@ class SparkEngine:
     def loaded_batches(self, connection: duckdb.DuckDBPyConnection) -> set[tuple[str, str]]:
         """Those that both the lake and the warehouse's file hold.
 
-        Where the lake lacks any, or the file was filled without a lake, the file forgets all: it is filled anew.
+        None where the lake lacks any, or the file was filled without a lake: it is filled anew.
         """
-        noted = set(connection.execute("select stem, digest from ops.loaded_batch").fetchall())
-        held = {(stem, digest) for stem, (digest, *_) in Lake(self._directory).now.batches.items()}
-        is_of_lake = bool(connection.execute("select 1 from ops.history_lake limit 1").fetchall())
-        if noted and (not is_of_lake or not noted <= held):
-            forget_core(connection, "ops.history_lake")
-            return set()
-        return noted
+        noted = noted_batches(connection)
+        return noted if is_of_lake(connection) and noted <= _held(Lake(self._directory)) else set()
+
+    def differs(self, connection: duckdb.DuckDBPyConnection) -> bool:
+        """As where a load was killed between lake and file; or the lake was lost, or DuckDB filled the file."""
+        lake, noted = Lake(self._directory), noted_batches(connection)
+        is_foreign = bool(noted) and not is_of_lake(connection)
+        return is_foreign or noted != _held(lake) or snapshots_of(connection) != lake.now.snapshots
 
     def replace(self, connection: duckdb.DuckDBPyConnection, contracts: Contracts, adding: list[StandingBatch]) -> None:
         """The lake first, then the file: what breaks off between them, the next load takes over from the lake."""
@@ -74,7 +75,8 @@ class SparkEngine:
         if came or gone or snapshots_of(connection) != lake.now.snapshots:
             following = lake.begin()
             tables = Tables(open_session(self._config, lake.scratch), lake, following)
-            CoreChange(connection, contracts, tables, came, gone).make()
+            with spark_failures_told():
+                CoreChange(connection, contracts, tables, came, gone).make()
             lake.commit(following)
         self._take_core(connection, contracts, lake)
 
@@ -95,6 +97,11 @@ class SparkEngine:
         lake = Lake(self._directory)
         if not lake.now.tables:
             raise UsageError(f"{self._directory}: expected a lake with core, found none; run 'tierline load' first")
+        if self.differs(connection):
+            raise UsageError(
+                f"{self._directory}: expected a lake with the batches of the warehouse's file, found others; "
+                "run 'tierline load' first"
+            )
         models = load_models()
         with building(connection):
             sources = known_sources(connection)
@@ -186,6 +193,10 @@ class SparkEngine:
         connection.execute("insert into ops.history_lake values ($table, $print)", {"table": table, "print": print_})
 
 
+def _held(lake: Lake) -> set[tuple[str, str]]:
+    return {(stem, digest) for stem, (digest, *_) in lake.now.batches.items()}
+
+
 def _core_parts(manifest: Manifest) -> list[tuple[str, list[str]]]:
     return sorted((name, sorted(parts.values())) for name, parts in manifest.tables.items() if name.startswith("core."))
 
@@ -196,4 +207,4 @@ def _print_of(lake: Lake, parts: Iterable[str]) -> str:
 
 def _rows(lake: Lake, parts: Iterable[str]) -> str:
     files = ", ".join(f"'{quoted(path)}'" for path in lake.files(parts))
-    return f"from read_parquet([{files}], hive_partitioning = false)"
+    return f"from read_parquet([{files}], hive_partitioning = false, union_by_name = true)"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,6 +81,18 @@ class Tables:
         path = str(self.lake.scratch / f"made_{view_of(name)}")
         rows.write.mode("overwrite").option("compression", "lz4_raw").parquet(path)
         return self.session.read.schema(rows.schema).parquet(path)
+
+
+@contextmanager
+def spark_failures_told() -> Iterator[None]:
+    """Raises StoreError in the place of what Spark raises, wherever it is asked for rows."""
+    from py4j.protocol import Py4JError
+    from pyspark.errors import PySparkException
+
+    try:
+        yield
+    except (PySparkException, Py4JError) as error:  # Py4J: what Spark has no class for
+        raise StoreError(f"Spark: {first_line(error)}") from error
 
 
 def first_line(error: Exception) -> str:
