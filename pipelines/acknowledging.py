@@ -8,7 +8,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from pipelines.check_files import CheckDigest
+from pipelines.check_files import MAX_BYTES, CheckDigest
 from pipelines.checks.places import StagedPaths
 from pipelines.checks.staging import RejectLines
 from pipelines.clock import compact
@@ -21,7 +21,7 @@ from pipelines.ledger.offerings import ACCEPTED, Offering, State
 from pipelines.ledger.tables import offering
 from pipelines.resends import ASKS_FOR_RESEND, request_resend
 from pipelines.site import Scope, Site, cycle_day
-from pipelines.transfer.base import MOST_SMALL, RemoteMissingError, TargetExistsError, Transport, at_most
+from pipelines.transfer.base import RemoteMissingError, TargetExistsError, Transport, first_bytes
 
 
 @dataclass
@@ -158,7 +158,7 @@ class _Move:
     def _is_ours(self, path: str) -> bool:
         digest = CheckDigest()
         try:
-            self._transport.read(path, at_most(MOST_SMALL, path, digest.update))
+            digest.update(first_bytes(self._transport, path, MAX_BYTES))
         except RemoteMissingError:
             return False
         return digest.hexdigest() == self._current.check_digest

@@ -25,7 +25,7 @@ from pipelines.ledger.offerings import Move, State
 from pipelines.ledger.standing import Accepted, bring_back
 from pipelines.ledger.tables import offering
 from pipelines.site import Site, archive_place, quarantine_place
-from pipelines.transfer.base import MOST_SMALL, Transport, at_most
+from pipelines.transfer.base import Transport, first_bytes
 from pipelines.verdicts import Received, Verdict, verdict
 
 _GROUP_PAIRS = 100
@@ -92,14 +92,7 @@ class _Group:
 
     def _read_long_check(self, transport: Transport, pair: ArrivedPair) -> bytes:
         """A check file that is none, as far as anybody would read it (E201)."""
-        content = bytearray()
-
-        def collect(block: bytes) -> None:
-            content.extend(block[: MAX_BYTES - len(content)])
-
-        path = f"outgoing/{self._contract.feed}/{pair.check_name}"
-        transport.read(path, at_most(MOST_SMALL, path, collect))
-        return bytes(content)
+        return first_bytes(transport, f"outgoing/{self._contract.feed}/{pair.check_name}", MAX_BYTES)
 
     def _claim(self, found: list[tuple[ArrivedPair, bytes]]) -> list[Claimed]:
         """The offerings to work on: new ones, and those that a broken run left; others are in hand already."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import count
 
 from pipelines.archive import keep
@@ -19,7 +20,7 @@ from pipelines.lanes import GONE
 from pipelines.ledger.end_files import record_end
 from pipelines.names import CycleKey
 from pipelines.site import Site, day_path
-from pipelines.transfer.base import MOST_SMALL, RemoteFile, Transport, at_most
+from pipelines.transfer.base import RemoteFile, TargetExistsError, Transport, first_bytes
 
 
 def take_ends(
@@ -50,32 +51,40 @@ def _take_end(site: Site, contract: Contract, transport: Transport, key: CycleKe
     """
     path = f"outgoing/{contract.feed}/{file_name}"
     content = _content(transport, path)
-    digest = hashlib.sha256(content).hexdigest()
     cycle = parse_cycle(contract.schedule.cadence, key.cycle)
+    problem = _let_stand(site, contract, key, cycle, content)
+    if problem or cycle is None:
+        return problem
+    if _content(transport, path) != content:
+        return ""  # replaced meanwhile: the next poll takes the other one
+    target = _move(site, transport, path, f"backup/{cycle.day:%Y%m%d}/{contract.feed}", file_name)
+    moved = _content(transport, target)
+    if moved == content:
+        return ""
+    problem = _let_stand(site, contract, key, cycle, moved)  # replaced since: in backup/ no poll would see it
+    if problem:
+        with suppress(TargetExistsError):  # or replaced once more: the next poll takes that one
+            transport.rename(target, path)
+    return problem
+
+
+def _let_stand(site: Site, contract: Contract, key: CycleKey, cycle: Cycle | None, content: bytes) -> str:
+    """Archive an end file and let it stand for its cycle; returns why it cannot (E207), or an empty text."""
+    digest = hashlib.sha256(content).hexdigest()
     with site.ledger.reading() as connection:
         problem, end = read_end(key, cycle, content, site.now)
         problem = problem or (contradiction(end, *declared(connection, key)) if end else "")
     if problem or cycle is None or end is None:
         return problem
-    _archive(site, contract, cycle, file_name, content)
+    _archive(site, contract, cycle, f"{key}.END", content)
     with site.ledger.transaction() as connection:
         record_end(connection, key, end, digest, site.now)
-    if _content(transport, path) != content:
-        return ""  # replaced meanwhile: the next poll takes the other one
-    _move(site, transport, path, f"backup/{cycle.day:%Y%m%d}/{contract.feed}", file_name)
     return ""
 
 
 def _content(transport: Transport, path: str) -> bytes:
-    """An end file as far as a sound one may go."""
-    content = bytearray()
-
-    def collect(block: bytes) -> None:
-        if len(content) <= MAX_BYTES:
-            content.extend(block)
-
-    transport.read(path, at_most(MOST_SMALL, path, collect))
-    return bytes(content)
+    """An end file as far as a sound one may go, and a byte more where it goes further (E207)."""
+    return first_bytes(transport, path, MAX_BYTES + 1)
 
 
 def _free_name(site: Site, file_name: str, exists: Callable[[str], bool]) -> str:
@@ -100,10 +109,14 @@ def _archive(site: Site, contract: Contract, cycle: Cycle, file_name: str, conte
     site.objects.put([directory / file_name])
 
 
-def _move(site: Site, transport: Transport, path: str, directory: str, file_name: str) -> None:
-    """To backup/; the former end file of the cycle makes way as `refused/<time>-NAME`, so nothing is overwritten."""
+def _move(site: Site, transport: Transport, path: str, directory: str, file_name: str) -> str:
+    """To backup/; returns where it stands there.
+
+    The former end file of the cycle makes way as `refused/<time>-NAME`, so nothing is overwritten.
+    """
     target = f"{directory}/{file_name}"
     if transport.exists(target):
         aside = f"{directory}/refused/"
         transport.rename(target, aside + _free_name(site, file_name, lambda name: transport.exists(aside + name)))
     transport.rename(path, target)
+    return target

@@ -18,6 +18,7 @@ from conftest import Site
 from offers import GOOD, NOW, STEM, files, in_ledger, named, payments, put_end, states, take
 from running import make_home, tierline
 
+from pipelines.transfer.base import MOST_SMALL
 from sftp_fixtures.servers import sftp_server
 
 both = pytest.mark.parametrize("server", ["sshd", "directory"], indirect=True)
@@ -295,3 +296,25 @@ def test_check_files_that_lie_are_told_apart(home: Path, site: Site) -> None:
     assert take(home, NOW).exit_status == 3
     codes = {seq: code for seq, _, code in states(home)}
     assert codes == {"0001_00": None, "0006_00": "E201"} | {offer.stem[-7:]: code for code, offer in wrong.items()}
+
+
+@pytest.mark.parametrize("server", ["sshd", "directory", "pyftpdlib"], indirect=True)
+def test_a_check_or_end_file_that_is_far_too_large_keeps_no_other(home: Path, site: Site) -> None:
+    """Larger than any is read: the pair is refused (E201), the end file left (E207), the rest is taken."""
+    large = payments(f"{CYCLE}_0002_00", "CARD")
+    for offer in (GOOD, large, payments(f"{CYCLE}_0003_00", "CARD")):
+        offer.put(site.directory)
+    for name in (f"{large.stem}.CHK", f"{CYCLE}.END", "PAYM_110_I_2026112209.END"):
+        os.truncate(site.put(f"{DIRECTORY}/{name}"), MOST_SMALL + 1)
+    ran = take(home, NOW)
+    assert (ran.exit_status, "broke off" in ran.err) == (3, False), ran.err
+    codes = {seq: (state, code) for seq, state, code in states(home)}
+    loaded = ("loaded", None)
+    assert codes == {"0001_00": loaded, "0002_00": ("refused", "E201"), "0003_00": loaded}
+    assert {name: text[:4] for name, text in left(home).items()} == {
+        f"{CYCLE}.END": "E207", "PAYM_110_I_2026112209.END": "E207",
+    }  # fmt: skip
+    assert sorted(os.listdir(site.directory / DIRECTORY)) == sorted(left(home))
+    (aside,) = (site.directory / "backup/20261122/PAYM/refused").glob("*.CHK")
+    assert aside.stat().st_size == MOST_SMALL + 1
+    assert take(home, LATER).exit_status == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -167,3 +168,18 @@ class Transport(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def first_bytes(transport: Transport, path: str, most: int) -> bytes:
+    """What is small where it is sound, at most its first `most` bytes; the connection outlives a file without end.
+
+    Raises TransferError as `Transport.read`, but never OverrunError: that is this file's fault, and no other's.
+    """
+    content = bytearray()
+
+    def collect(block: bytes) -> None:
+        content.extend(block[: most - len(content)])
+
+    with suppress(OverrunError):
+        transport.read(path, at_most(MOST_SMALL, path, collect))
+    return bytes(content)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import errno
 import os
+import secrets
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -82,7 +83,7 @@ class DirectoryTransport(Transport):
                     raise target_exists(self._endpoint, source, target) from error
                 os.rename(old, new)
                 return
-            os.unlink(old)
+            _free(old, new)
 
     def remove(self, path: str) -> None:
         if not self.exists(path):
@@ -137,6 +138,23 @@ def _put(file: FileIO, piece: bytes) -> None:
     rest = memoryview(piece)
     while rest:
         rest = rest[file.write(rest) :]
+
+
+def _free(old: str, new: str) -> None:
+    """Take away the former name of a file that stands at `new` too; what came to stand there meanwhile is kept.
+
+    An unlink would delete whatever its writer has put there by now; a rename takes hold of it, and then we look.
+    Killed in between, a second link to the moved file stays beside it in backup/, under a name that nobody asks for.
+    Only a writer within the same moment would find its new file there, unread: its bytes are kept, as all in backup/.
+    """
+    aside = f"{os.path.dirname(new)}/.moved-{secrets.token_hex(8)}"
+    os.rename(old, aside)
+    if not os.path.samestat(os.lstat(aside), os.lstat(new)):
+        try:
+            os.link(aside, old, follow_symlinks=False)
+        except FileExistsError:
+            return  # yet another came: this one stays aside, for on a server nothing is ever deleted
+    os.unlink(aside)
 
 
 def _remote_file(entry: os.DirEntry[str]) -> RemoteFile | None:

@@ -13,10 +13,10 @@ from pipelines.errors import HostKeyError, TransferError
 from pipelines.transfer.base import ConnectionLostError, Endpoint, RemoteFile, RemoteMissingError, Sink, Transport
 from pipelines.transfer.blocks import pieces
 from pipelines.transfer.failures import failure, failure_of, lost, missing, target_exists
-from pipelines.transfer.ftp_listing import lines_of, narrowed, parse_long, parse_mlsd, receive
+from pipelines.transfer.ftp_listing import lines_of, narrowed, parse_long, parse_mlsd, receive, size_of
 from pipelines.transfer.ftp_login import open_ftp, raw
 from pipelines.transfer.ftp_replies import NotOfferedError, breakage, refusal
-from pipelines.transfer.paths import is_own, name_of, parent, remote_path
+from pipelines.transfer.paths import is_askable, is_own, name_of, parent, remote_path
 
 _BLOCK = 112 * 1024  # larger ones glibc maps anew each time: the page faults cost more than the reading (x 0.4)
 
@@ -104,11 +104,12 @@ class FtpTransport(Transport):
 
     def exists(self, path: str) -> bool:
         try:
-            return self._size(path) is not None
+            with suppress(NotOfferedError):
+                if self._size(path) is not None:
+                    return True
         except RemoteMissingError:
             return False
-        except NotOfferedError:
-            return any(file.is_regular and file.name == path.rpartition("/")[2] for file in self.list(parent(path)))
+        return any(file.is_regular and file.name == path.rpartition("/")[2] for file in self.list(parent(path)))
 
     def close(self) -> None:
         self._ftp.close()
@@ -185,16 +186,20 @@ class FtpTransport(Transport):
         for line in lines_of(self._listing("NLST", directory)):
             name = name_of(line).rpartition("/")[2]
             if is_own(name):
-                try:
-                    size = self._size(f"{directory}/{name}".lstrip("/"))
-                    files.append(RemoteFile(name, size, is_regular=True))
-                except RemoteMissingError:  # as servers say of the size of a directory
-                    files.append(RemoteFile(name, None, is_regular=False))
+                files.append(self._sized(directory, name))
         return files
 
+    def _sized(self, directory: str, name: str) -> RemoteFile:
+        if is_askable(name):
+            with suppress(RemoteMissingError):  # as servers say of the size of a directory
+                return RemoteFile(name, self._size(f"{directory}/{name}".lstrip("/")), is_regular=True)
+        return RemoteFile(name, None, is_regular=False)
+
     def _size(self, path: str) -> int | None:
+        """The size of a regular file; None where the server's answer is no size."""
         with self._explained(path):
-            return self._ftp.size(self._raw(path))
+            reply = self._ftp.sendcmd(f"SIZE {self._raw(path)}")
+        return size_of(reply.removeprefix("213").strip().encode()) if reply.startswith("213") else None
 
     def _move(self, source: str, target: str) -> None:
         with self._explained(source):

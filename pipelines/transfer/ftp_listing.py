@@ -27,8 +27,15 @@ def receive(connection: socket, directory: str, idle_timeout_s: float) -> bytes:
 
 
 def lines_of(listing: bytes) -> list[bytes]:
-    """The lines of a listing; a lone CR is part of a name."""
+    """The lines of a listing; a lone CR is part of a name, and so is a lone LF where lines end as they must (CRLF)."""
+    if listing.endswith(b"\r\n"):
+        return [line for line in listing.split(b"\r\n") if line.strip()]
     return [line.removesuffix(b"\r") for line in listing.split(b"\n") if line.strip()]
+
+
+def size_of(said: bytes) -> int | None:
+    """A size as a server writes it; None for what is none, or is beyond all files."""
+    return int(said) if re.fullmatch(rb"[0-9]{1,18}", said) else None
 
 
 def parse_mlsd(listing: bytes) -> list[RemoteFile]:
@@ -39,8 +46,7 @@ def parse_mlsd(listing: bytes) -> list[RemoteFile]:
         facts = dict(fact.lower().partition(b"=")[::2] for fact in words.split(b";"))
         if facts.get(b"type") in {b"cdir", b"pdir"}:
             continue
-        size = facts.get(b"size", b"")
-        files.append(RemoteFile(name_of(name), int(size) if size.isdigit() else None, facts.get(b"type") == b"file"))
+        files.append(RemoteFile(name_of(name), size_of(facts.get(b"size", b"")), facts.get(b"type") == b"file"))
     return files
 
 
@@ -56,7 +62,7 @@ def parse_long(listing: bytes) -> list[RemoteFile] | None:
         kind, size, name = match.groups()
         if kind == b"l":
             name = name.partition(b" -> ")[0]
-        files.append(RemoteFile(name_of(name), int(size) if size.isdigit() else None, kind == b"-"))
+        files.append(RemoteFile(name_of(name), size_of(size), kind == b"-"))
     return files
 
 

@@ -54,6 +54,17 @@ class _Ftp(ftplib.FTP):
             raise EOFError("in the middle of a reply" if line else "")
         return line.rstrip("\r\n")
 
+    def getresp(self) -> str:
+        reply = super().getresp()
+        # ftplib reads a size out of a 150, though nobody asked, and stops at one that is no number; 125 says the same.
+        return f"125{reply[3:]}" if reply.startswith("150") else reply
+
+    def makepasv(self) -> tuple[str, int]:
+        try:
+            return super().makepasv()
+        except ValueError as error:
+            raise ftplib.error_proto(f"a port that cannot be read: {error}") from error
+
 
 class _Ftps(_Ftp, ftplib.FTP_TLS):
     """Continues the control connection's TLS session on every data connection, as many servers demand."""

@@ -13,7 +13,7 @@ def remote_path(endpoint: Endpoint, path: str) -> str:
     names come from the other side and are never trusted.
     """
     parts = path.split("/") if path else []
-    if any(part in {"", ".", ".."} for part in parts) or any(sign in path for sign in "\0\r\n"):
+    if any(part in {"", ".", ".."} for part in parts) or not is_askable(path):
         raise failure(endpoint, path, "is not a path below the root", "the name is left as it is; ask who wrote it")
     if not endpoint.root:
         return path or "."
@@ -38,3 +38,8 @@ def wire(path: str) -> bytes:
 def is_own(name: str) -> bool:
     """Whether a listed name is one of the directory's own, not the directory itself or the one above it."""
     return name not in {"", ".", ".."}
+
+
+def is_askable(name: str) -> bool:
+    """Whether every protocol can carry a name: NUL or a line end in it would end one command and begin another."""
+    return not any(sign in name for sign in "\0\r\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 import struct
 import sys
+import time
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from typing import NamedTuple
@@ -39,14 +40,18 @@ def entry(session: SftpSession, path: bytes) -> Entry:
 
 
 def entries(session: SftpSession, path: bytes) -> Iterator[Entry]:
-    """The entries of a directory, `.` and `..` among them."""
+    """The entries of a directory, `.` and `..` among them; an answer with none ends them too."""
     handle = session.call(Kind.OPENDIR, string(path)).string()
-    count = 0
+    count, until = 0, session.deadline()
     try:
         while (fields := _unless_at_end(session, session.ask(Kind.READDIR, string(handle)))) is not None:
-            count += (named := fields.number())
+            if (named := fields.number()) == 0:
+                return
+            count += named
             if count > MOST_ENTRIES:
                 raise session.overrun(f"the directory has more than {MOST_ENTRIES} entries")
+            if time.monotonic() > until:
+                raise session.overrun(f"{count} entries of the directory came, and no end")
             for _ in range(named):
                 name, long_name = fields.string(), fields.string()
                 size, mode = fields.size_and_mode()
@@ -102,15 +107,20 @@ def small(session: SftpSession, paths: Iterable[bytes], most: int) -> list[bytes
         else:
             read = session.ask(Kind.READ, string(handle) + struct.pack(">QI", 0, min(most + 1, _BLOCK)))
             opened.append((handle, session.ask(Kind.FSTAT, string(handle)), read))
-    return [each if isinstance(each, StatusError) else _whole(session, *each, most) for each in opened]
+    until = session.deadline()
+    return [each if isinstance(each, StatusError) else _whole(session, *each, most, until) for each in opened]
 
 
-def _whole(session: SftpSession, handle: bytes, attributes: int, read: int, most: int) -> bytes | StatusError | None:
+def _whole(
+    session: SftpSession, handle: bytes, attributes: int, read: int, most: int, until: float
+) -> bytes | StatusError | None:
     """A small file whose first read is under way; a server that gives less, or knows no sizes, is asked on."""
     try:
         size = session.answer(attributes).size_and_mode()[0] or sys.maxsize  # 0 too: some servers know no sizes
         data = block = _data(session, read)
         while block and len(data) <= most and len(data) < size:
+            if time.monotonic() > until:
+                raise session.overrun(f"{len(data)} bytes of a small file came, and no end")
             more = struct.pack(">QI", len(data), min(most + 1 - len(data), _BLOCK))
             block = _data(session, session.ask(Kind.READ, string(handle) + more))
             data += block

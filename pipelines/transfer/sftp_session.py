@@ -136,10 +136,10 @@ class SftpSession:
 
     def answer(self, number: int) -> Fields:
         """Wait for the answer to a request; StatusError where it is a no."""
-        began = time.monotonic()
+        until = self.deadline()
         while (found := self._answers[number]) is None:
             kind, fields = self._packet()
-            if time.monotonic() - began > GRACE * self._idle_s:  # packets come, but never the one that is due
+            if time.monotonic() > until:  # packets come, but never the one that is due
                 raise self.overrun("an answer did not come among others")
             answered = fields.number()
             if answered in self._answers:
@@ -149,6 +149,10 @@ class SftpSession:
         if kind == Kind.STATUS and (code := fields.number()) != _OK:
             raise StatusError(code, fields.string().decode("utf-8", "replace") if fields.rest else "")
         return fields
+
+    def deadline(self) -> float:
+        """Until when, by time.monotonic, what begins now may take: a server can be slow though it is never idle."""
+        return time.monotonic() + GRACE * self._idle_s
 
     def call(self, kind: Kind, fields: bytes) -> Fields:
         """Send a request and wait for its answer."""
@@ -170,7 +174,10 @@ class SftpSession:
 
     def _exactly(self, count: int) -> memoryview:
         parts: list[memoryview] = []
+        until = self.deadline()
         while count > len(self._received):
+            if time.monotonic() > until:
+                raise self.overrun("a packet did not come to its end")
             parts.append(self._received)
             count -= len(self._received)
             self._received = memoryview(self._receive())

@@ -50,7 +50,8 @@ class SteadyTransport(Transport):
         self._transport: Transport | None = connect(endpoint)
 
     def list(self, directory: str) -> builtins.list[RemoteFile]:
-        return self._persist(directory, lambda transport, is_again: transport.list(directory))
+        found = self._persist(directory, lambda transport, is_again: transport.list(directory))
+        return [*{file.name: file for file in found}.values()]  # each name once, whatever the server says
 
     def read(self, path: str, sink: Sink, offset: int = 0) -> int:
         had, began = 0, time.monotonic()
