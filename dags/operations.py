@@ -23,6 +23,7 @@ from tierline_wiring import (
 from pipelines import backups, fetching, operating, rebuilding, steps
 from pipelines.backups import Range
 from pipelines.clock import compact
+from pipelines.copies import CopyState
 from pipelines.errors import StoreError, TransferError, UsageError
 from pipelines.lanes import Lanes
 from pipelines.operating import Action
@@ -65,10 +66,15 @@ def watch_cycles() -> None:
 
     @task(pool=WAREHOUSE_POOL, trigger_rule=TriggerRule.ALL_DONE)
     def judge() -> int:
-        """Cycles that closed by the clock alone: nothing comes that would have them judged."""
+        """Cycles that closed by the clock alone, which nothing that comes would have judged.
+
+        It ends the run, which without this would be green although a source could not be watched.
+        """
         here = site()
         judged = judge_cycles(here)
         tell(here)
+        if failed := failed_tasks():
+            raise AirflowFailException("; ".join(f"task {name} failed" for name in failed))
         return judged.cycles
 
     watched = [
@@ -91,7 +97,7 @@ def watch_cycles() -> None:
 def audit_backups() -> None:
     @task
     def verify(source: str) -> dict[str, int]:
-        """Both copies of every batch of a source."""
+        """Both copies of every batch of a source; tried again where one on the server could not be read."""
         here, params = site(), get_current_context()["params"]
         first = params["first"] or f"{here.now - timedelta(days=14):%Y%m%d}"
         found = backups.kept_offerings(here, source, Scope((source,)), Range.between(first, params["last"]))
@@ -104,6 +110,8 @@ def audit_backups() -> None:
             tell(here)
         for each in unsound:
             log.warning("%s: archive %s, server %s %s", each.current.stem, each.archive, each.server, each.problem)
+        if unread := [each for each in unsound if each.server is CopyState.UNREAD]:
+            raise TransferError(f"{len(unread)} of {len(found)} copies could not be read: {unread[0].problem}")
         return {"verified": len(found), "unsound": len(unsound)}
 
     for source in configured_sources():
@@ -173,8 +181,11 @@ def operate_batches() -> None:
         return {"sources": sources, "feeds": [] if scope is None else [*scope.feeds], "failed": failed}
 
     @task(pool=WAREHOUSE_POOL, outlets=[OPERATED])
-    def load(decided: dict[str, list[str]]) -> int:
-        """What was let through into core, what was taken out out of it; skipped where nothing is to be loaded."""
+    def load(decided: dict[str, list[str]]) -> list[str]:
+        """What was let through into core, what was taken out out of it; skipped where nothing is to be loaded.
+
+        What it returns are the batches that could not be judged: they keep no other from core.
+        """
         if not decided["sources"]:
             raise AirflowSkipException("nothing to load")
         here = site()
@@ -182,12 +193,13 @@ def operate_batches() -> None:
         checked = steps.check(here, Scope(tuple(decided["sources"]), tuple(decided["feeds"])))
         for message in checked.failed:
             log.error("%s", message)
-        return len(steps.load_staged(here).added)
+        steps.load_staged(here)
+        return checked.failed
 
     @task(trigger_rule=TriggerRule.ALL_DONE)
-    def acknowledge(decided: dict[str, list[str]]) -> None:
+    def acknowledge(decided: dict[str, list[str]], unjudged: list[str]) -> None:
         """The producers' answers; and the run is red where anything failed."""
-        here, errors = site(), [*(decided or {}).get("failed", [])]
+        here, errors = site(), [*(decided or {}).get("failed", []), *(unjudged or [])]
         transfer = []
         for source in (decided or {}).get("sources", []):
             try:
@@ -204,7 +216,7 @@ def operate_batches() -> None:
             raise AirflowFailException("; ".join(errors))
 
     decided = decide()
-    load(decided) >> acknowledge(decided)  # type: ignore[arg-type]  # TaskFlow passes what it returns
+    acknowledge(decided, load(decided))  # type: ignore[arg-type]  # TaskFlow passes what they return
 
 
 def _done(here: Site, given: Mapping[str, Any]) -> tuple[list[str], list[str], Scope | None]:

@@ -12,7 +12,16 @@ from sqlalchemy import Connection
 from pipelines.acknowledging import check_path
 from pipelines.archive import keep_all
 from pipelines.clock import compact
-from pipelines.copies import Copies, CopyState, FileBlocks, compare, kept_directory, kept_files, landed_state
+from pipelines.copies import (
+    Copies,
+    CopyState,
+    FileBlocks,
+    compare,
+    compare_here,
+    kept_directory,
+    kept_files,
+    landed_state,
+)
 from pipelines.cycles import parse_any_cycle, parse_cycle
 from pipelines.errors import TransferError
 from pipelines.lanes import Lanes
@@ -53,7 +62,10 @@ def kept_offerings(site: Site, source: str, scope: Scope, cycles: Range, stem: s
 
 
 def verify(site: Site, lanes: Lanes, found: list[Offering], tell: Callable[[], None]) -> list[Copies]:
-    """Read both copies of each offering and compare them with what was recorded; an unsound one raises E206, once."""
+    """Read both copies of each offering and compare them with what was recorded; an unsound one raises E206, once.
+
+    Where the connection is lost for good, the copies here are looked at all the same: those on the server are UNREAD.
+    """
 
     def look(transport: Transport, current: Offering) -> Copies:
         copies = compare(site, transport, current)
@@ -61,9 +73,12 @@ def verify(site: Site, lanes: Lanes, found: list[Offering], tell: Callable[[], N
         return copies
 
     outcome = lanes.each(look, found)
+    results = [copies for _, copies in outcome.done]
     if outcome.broken:
-        raise outcome.broken
-    results = sorted((copies for _, copies in outcome.done), key=lambda each: each.current.offering_id)
+        seen = {each.offering_id for each, _ in outcome.done}
+        rest = [each for each in found if each.offering_id not in seen]
+        results += [compare_here(site, each, str(outcome.broken)) for each in rest]
+    results.sort(key=lambda each: each.current.offering_id)
     with site.ledger.transaction() as connection:
         settle_copies(connection, results, site.now)
     return results
@@ -71,7 +86,7 @@ def verify(site: Site, lanes: Lanes, found: list[Offering], tell: Callable[[], N
 
 def settle_copies(connection: Connection, results: list[Copies], at: datetime) -> None:
     """One alarm a stem of which a copy is unsound (E206), cleared once those of all its offerings are sound."""
-    unsound = {each.current.stem: each for each in results if not each.are_sound and not each.problem}
+    unsound = {each.current.stem: each for each in results if each.is_one_unsound}
     for stem, each in unsound.items():
         message = f"{each.current.kept_in} is {each.archive}, {each.server_place} on the server is {each.server}"
         raise_alarm(connection, Kind.COPIES, stem, message, at)

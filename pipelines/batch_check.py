@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -13,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from pipelines.archive import keep, keep_all, reason_path, write_reason
-from pipelines.check_files import CheckFile, parse_check_file
+from pipelines.check_files import MAX_BYTES, parse_check_file
 from pipelines.checks.judging import Judgement, judge
 from pipelines.checks.places import StagedPaths
 from pipelines.checks.reading import ArchivedBatch
@@ -48,22 +49,44 @@ def bring_archived(site: Site, found: Sequence[Offering]) -> None:
 
 
 def read_archived(site: Site, current: Offering) -> ArchivedBatch:
-    """A batch as its bytes stand in the archive (or the quarantine); raises StoreError where they are gone."""
+    """A batch as its bytes stand in the archive (or the quarantine).
+
+    Raises StoreError where they are gone, or the check file is not the one that came: by it the data file is judged.
+    """
     assert current.kept_in is not None, "a verified batch is kept somewhere"
     directory = site.home.shared / current.kept_in
     cycle = parse_cycle(site.contracts[current.feed].schedule.cadence, current.cycle)
     assert cycle is not None, "a verified batch has a sound cycle"
-    try:
-        content = (directory / f"{current.stem}.CHK").read_bytes()
-    except FileNotFoundError as error:
-        raise StoreError(f"{current.stem}: expected its check file in {current.kept_in}, found none") from error
+    check = parse_check_file(_archived_check(directory, current), current.stem)
     if not (directory / current.file_name).is_file():
-        raise StoreError(f"{current.stem}: expected its data file in {current.kept_in}, found none; 'backups restore'")
-    check: CheckFile = parse_check_file(content, current.stem)
+        raise StoreError(f"{current.file_name}: expected in {current.kept_in}, found none; {restoring(current)}")
     if current.source not in site.config.sources:
         raise StoreError(f"source {current.source} is no longer in tierline.yaml; put it back, its batches still wait")
     encoding = site.source(current.source).encoding
     return ArchivedBatch(directory / current.file_name, current.name, cycle, check, encoding)
+
+
+def _archived_check(directory: Path, current: Offering) -> bytes:
+    """The check file as it came: damage of our copy is no fault of the producer's, and must not refuse the batch."""
+    name = f"{current.stem}.CHK"
+    try:
+        with (directory / name).open("rb") as file:
+            content = file.read(MAX_BYTES)
+    except OSError as error:
+        found = "none" if isinstance(error, FileNotFoundError) else error.strerror
+        raise StoreError(f"{name}: expected in {current.kept_in}, found {found}; {restoring(current)}") from error
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != current.check_digest:
+        raise StoreError(
+            f"{name}: expected sha256:{current.check_digest} in {current.kept_in}, found sha256:{digest}; "
+            f"{restoring(current)}"
+        )
+    return content
+
+
+def restoring(current: Offering) -> str:
+    """What to do where the archive does not hold the bytes of a batch: the end of such a message."""
+    return f"'tierline backups restore {current.stem}'"
 
 
 def make_work(site: Site, found: Sequence[Offering]) -> None:

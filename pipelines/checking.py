@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -156,7 +156,8 @@ def _judged(site: Site, ready: list[BatchCheck], checked: Checked) -> list[Batch
             for each in ready
             if (each.feed, each.batch.encoding) == (feed, encoding) and not each.waives_limit
         ]
-        with naming_full_disk(f"{feed}: rows of {len(alike)} batches cannot be staged"):
+        # Where a file of them cannot be read, each is read alone, and that one tells of it.
+        with suppress(OSError), naming_full_disk(f"{feed}: rows of {len(alike)} batches cannot be staged"):
             judgements |= judge_together(alike, site.contracts[feed], encoding)
     judged = []
     for each in ready:
@@ -187,5 +188,8 @@ def _telling(current: Offering, checked: Checked) -> Iterator[None]:
     try:
         with naming_full_disk("its rows cannot be staged"):
             yield
-    except (StoreError, FileNotFoundError) as error:
+    except StoreError as error:
         checked.failed.append(f"{current.stem}: {error}")
+    except OSError as error:
+        told = f"'tierline backups verify {current.stem}' tells whether the archive is sound"
+        checked.failed.append(f"{current.stem}: its bytes cannot be read, or its rows staged: {error}; {told}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -11,10 +12,11 @@ from pathlib import Path
 from pipelines.acknowledging import backup_path, check_path
 from pipelines.check_files import CheckDigest
 from pipelines.errors import TransferError
+from pipelines.lanes import GONE
 from pipelines.ledger import offerings
 from pipelines.ledger.offerings import Offering
 from pipelines.site import Site
-from pipelines.transfer.base import MOST_SMALL, RemoteMissingError, Transport, at_most
+from pipelines.transfer.base import MOST_SMALL, OverrunError, RemoteMissingError, StalledError, Transport, at_most
 
 _BLOCK = 1 << 20
 
@@ -43,6 +45,11 @@ class Copies:
     def are_sound(self) -> bool:
         return {self.archive, self.server} <= {CopyState.SOUND, CopyState.EXPIRED}
 
+    @property
+    def is_one_unsound(self) -> bool:
+        """Whether a copy is known to be lost or damaged; of one that could not be read nothing is known."""
+        return not {self.archive, self.server}.isdisjoint({CopyState.MISSING, CopyState.DAMAGED})
+
 
 class FileBlocks:
     """A file in blocks, to be gone through more than once."""
@@ -57,7 +64,10 @@ class FileBlocks:
 
 
 def compare(site: Site, transport: Transport, current: Offering) -> Copies:
-    """The state of both copies of an offering; one that was moved while it was looked at is looked at again."""
+    """The state of both copies of an offering; one that was moved while it was looked at is looked at again.
+
+    Raises TransferError (GONE) where the connection is lost for good; one file that cannot be read is UNREAD.
+    """
     copies = _compare(site, transport, current)
     if not copies.are_sound:
         with site.ledger.reading() as connection:
@@ -67,15 +77,28 @@ def compare(site: Site, transport: Transport, current: Offering) -> Copies:
     return copies
 
 
+def compare_here(site: Site, current: Offering, problem: str) -> Copies:
+    """As `compare`, where the server cannot be asked any more."""
+    with site.ledger.reading() as connection:
+        now = offerings.get(connection, current.offering_id)
+    server = CopyState.EXPIRED if now.server_pruned_at else CopyState.UNREAD
+    return Copies(now, _archive_state(site, now), server, server_place(site, now), problem)
+
+
 def _compare(site: Site, transport: Transport, current: Offering) -> Copies:
-    place = server_place(site, current)
-    archive = CopyState.EXPIRED if current.archive_pruned_at else local_state(site, current)
+    place, archive = server_place(site, current), _archive_state(site, current)
     if current.server_pruned_at:
         return Copies(current, archive, CopyState.EXPIRED, place)
     try:
         return Copies(current, archive, _remote(transport, current, place), place)
     except TransferError as error:
+        if isinstance(error, GONE) and not isinstance(error, StalledError):  # one file that stalls keeps no other
+            raise
         return Copies(current, archive, CopyState.UNREAD, place, str(error))
+
+
+def _archive_state(site: Site, current: Offering) -> CopyState:
+    return CopyState.EXPIRED if current.archive_pruned_at else local_state(site, current)
 
 
 def server_place(site: Site, current: Offering) -> str:
@@ -110,7 +133,8 @@ def _remote(transport: Transport, current: Offering, place: str) -> CopyState:
     for path, (name, size, digest) in zip((place, check_path(current, place)), kept_files(current), strict=True):
         found = CheckDigest() if name.endswith(".CHK") else hashlib.sha256()
         try:
-            transport.read(path, at_most((size or 0) + MOST_SMALL, path, found.update))
+            with suppress(OverrunError):  # far more than what came: other bytes, as the digest says
+                transport.read(path, at_most((size or 0) + MOST_SMALL, path, found.update))
         except RemoteMissingError:
             states.append(CopyState.MISSING)
         else:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +18,12 @@ from pipelines.ledger import offerings
 from pipelines.ledger.offerings import ON_ITS_WAY, STANDING, Change, Offering, State
 from pipelines.ledger.standing import Accepted, bring_back
 from pipelines.ledger.tables import offering
+from pipelines.resends import IN_HAND
 from pipelines.site import Site, archive_place, quarantine_place
 from pipelines.verdicts import Verdict, received_from, verdict
 
 LIMIT = "E501"
-DISCARDABLE = (State.VERIFIED, *STANDING, State.SUPERSEDED, State.REFUSED)
+DISCARDABLE = (State.VERIFIED, *STANDING, State.SUPERSEDED, State.REFUSED, *IN_HAND)
 
 
 @dataclass(frozen=True)
@@ -48,8 +52,12 @@ def retry(site: Site, current: Offering, why: str, *, waive_limit: bool = False)
         current = _still_refused(site, current)
         data, check = _kept_pair(site, current)
         received = received_from(current.name, data, check.read_bytes())
-        if received.digest != current.digest:
-            raise StoreError(f"{data}: expected the bytes that were fetched, found others; nothing was changed")
+        for path, digest, fetched in (
+            (data, received.digest, current.digest),
+            (check, hashlib.sha256(received.check).hexdigest(), current.check_digest),
+        ):
+            if digest != fetched:
+                raise StoreError(f"{path}: expected the bytes that were fetched, found others; nothing was changed")
         with site.ledger.reading() as connection:
             accepted = Accepted(connection, [current.name])
         said = verdict(site, site.contracts[current.feed], accepted, received)
@@ -112,21 +120,41 @@ def accept(site: Site, current: Offering, why: str) -> Checked:
 def discard(site: Site, current: Offering, why: str) -> Offering | None:
     """Take a batch out; returns the version below it that comes back, if any, which then has to be judged.
 
-    Its bytes are kept in quarantine; core loses its rows with the next load. Raises UsageError where there is nothing
-    to take out.
+    Its bytes are kept in quarantine; core loses its rows with the next load. One that a poll broke off with ends, and
+    what lies of it on the server stays there, to be offered anew. Raises UsageError where there is nothing to take out.
     """
-    with site.batch_locks(current.stem), site.ledger.transaction() as connection:
+    with (
+        _out_of_hand(site, current),
+        site.batch_locks(current.stem),
+        site.ledger.transaction() as connection,
+    ):
         current = offerings.get(connection, current.offering_id)
         if current.state not in DISCARDABLE:
             advice = _ADVICE.get(current.state, "see 'batch show'")
             raise UsageError(f"batch {current.stem}: is {current.state}; there is nothing to discard; {advice}")
+        # What is not kept here is not ours to move on the server, and what was never taken has no receipt.
+        acknowledged_at = site.now if current.state in IN_HAND else None
         offerings.move(
             connection, current.offering_id, State.DISCARDED, site.change(f"discarded: {why}"),
-            reason=f"discarded: {why}", judged_at=site.now, loaded=0, control_loaded=0, acknowledged_at=None,
+            reason=f"discarded: {why}", judged_at=site.now, loaded=0, control_loaded=0,
+            acknowledged_at=acknowledged_at,
         )  # fmt: skip
         back = bring_back(connection, current, site.change(f"version {current.version} was discarded"))
     put_aside_discarded(site, current.source, current.feed)
     return back
+
+
+@contextmanager
+def _out_of_hand(site: Site, current: Offering) -> Iterator[None]:
+    """No poll takes up an offering meanwhile that one had in hand, for its word would come after ours."""
+    if current.state not in IN_HAND:
+        yield
+        return
+    with site.lock(f"take-{current.source}-{current.feed}") as mine:
+        if not mine:
+            found = f"another process takes files of {current.feed} from {current.source} right now"
+            raise UsageError(f"batch {current.stem}: is {current.state}, and {found}; wait until it is done")
+        yield
 
 
 def replay(site: Site, current: Offering, change: Change) -> Replayed:
@@ -163,8 +191,8 @@ def _kept_pair(site: Site, current: Offering) -> tuple[Path, Path]:
 
 
 _ADVICE = {
-    State.ANNOUNCED: "it is on the server, 'tierline fetch' takes it up again",
-    State.FETCHED: "'tierline fetch' takes it up again",
+    State.ANNOUNCED: "it is on the server, 'tierline fetch' takes it up again; one withdrawn is for 'batch discard'",
+    State.FETCHED: "'tierline fetch' takes it up again; one withdrawn is for 'batch discard'",
     State.STAGED: "'tierline load' loads it",
     State.LOADED: "it is in core; 'tierline replay' judges it again from the archive",
     State.SUPERSEDED: "a newer version stands; 'tierline batch discard' of that one brings it back",

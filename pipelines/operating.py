@@ -13,6 +13,7 @@ from pipelines.errors import StoreError, UsageError
 from pipelines.ledger import offerings
 from pipelines.ledger.offerings import STANDING, Offering, State
 from pipelines.ledger.tables import offering
+from pipelines.resends import IN_HAND
 from pipelines.site import Scope, Site
 
 
@@ -35,7 +36,7 @@ _DONE = {Action.RETRY: STANDING, Action.ACCEPT: STANDING, Action.DISCARD: (State
 _OF = {
     Action.RETRY: (State.REFUSED, State.VERIFIED),
     Action.ACCEPT: (State.REFUSED,),
-    Action.DISCARD: (*STANDING, State.VERIFIED, State.SUPERSEDED, State.REFUSED),
+    Action.DISCARD: (*STANDING, State.VERIFIED, State.SUPERSEDED, State.REFUSED, *IN_HAND),
 }
 
 
@@ -107,7 +108,7 @@ def replay(
     for done, current in enumerate(due, start=1):
         try:
             replayed.append(life.replay(site, current, site.change(f"replayed: {why}")))
-        except StoreError as error:  # this batch cannot be judged; the others can
+        except (StoreError, OSError) as error:  # this batch cannot be judged; the others can
             failed.append(f"{current.stem}: {error}")
         if tell:
             tell(done, len(due))

@@ -5,20 +5,18 @@ What stands is not touched: no ledger, no staged/ of the home. An operator's wor
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pipelines.batch_check import bring_archived, read_archived
-from pipelines.check_files import MAX_BYTES
+from pipelines.batch_check import bring_archived, read_archived, restoring
 from pipelines.checking import in_groups
 from pipelines.checks.judging import Judgement, judge
 from pipelines.checks.places import StagedPaths
 from pipelines.checks.reading import ArchivedBatch
 from pipelines.checks.together import judge_together
-from pipelines.durable import sync_all, sync_directories
+from pipelines.durable import naming_full_disk, sync_all, sync_directories
 from pipelines.errors import StoreError
 from pipelines.ledger import offerings
 from pipelines.ledger.offerings import Offering
@@ -88,7 +86,7 @@ def _restage_group(site: Site, group: list[Offering], rebuilt: Site, done: Resta
             continue
         with _telling(current, done):
             place = rebuilt.staged_paths(current.name, cycle_day(site, current))
-            ready.append(_Read(current, _read(site, current), place))
+            ready.append(_Read(current, read_archived(site, current), place))
     directories = {each.place.rows.parent for each in ready}
     for directory in directories:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -108,7 +106,9 @@ def _judged(site: Site, ready: list[_Read], done: Restaged) -> Iterator[_Read]:
             for each in ready
             if (each.current.feed, each.batch.encoding) == (feed, encoding) and each.current.limit_waived is None
         ]
-        judgements |= judge_together(alike, site.contracts[feed], encoding)
+        # Where a file of them cannot be read, each is read alone, and that one tells of it.
+        with suppress(OSError), naming_full_disk(f"{feed}: rows of {len(alike)} batches cannot be staged"):
+            judgements |= judge_together(alike, site.contracts[feed], encoding)
     for each in ready:
         with _telling(each.current, done):
             judgement = judgements.get(each.current.stem) or judge(
@@ -131,20 +131,6 @@ def _refused(each: _Read, judgement: Judgement) -> Failure:
     return Failure(each.current.stem, each.batch.path.name, found, to_do)
 
 
-def _read(site: Site, current: Offering) -> ArchivedBatch:
-    """Raises StoreError where the check file is not the one that came; by it the data file is judged."""
-    assert current.kept_in is not None, "a batch that stands is kept"
-    name = f"{current.stem}.CHK"
-    try:
-        with (site.home.shared / current.kept_in / name).open("rb") as file:
-            digest = hashlib.sha256(file.read(MAX_BYTES)).hexdigest()
-    except FileNotFoundError:
-        raise StoreError(f"{name}: expected in {current.kept_in}, found none") from None
-    if digest != current.check_digest:
-        raise StoreError(f"{name}: the archived bytes are not those that were verified")
-    return read_archived(site, current)
-
-
 def _take_staged(site: Site, current: Offering, done: Restaged) -> None:
     place = site.staged_paths(current.name, cycle_day(site, current))
     site.objects.bring([place.rows, place.rejects])
@@ -165,9 +151,6 @@ def _telling(current: Offering, done: Restaged) -> Iterator[None]:
         yield
     except (StoreError, OSError) as error:
         name = f"{current.stem}.CHK" if ".CHK" in str(error) else current.file_name
-        to_do = f"'tierline backups restore {current.stem}', then rebuild again"
-        done.failed.append(Failure(current.stem, f"{current.kept_in}/{name}", _sentence(error), to_do))
-
-
-def _sentence(error: Exception) -> str:
-    return str(error).removesuffix("; run 'backups restore'").removesuffix("; 'backups restore'")
+        found = str(error).removesuffix("; run 'backups restore'").removesuffix(f"; {restoring(current)}")
+        to_do = f"{restoring(current)}, then rebuild again"
+        done.failed.append(Failure(current.stem, f"{current.kept_in}/{name}", found, to_do))

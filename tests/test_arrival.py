@@ -298,6 +298,7 @@ def test_check_files_that_lie_are_told_apart(home: Path, site: Site) -> None:
     assert codes == {"0001_00": None, "0006_00": "E201"} | {offer.stem[-7:]: code for code, offer in wrong.items()}
 
 
+@pytest.mark.fault(8)
 @pytest.mark.parametrize("server", ["sshd", "directory", "pyftpdlib"], indirect=True)
 def test_a_check_or_end_file_that_is_far_too_large_keeps_no_other(home: Path, site: Site) -> None:
     """Larger than any is read: the pair is refused (E201), the end file left (E207), the rest is taken."""

@@ -10,9 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from offers import in_ledger
 from running import make_home, tierline
 
+from pipelines import backups
+from pipelines.cli.context import open_site
+from pipelines.copies import CopyState
+from pipelines.lanes import Lanes
+from pipelines.site import Scope
 from sftp_fixtures.province import make_province
+from sftp_fixtures.servers import sftp_server
 from sftp_fixtures.sshd import sshd_server
 
 NOW = "2026-11-22T12:00:00"
@@ -136,6 +143,50 @@ def test_an_unsound_copy_raises_one_alarm_which_restoring_clears(copies: tuple[P
     damage(archived(home))
     assert tierline(home, "backups", "verify", now=NOW).err.count(f"E206 {STEM}") == 1, "it is a new alarm"
     assert log.read_text().count(f'"subject": "{STEM}"') == 2
+
+
+@pytest.mark.parametrize("trouble", ["damaged", "missing"])
+def test_an_unsound_copy_here_raises_its_alarm_though_the_server_does_not_let_us_read_its_own(
+    copies: tuple[Path, Path], trouble: str
+) -> None:
+    home, remote = copies
+    for ending in (".DAT", ".CHK"):
+        path = backed_up(remote, ending)
+        path.unlink()
+        path.mkdir()
+    ran = tierline(home, "backups", "verify", now=NOW)
+    assert (ran.exit_status, "E206" in ran.err) == (1, False), "nothing is known to be unsound"
+    damage(archived(home)) if trouble == "damaged" else archived(home).unlink()
+    ran = tierline(home, "backups", "verify", now=NOW)
+    assert ran.err.count(f"E206 {STEM}") == 1
+    assert f"is {trouble}" in ran.err
+    assert f"archive {trouble}, server unread" in ran.out
+
+
+def test_a_copy_on_the_server_that_is_far_too_large_is_damaged(copies: tuple[Path, Path]) -> None:
+    home, remote = copies
+    with backed_up(remote).open("r+b") as file:
+        file.truncate(40 << 20)
+    assert verify(home, STEM)[STEM]["server"] == "damaged"
+
+
+def test_copies_here_are_looked_at_though_the_connection_is_lost_for_good(
+    copies: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, remote = copies
+    monkeypatch.setenv("TIERLINE_NOW", NOW)
+    damage(archived(home))
+    with sftp_server(remote) as endpoint:
+        site = open_site(make_home(home, endpoint, extra="    retries: 0\n"))
+        found = backups.kept_offerings(site, "110", Scope(), backups.Range.between(None, None))
+        lanes = Lanes(site.source("110"))
+    with lanes:
+        told = backups.verify(site, lanes, found, lambda: None)
+    assert [each.current for each in told] == found
+    assert {each.server for each in told} == {CopyState.UNREAD}
+    assert all(each.problem for each in told)
+    assert [each.current.stem for each in told if each.archive is not CopyState.SOUND] == [STEM]
+    assert in_ledger(home, "select subject from alarm where kind = 'E206'") == [(STEM,)]
 
 
 def test_a_damaged_archive_does_not_refuse_a_sound_batch(copies: tuple[Path, Path]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from offers import payments
 from running import make_home, tierline
 
 from pipelines.contracts.load import DEFAULT_SCHEMAS, load_contracts
+from sftp_fixtures.ports import free_ports
 from sftp_fixtures.province import make_province
 from sftp_fixtures.sshd import sshd_server
 
@@ -30,6 +32,12 @@ OTHERS = (
     "build_marts", "publish_lists", "deliver_lists", "watch_cycles", "audit_backups", "daily_digest", "operate_batches"
 )  # fmt: skip
 AIRFLOW = [sys.executable, "-m", "airflow"]
+# The runner, where a task that would be tried again for minutes fails at once.
+TRIED_ONCE = (
+    f"import sys; sys.path[:0] = [{str(ROOT / 'dags')!r}, {str(ROOT / 'tests')!r}]\n"
+    "import tierline_wiring; tierline_wiring.DEFAULTS['retries'] = 0\n"
+    "import airflow_runner; airflow_runner.main()"
+)
 
 
 @dataclass(frozen=True)
@@ -40,11 +48,12 @@ class Installation:
     home: Path
     remote: Path
 
-    def run(self, *dags: str) -> dict[str, list[dict[str, object]]]:
-        """Run DAGs one after the other; by DAG, the runs in their order."""
+    def run(self, *dags: str, is_tried_once: bool = False) -> dict[str, list[dict[str, object]]]:
+        """Run DAGs one after the other; by DAG, the runs in their order. `is_tried_once`: no task is tried again."""
         found = self.home.parent / "runs.jsonl"
+        runner = ["-c", TRIED_ONCE] if is_tried_once else [str(ROOT / "tests" / "airflow_runner.py")]
         ran = subprocess.run(
-            [sys.executable, str(ROOT / "tests" / "airflow_runner.py"), str(found), *dags],
+            [sys.executable, *runner, str(found), *dags],
             env=self.environment, capture_output=True, text=True, timeout=600, check=False,
         )  # fmt: skip
         assert ran.returncode == 0, ran.stdout[-3000:] + ran.stderr[-3000:]
@@ -180,6 +189,44 @@ def test_what_operators_do_and_what_watches(airflow: Installation) -> None:
     assert ("refused", bad) in kinds
     assert waiting not in batches, "watching takes nothing"
     assert (airflow.home / "rebuilt").is_dir()
+
+
+def test_what_failed_for_good_leaves_no_run_green(airflow: Installation) -> None:
+    """A source that is down, a copy that could not be read, a batch that could not be judged."""
+    home, hour = airflow.home, "PAYM_110_I_2026112210"
+    kept, spare, waiting = (payments(f"{hour}_000{number}_00", "CARD") for number in (7, 8, 9))
+    for offer in (kept, spare):
+        offer.put(airflow.remote)
+    for word in ("fetch", "load"):
+        assert tierline(home, word, now=NOW).exit_status in (0, 3)
+    waiting.put(airflow.remote)
+    assert tierline(home, "fetch", now=NOW).exit_status == 0
+    for name in (f"{waiting.stem}.CHK", kept.name):
+        (path,) = (home / "archive").rglob(name)
+        path.chmod(0o600)
+        path.write_bytes(b"damaged")
+    (path,) = (airflow.remote / "backup").rglob(kept.name)
+    path.unlink()
+    path.mkdir()
+    configuration = (home / "tierline.yaml").read_text()
+    sources, _, receivers = configuration.removeprefix("sources:\n").partition("receivers:")
+    down = re.sub(r"127\.0\.0\.1:\d+", f"127.0.0.1:{free_ports(1)}", sources.replace('"110"', '"440"'))
+    (home / "tierline.yaml").write_text(f"sources:\n{sources}{down}receivers:{receivers}")
+
+    asked = {"why": "ticket 4711", "action": "discard", "stem": spare.stem}
+    runs = airflow.run("watch_cycles", "audit_backups", f"operate_batches:{json.dumps(asked)}", is_tried_once=True)
+    states = {name: (run["state"], run["tasks"]) for name, (run,) in runs.items() if name != "imported"}
+    assert states["watch_cycles"] == (
+        "failed", {"watch_110[-1]": "success", "watch_440[-1]": "failed", "judge[-1]": "failed"}
+    )  # fmt: skip
+    assert states["audit_backups"] == ("failed", {"verify_110[-1]": "failed", "verify_440[-1]": "success"})
+    told = [json.loads(line) for line in (home / "logs" / "alarms.jsonl").read_text().splitlines()]
+    assert kept.stem in {each["subject"] for each in told if each["kind"] == "E206"}, "what was found is noted first"
+    assert states["operate_batches"] == (
+        "failed", {"decide[-1]": "success", "load[-1]": "success", "acknowledge[-1]": "failed"}
+    )  # fmt: skip
+    found = {stem: each["state"] for stem, each in airflow.batches().items()}
+    assert (found[spare.stem], found[waiting.stem], found[kept.stem]) == ("discarded", "verified", "loaded")
 
 
 def test_conventions() -> None:

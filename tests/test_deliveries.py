@@ -268,6 +268,7 @@ def test_an_older_list_that_is_delivered_again_ends_no_alarm_about_the_newer(hom
     assert alarms(home) == [("receipt", f"acd {LATER}", True)]
 
 
+@pytest.mark.fault(24)
 def test_an_odd_file_under_a_lists_name_keeps_no_other(tmp_path: Path, acd: Path) -> None:
     home = home_with(tmp_path, receiver("acd", Endpoint("file", root=str(acd)), lists="[CARD, TIER]"))
     card = TIER.replace("TIER", "CARD")

@@ -63,6 +63,7 @@ def take_end(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[
     close_sites()
 
 
+@pytest.mark.fault(14)
 @both
 def test_an_end_file_corrected_just_before_it_is_moved_is_taken(
     home: Path, site: Site, take_end: Callable[[Callable[[], object]], TakenEnds]

@@ -53,6 +53,7 @@ def steps_of_a_move(root: Path) -> int:
     return len(seen)
 
 
+@pytest.mark.fault(14)
 def test_what_a_producer_renames_over_the_file_meanwhile_is_kept(root: Path) -> None:
     count = steps_of_a_move(root)
     assert count >= 1
@@ -97,6 +98,7 @@ def test_a_move_that_is_killed_while_the_producer_comes_between_loses_no_bytes(r
     assert set(files(root).values()) == {b"first", b"second"}
 
 
+@pytest.mark.fault(1)
 def test_a_move_that_is_killed_at_any_step_is_found_again(root: Path) -> None:
     for killed in range(steps_of_a_move(root)):
         step = 0

@@ -39,6 +39,7 @@ class Twice(asyncssh.SFTPServer):
             yield entry
 
 
+@pytest.mark.fault(17)
 def test_a_name_that_is_listed_twice_is_one_file(tmp_path: Path) -> None:
     root = tmp_path / "remote"
     GOOD.put(root)
@@ -159,6 +160,7 @@ def in_bits(number: bytes) -> Iterator[bytes]:
     yield packet(Kind.DATA, number + string(b"x"))
 
 
+@pytest.mark.fault(3)
 @pytest.mark.parametrize("pages", [one_by_one, byte_by_byte, in_bits])
 def test_an_sftp_server_that_drips_is_given_up_although_it_is_never_idle(
     monkeypatch: pytest.MonkeyPatch, pages: Callable[[bytes], Iterator[bytes]]
