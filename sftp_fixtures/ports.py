@@ -7,15 +7,19 @@ import socket
 import time
 
 DATA_PORTS = 8  # an FTP server listens for data on the ports that follow its own
+RANGE = range(20_000, 32_000)  # below those given to outgoing connections
+_given: set[int] = set()  # an FTP server's data ports are free most of the time, and taken all the same
 
 
 def free_ports(count: int) -> int:
-    """The first of `count` ports in a row that are free on this machine, below those given to outgoing connections."""
+    """The first of `count` ports in a row that are free on this machine, and no FTP server's of this process."""
     for _ in range(200):
-        first = random.randrange(20_000, 32_000)
-        if all(_is_free(port) for port in range(first, first + count)):
+        first = random.choice(RANGE[: 1 - count or None])
+        ports = range(first, first + count)
+        if _given.isdisjoint(ports) and all(map(_is_free, ports)):
+            _given.update(ports[1:])
             return first
-    raise RuntimeError(f"no {count} ports in a row are free between 20000 and 32000")
+    raise RuntimeError(f"no {count} ports in a row are free between {RANGE[0]} and {RANGE[-1]}")
 
 
 def wait_for(port: int, seconds: float = 10) -> None:

@@ -89,6 +89,11 @@ class Proxy:
         for writer in list(self._writers):
             writer.close()
 
+    async def end(self) -> None:
+        """Close every connection at once: one that waits for its last bytes to go would outlive the loop."""
+        for writer in self._writers:
+            writer.transport.abort()
+
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, is_answer: bool) -> None:
         try:
             chunks = self._later(reader) if self._delay_s else _chunks(reader)
@@ -108,7 +113,6 @@ class Proxy:
             pass  # a connection that is gone is what this proxy is for
         finally:
             writer.close()
-            self._writers.discard(writer)
 
     async def _later(self, reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
         """What comes, each piece once its time has come; what follows it is on its way meanwhile."""
@@ -168,4 +172,4 @@ def proxy(endpoint: Endpoint, delay_s: float = 0) -> Iterator[Proxy]:
         finally:
             for server in servers:
                 thread.loop.call_soon_threadsafe(server.close)
-            thread.run(made.cut())
+            thread.run(made.end())

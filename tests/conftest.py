@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
@@ -15,17 +16,26 @@ from running import forking
 
 import warehouse.renewal
 from pipelines.transfer.base import Endpoint
+from sftp_fixtures import ports
 from sftp_fixtures.proftpd import proftpd_server
 from sftp_fixtures.rclone import rclone_sftp_server
 from sftp_fixtures.servers import ftp_server, ftps_server, sftp_server
 from sftp_fixtures.sshd import sshd_server
 from sftp_fixtures.vsftpd import vsftpd_server
 
+_PORT_SHARES = 3  # as many workers as there are by default
 _LONGEST = ("test_spark.py", "test_airflow_live.py", "test_dags.py")  # begun last, they would go on alone
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.name not in _LONGEST)
+
+
+def pytest_configure() -> None:
+    """Each worker has ports of its own: those of two may look free to both."""
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _PORT_SHARES
+    share = len(ports.RANGE) // _PORT_SHARES
+    ports.RANGE = ports.RANGE[number * share : (number + 1) * share]
 
 
 @contextmanager
