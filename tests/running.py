@@ -101,7 +101,7 @@ def forking() -> ForkServerContext:
 
 
 def tierline_process(
-    home: Path, *words: str, now: str, fault: str = "", timeout_s: int = 120
+    home: Path, *words: str, now: str, fault: str = "", timeout_s: int = 600
 ) -> subprocess.CompletedProcess[str]:
     """Run the command in a process of its own, which is killed at a fault point where one is named."""
     environment = os.environ | {"TIERLINE_NOW": now} | ({"TIERLINE_FAULT": fault} if fault else {})

@@ -135,7 +135,7 @@ def test_runs_and_airflow_at_once_load_each_batch_once(airflow: Installation) ->
                 )
                 for _ in range(2)
             ]
-            outputs = [each.communicate(timeout=120)[0] for each in both]
+            outputs = [each.communicate(timeout=600)[0] for each in both]
             assert {each.returncode for each in both} <= {0, 3, 4}, outputs
             rounds += 1
         runs = scheduled.result()

@@ -111,7 +111,7 @@ def test_killed_at_every_passing_of_every_point(
             home = copy_of(before if word == "fetch" else fetched, tmp_path / f"{point}{turn}", sshd)
             process = forking.Process(target=killed, args=(home, word, f"{point}:{turn}"))
             process.start()
-            process.join(60)
+            process.join(600)
             assert process.exitcode in (0, -9)
             if process.exitcode == 0:
                 break

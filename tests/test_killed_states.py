@@ -81,7 +81,7 @@ def _kill(forking: ForkServerContext, home: Path, point: str) -> None:
         assert process.pid is not None
         os.kill(process.pid, signal.SIGKILL)
         assert making.exists(), "the state was finished before"
-    process.join(60)
+    process.join(600)
     assert process.exitcode == -9, f"passed {point}"
 
 

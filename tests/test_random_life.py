@@ -139,7 +139,7 @@ class Run:
                  "run": ("run", "--as-of", f"{AS_OF}")}.get(word, (word,))  # fmt: skip
         process = self.forking.Process(target=_work, args=(self.place.home, words, point))
         process.start()
-        process.join(120)
+        process.join(600)
         assert process.exitcode in (0, -9), (word, point)
         self.seen["killed"] += process.exitcode == -9
 

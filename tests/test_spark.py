@@ -113,7 +113,7 @@ def test_a_run_publishes_what_duckdb_does(tmp_path: Path) -> None:
         bad_share=0.02,
     )  # fmt: skip
     home = spark_home(tmp_path, "local-cluster[2,1,1024]")
-    ran = tierline_process(home, "run", "--as-of", AS_OF, now=NOW, timeout_s=600)
+    ran = tierline_process(home, "run", "--as-of", AS_OF, now=NOW)
     assert ran.returncode in (0, 3), ran.stdout + ran.stderr
     assert_as_duckdb(home, tmp_path / "rebuilt")
     with duckdb.connect(str(home / "bi" / "current.duckdb"), read_only=True) as state:
