@@ -90,7 +90,8 @@ def settle_copies(connection: Connection, results: list[Copies], at: datetime) -
     for stem, each in unsound.items():
         message = f"{each.current.kept_in} is {each.archive}, {each.server_place} on the server is {each.server}"
         raise_alarm(connection, Kind.COPIES, stem, message, at)
-    for stem in {each.current.stem for each in results if each.are_sound} - unsound.keys():
+    unsure = {each.current.stem for each in results if not each.are_sound}
+    for stem in {each.current.stem for each in results} - unsure:
         clear_alarm(connection, Kind.COPIES, stem, at)
 
 

@@ -72,13 +72,12 @@ def publish(site: Site, *, republish: bool = False) -> Published:
             built = last_built(warehouse)
             if built is None:
                 raise UsageError("nothing was built yet; run 'tierline build --as-of DATE' first")
-            now_by = made_by(warehouse, site.policy, known_sources(warehouse))
-            if not built.is_current or built.made_by != now_by:  # a load or another policy came between
+            if not built.is_current or built.made_by != _made_by(site, warehouse):  # a load or another policy came
                 build_in(site, warehouse, built.as_of, built.bill_month)
             as_of = built.as_of
             if not republish:
                 _require_later(last, as_of)
-            fingerprint = _fingerprint(site, warehouse, as_of, now_by)
+            fingerprint = _fingerprint(site, warehouse, as_of)
             if last and last.fingerprint == fingerprint and state_is_sound(site.home.bi):
                 return Published(last, is_new=False)
             made = _prepare(site, warehouse, as_of, fingerprint, known)
@@ -113,9 +112,13 @@ def _require_quality(site: Site) -> None:
         )
 
 
-def _fingerprint(site: Site, warehouse: duckdb.DuckDBPyConnection, as_of: date, made_by: str) -> str:
+def _made_by(site: Site, warehouse: duckdb.DuckDBPyConnection) -> str:
+    return made_by(warehouse, site.policy, known_sources(warehouse))
+
+
+def _fingerprint(site: Site, warehouse: duckdb.DuckDBPyConnection, as_of: date) -> str:
     """Of all that a state is made from: as-of date, bill months, policy, models, contracts, batches, cycles."""
-    digest = hashlib.sha256(f"{as_of}|{made_by}|{site.contracts}".encode())
+    digest = hashlib.sha256(f"{as_of}|{_made_by(site, warehouse)}".encode())
     for query in (
         "select stem, digest from ops.loaded_batch order by all",
         "select * from ops.batch order by all",
