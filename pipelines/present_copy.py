@@ -25,6 +25,7 @@ from warehouse.load import StandingBatch, load
 from warehouse.store import FILE_NAME, open_warehouse
 
 _WAL = f"{FILE_NAME}.wal"
+_LOCKED = "IO Error: Could not set lock on file"  # as DuckDB says it
 
 
 @dataclass(frozen=True)
@@ -106,11 +107,13 @@ def _complete(site: Site, directory: Path) -> str:
 
 def _require_no_writer(path: Path) -> None:
     """Of a file that is being written a copy would be torn, and look as if it were damaged."""
+    if not path.exists():
+        return
     with duckdb.connect() as connection:
         try:
             connection.execute(f"attach '{quoted(path)}' as present (read_only)")
         except duckdb.Error as error:
-            if "lock" in str(error):
+            if str(error).startswith(_LOCKED):  # any other message may hold the word in its path
                 raise StoreError(f"{path}: {str(error).splitlines()[0]}; end that process and run it again") from error
 
 

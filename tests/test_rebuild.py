@@ -428,6 +428,12 @@ def test_a_warehouse_that_another_program_writes_is_not_taken_for_a_damaged_one(
     assert list(into.iterdir()) == []
 
 
+@pytest.mark.parametrize("how", ["gone", "no database"])
+def test_a_home_whose_path_speaks_of_locks_is_not_taken_for_a_locked_one(home: Path, into: Path, how: str) -> None:
+    lose(home, how)
+    assert rebuild(home.rename(home.with_name("blockstorage")), into)[0] == 0
+
+
 def manual(page: str, home: Path, into: Path) -> str:
     """The commands of the manual by which a new warehouse comes into the place of the present one."""
     text = (Path(__file__).parent.parent / "docs" / "operators" / page).read_text(encoding="utf-8")
