@@ -51,13 +51,24 @@ class FileFinding:
     records: int | None = None
     version: str | None = None  # of the contract that read it
     encoding: str | None = None  # in which it was read
+    control_total: int | None = None  # of a data file that would be taken
     rejects: list[Rejected] = field(default_factory=list)
     reject_lines: bytes = b""  # as `.REJ` would hold them
 
 
 def check_files(paths: list[Path], contracts: Contracts, encoding_of: EncodingOf, now: datetime) -> list[FileFinding]:
-    """Each file, and of a directory each that a poll would look at. `encoding_of` a source."""
-    return [_check(path, contracts, encoding_of, now) for each in paths for path in _offered(each)]
+    """Each file, and of a directory each that a poll would look at. `encoding_of` a source.
+
+    End files are held against the trailers of those data files that are checked with them.
+    """
+    offered = [path for each in paths for path in _offered(each)]
+    found: dict[Path, FileFinding] = {}
+    totals: dict[Path, int] = {}  # by path without an ending
+    for path in sorted(offered, key=lambda path: parse_end_name(path.name) is not None):
+        found[path] = finding = _check(path, contracts, encoding_of, now, totals)
+        if finding.control_total is not None:
+            totals[path.with_name(path.name.partition(".")[0])] = finding.control_total
+    return [found[path] for path in offered]
 
 
 def _offered(path: Path) -> Iterator[Path]:
@@ -67,35 +78,42 @@ def _offered(path: Path) -> Iterator[Path]:
         return
     for each in sorted(each for each in path.rglob("*") if each.is_symlink() or not each.is_dir()):
         name = parse_check_name(each.name)
-        is_paired = name is not None and _data_beside(each, name) is not None
+        is_paired = name is not None and _is_regular(each) and bool(_data_beside(each, name))
         if not (is_paired or each.name.startswith(".") or each.name.endswith(".tmp")):
             yield each
 
 
-def _data_beside(path: Path, name: BatchName) -> Path | None:
+def _is_regular(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
+
+
+def _data_beside(path: Path, name: BatchName) -> list[Path]:
     places = (path.with_name(name.stem + ending) for ending in DATA_ENDINGS)
-    return next((place for place in places if place.is_file()), None)
+    return [place for place in places if _is_regular(place)]
 
 
-def _check(path: Path, contracts: Contracts, encoding_of: EncodingOf, now: datetime) -> FileFinding:
+def _check(
+    path: Path, contracts: Contracts, encoding_of: EncodingOf, now: datetime, totals: dict[Path, int]
+) -> FileFinding:
     name = parse_data_name(path.name) or parse_check_name(path.name) or parse_end_name(path.name)
     feed, source = (name.feed, name.source) if name else ("", "")
-    entry = RemoteFile(path.name, path.stat().st_size, path.is_file() and not path.is_symlink())
+    entry = RemoteFile(path.name, path.lstat().st_size, _is_regular(path))
     if left := left_for(entry, name, feed, source, contracts.feed_names):
         return FileFinding(path.name, "LEFT", left.code, left.reason)
     if isinstance(name, CycleKey):
-        return _check_end(path, name, contracts[feed], now)
+        return _check_end(path, name, contracts[feed], now, totals)
     assert name is not None, "a name without parts is left"
-    if path.name.endswith(DATA_ENDINGS):
-        return _check_data(path, name, contracts[feed], encoding_of(source), now)
-    if data := _data_beside(path, name):
-        return _check_data(data, name, contracts[feed], encoding_of(source), now)
-    return FileFinding(path.name, "LEFT", reason=f"expected {name.stem}.DAT beside it, found none")
+    data = _data_beside(path, name)
+    if len(data) > 1:
+        return FileFinding(path.name, "LEFT", "E101", "expected one data file a stem, found .DAT and .DAT.gz")
+    if not data:
+        return FileFinding(path.name, "LEFT", reason=f"expected {name.stem}.DAT beside it, found none")
+    return _check_data(data[0], name, contracts[feed], encoding_of(source), now)
 
 
 def _check_data(path: Path, name: BatchName, contract: Contract, encoding: str, now: datetime) -> FileFinding:
     check_path = path.with_name(f"{name.stem}.CHK")
-    if not check_path.is_file():
+    if not _is_regular(check_path):
         found = received_from(name, path, b"")
         line = f"{path.name}|{found.bytes}|RECORDS|{found.digest}|{now:%Y%m%d%H%M%S}"
         return FileFinding(path.name, "LEFT", reason=f"expected {check_path.name} beside it with the line {line}")
@@ -114,15 +132,18 @@ def _check_data(path: Path, name: BatchName, contract: Contract, encoding: str, 
         if judged.rejected:
             finding.rejects = [(row["line"], row["codes"], row["columns"]) for row in read_rejects(staged)]
             finding.reject_lines = b"".join(RejectLines(staged))
+    if judged.code is None:
+        finding.control_total = judged.control_total
     finding.status = "REFUSED" if judged.code else "PARTIAL" if judged.rejected else "ACCEPTED"
     return finding
 
 
-def _check_end(path: Path, key: CycleKey, contract: Contract, now: datetime) -> FileFinding:
+def _check_end(path: Path, key: CycleKey, contract: Contract, now: datetime, totals: dict[Path, int]) -> FileFinding:
     problem, end = read_end(key, parse_cycle(contract.schedule.cadence, key.cycle), path.read_bytes(), now)
     if end is None:
         return FileFinding(path.name, "LEFT", "E207", problem)
-    if problem := contradiction(end, _declared(path, end), {}):
+    beside = {place.name: total for place, total in totals.items() if place.parent == path.parent}
+    if problem := contradiction(end, _declared(path, end), beside):
         return FileFinding(path.name, "LEFT", "E207", problem, end.records)
     named = {name.seq: name.version for entry in end.entries if (name := parse_stem(entry.stem))}
     if missing := gaps(end, named):
@@ -136,7 +157,7 @@ def _declared(path: Path, end: EndFile) -> dict[str, int]:
     found = {}
     for entry in end.entries:
         beside = path.with_name(f"{entry.stem}.CHK")
-        if beside.is_file():
+        if _is_regular(beside):
             try:
                 found[entry.stem] = parse_check_file(beside.read_bytes(), entry.stem).records
             except Unreadable:

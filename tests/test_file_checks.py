@@ -113,6 +113,42 @@ def test_what_a_poll_passes_over_is_passed_over_and_the_rest_is_named(tmp_path: 
     }
 
 
+def test_a_link_to_nothing_is_reported_and_the_rest_is_checked(tmp_path: Path) -> None:
+    Offer().put(tmp_path)
+    lost = tmp_path / "outgoing/PAYM" / Offer(STEM.replace("_0001_", "_0002_")).name
+    lost.symlink_to(tmp_path / "nowhere")
+    status, found = checked(tmp_path, str(tmp_path / "outgoing"))
+    assert status == 3
+    assert {name: (each["status"], each["code"]) for name, each in found.items()} == {
+        f"{STEM}.DAT": ("ACCEPTED", None),
+        lost.name: ("LEFT", "E101"),
+    }
+
+
+@pytest.mark.parametrize(("total", "code"), [("6000", None), ("5999", "E207")])
+def test_an_end_file_is_held_against_the_trailers_of_files_checked_with_it(
+    tmp_path: Path, total: str, code: str | None
+) -> None:
+    Offer().put(tmp_path)
+    end = tmp_path / "outgoing/PAYM/PAYM_110_I_2026112210.END"
+    end.write_text(f"1|3|{total}\n{STEM}|3\n")
+    status, found = checked(tmp_path, str(tmp_path / "outgoing"))
+    assert (status, found[end.name]["code"], found[f"{STEM}.DAT"]["status"]) == (3 if code else 0, code, "ACCEPTED")
+    assert list(found) == [end.name, f"{STEM}.DAT"]
+    if code:
+        assert found[end.name]["reason"] == "expected the control total 6000 as the trailers say, found 5999"
+
+
+@pytest.mark.parametrize("checked_for", [".DAT", ".DAT.gz"])
+def test_a_stem_with_two_data_files_is_left_as_a_poll_leaves_it(tmp_path: Path, checked_for: str) -> None:
+    for ending in (".DAT", ".DAT.gz"):
+        Offer(ending=ending).put(tmp_path, check=ending == checked_for)
+    status, found = checked(tmp_path, str(tmp_path / "outgoing"))
+    said = {name: (each["status"], each["code"], each["reason"]) for name, each in found.items()}
+    left = ("LEFT", "E101", "expected one data file a stem, found .DAT and .DAT.gz")
+    assert (status, said) == (3, {f"{STEM}.DAT": left, f"{STEM}.DAT.gz": left})
+
+
 def test_wrong_use_is_said_and_nothing_is_written(tmp_path: Path) -> None:
     Offer().put(tmp_path)
     for words, said in (
