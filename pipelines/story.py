@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import islice
 from typing import Any
 
 from pipelines.acknowledging import kept_rejects
 from pipelines.checks.staging import read_rejects
-from pipelines.contracts.model import Contract
+from pipelines.clock import COMPACT
+from pipelines.contracts.model import Column, Contract, Type
 from pipelines.ledger import offerings
 from pipelines.ledger.offerings import STANDING, Offering
 from pipelines.ledger.quality import profiles, results
 from pipelines.ledger.tables import quality_result
 from pipelines.operating import offerings_of
+from pipelines.plain_text import unnumbered
 from pipelines.site import Site
 
 _FIELDS = (
@@ -62,7 +66,7 @@ def rejected_rows(site: Site, current: Offering, *, masked: bool, most: int | No
 
 
 def _masked(record: str, contract: Contract | None) -> str:
-    """Personal fields hidden; all of a record of which nobody can tell which field is which.
+    """Personal fields and numbers of people hidden; all of a record of which nobody can tell which field is which.
 
     `contract` is of the version that the file was written by; None where that is not known.
     """
@@ -72,9 +76,29 @@ def _masked(record: str, contract: Contract | None) -> str:
     if len(fields) != len(file_columns):
         return f"({len(fields)} fields instead of {len(file_columns)}, not shown)"
     return contract.delimiter.join(
-        "*" * min(len(field), 4) if column.personal and field else field
+        "*" * min(len(field), 4) if column.personal else _without_numbers(field, column)
         for field, column in zip(fields, file_columns, strict=True)
     )
+
+
+def _without_numbers(field: str, column: Column) -> str:
+    """A value that is not personal where it belongs: in a rejected row it may stand where another was expected.
+
+    What tells which row it is stays: an id that begins with a letter, and a time.
+    """
+    is_id = column.type is Type.ID and re.fullmatch("[A-Za-z][0-9A-Za-z]+", field) is not None
+    is_time = column.type is Type.TIMESTAMP and _is_time(field)
+    return field if is_id or is_time else unnumbered(field)
+
+
+def _is_time(text: str) -> bool:
+    if not re.fullmatch("[0-9]{14}", text):
+        return False
+    try:
+        datetime.strptime(text, COMPACT)
+    except ValueError:
+        return False
+    return True
 
 
 def _described(site: Site, each: Offering) -> dict[str, Any]:
