@@ -41,6 +41,8 @@ from pipelines.waiting import is_waiting
 
 log = logging.getLogger(__name__)
 _MOST_CHECKS = 4  # mapped tasks a run: more are worth less than what each costs to begin
+# Of a poll: what the other sources brought waits for it, and must be in core before its cycle is late.
+_MOST_RETRIES = 2
 Report = dict[str, Any]
 Reports = Any  # what tasks return, as TaskFlow passes it on: a sequence of Report, None for one that was skipped
 
@@ -60,7 +62,9 @@ def ingest(contract: Contract) -> DAG:
     )
     def flow() -> None:
         polled = [
-            fetch.override(task_id=f"fetch_{source}", pool=source_pool(source))(source, contract.feed)
+            fetch.override(task_id=f"fetch_{source}", pool=source_pool(source), retries=_MOST_RETRIES)(
+                source, contract.feed
+            )
             for source in sources
         ]
         shares = share_out(contract.feed, polled)

@@ -14,26 +14,34 @@ from pipelines import delivering, publishing, steps
 from pipelines.clock import SHANGHAI, now
 from pipelines.errors import HeldError, TransferError
 from pipelines.pools import WAREHOUSE_POOL
+from pipelines.site import Site
 
 AS_OF = Param(None, type=["null", "string"], format="date", title="As-of date", description="Default: the day before.")
 BILL_MONTH = Param(None, type=["null", "string"], pattern="^[0-9]{6}$", title="Last closed bill month (YYYYMM)")
+REPUBLISH = Param(False, type="boolean", title="Publish an as-of date before the last one")
 
 
-def as_of_date() -> date:
-    """The as-of date of a run: as given, else the day before the run was due (Asia/Shanghai); the same when cleared."""
+def as_of_date(here: Site) -> date:
+    """The as-of date of a run: as given, else the day before the run was due (Asia/Shanghai).
+
+    That is the same when the run is cleared, unless a later day was published meanwhile: marts do not go back by
+    themselves. Raises UsageError for a given day before the one published, unless it is to be published again.
+    """
     context = get_current_context()
-    stated = context["params"]["as_of"]
-    if stated:
-        return date.fromisoformat(str(stated))
+    if stated := context["params"]["as_of"]:
+        day = date.fromisoformat(str(stated))
+        if not context["params"]["republish"]:
+            publishing.require_later(here, day)
+        return day
     run_after: datetime = context["dag_run"].run_after
     due = min(run_after.astimezone(SHANGHAI).replace(tzinfo=None), now())  # earlier only in a rehearsal, TIERLINE_NOW
-    return (due - timedelta(days=1)).date()
+    return max((due - timedelta(days=1)).date(), publishing.last_as_of(here) or date.min)
 
 
 @dag(
     schedule=reduce(or_, [core_asset(contract) for contract in CONTRACTS.feeds], OPERATED),
     **ALWAYS,
-    params={"as_of": AS_OF, "bill_month": BILL_MONTH},
+    params={"as_of": AS_OF, "bill_month": BILL_MONTH, "republish": REPUBLISH},
     tags=["tierline", "marts"],
     doc_md="Works out marts and lists for an as-of date from core and the policy, whenever a feed brought something.",
 )
@@ -41,7 +49,9 @@ def build_marts() -> None:
     @task(outlets=[MARTS], pool=WAREHOUSE_POOL)
     def build() -> dict[str, str]:
         """core → mart; the last closed bill month of each source is what it returns."""
-        result = steps.build(site(), as_of_date(), get_current_context()["params"]["bill_month"])
+        here, context = site(), get_current_context()
+        result = steps.build(here, as_of_date(here), context["params"]["bill_month"])
+        context["outlet_events"][MARTS].extra = {"republish": bool(context["params"]["republish"])}
         if said := lineage():
             said.built(result)
         return result.bill_months
@@ -52,7 +62,7 @@ def build_marts() -> None:
 @dag(
     schedule=[MARTS],
     **ALWAYS,
-    params={"republish": Param(False, type="boolean", title="Allow an as-of date before the last one")},
+    params={"republish": REPUBLISH},
     tags=["tierline", "publish"],
     doc_md="Shows readers the new state and publishes the lists made from it; nothing happens where nothing changed.",
 )
@@ -60,7 +70,9 @@ def publish_lists() -> None:
     @task(outlets=[LISTS], pool=WAREHOUSE_POOL)
     def publish() -> str:
         """mart → published."""
-        republish = bool(get_current_context()["params"]["republish"])
+        context = get_current_context()
+        built = [event for events in context["triggering_asset_events"].values() for event in events]
+        republish = context["params"]["republish"] or any(event.extra.get("republish") for event in built)
         try:
             published = publishing.publish(site(), republish=republish)
         except HeldError as error:  # it waits for people, not for another try

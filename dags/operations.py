@@ -78,7 +78,8 @@ def watch_cycles() -> None:
         return judged.cycles
 
     watched = [
-        watch.override(task_id=f"watch_{source}", pool=source_pool(source))(source) for source in configured_sources()
+        watch.override(task_id=f"watch_{source}", pool=source_pool(source), retries=0)(source)  # the next run is one
+        for source in configured_sources()
     ]
     watched >> judge()
 
@@ -87,20 +88,23 @@ def watch_cycles() -> None:
     schedule=_clock("0 3 * * *"),
     **ALWAYS,
     params={
-        "first": Param(None, type=["null", "string"], title="First cycle", description="Default: two weeks ago."),
+        "first": Param(
+            None, type=["null", "string"], title="First cycle", description="Default: what came in two weeks."
+        ),
         "last": Param(None, type=["null", "string"], title="Last cycle"),
     },
     tags=["tierline", "backups"],
-    doc_md="Reads both copies of the batches of the last two weeks and compares them with what was recorded; an "
-    "unsound one is alarm E206. Other cycles by hand, with the form.",
+    doc_md="Reads both copies of the batches that came in the last two weeks and compares them with what was recorded; "
+    "an unsound one is alarm E206. Other cycles by hand, with the form.",
 )
 def audit_backups() -> None:
     @task
     def verify(source: str) -> dict[str, int]:
         """Both copies of every batch of a source; tried again where one on the server could not be read."""
         here, params = site(), get_current_context()["params"]
-        first = params["first"] or f"{here.now - timedelta(days=14):%Y%m%d}"
-        found = backups.kept_offerings(here, source, Scope((source,)), Range.between(first, params["last"]))
+        cycles = Range.between(params["first"], params["last"])
+        since = None if params["first"] or params["last"] else here.now - timedelta(days=14)
+        found = backups.kept_offerings(here, source, Scope((source,)), cycles, taken_since=since)
         unsound = []
         try:
             if found:

@@ -26,7 +26,7 @@ from airflow.sdk.observability import stats
 from pipelines.cli.context import open_contracts, open_site
 from pipelines.config import FILE_NAME, load_config
 from pipelines.config_fields import SECRET_READERS
-from pipelines.contracts.model import Cadence, Contract, Schedule
+from pipelines.contracts.model import Contract, Schedule
 from pipelines.errors import TransferError
 from pipelines.site import Site
 from pipelines.telling.alarms import tell_alarms
@@ -158,22 +158,10 @@ def brought_news(reports: Iterable[Mapping[str, Any] | None]) -> bool:
 
 
 def timetable(schedule: Schedule) -> MultipleCronTriggerTimetable:
-    """When a feed is polled: when its cycle is expected, when it is late, and when it is missing (Asia/Shanghai).
+    """When a feed is polled: when a cycle is expected, late and missing, and every hour at these minutes.
 
-    A monthly feed is polled daily from then on: what comes after all must not wait for the next month.
+    Whatever the cadence: a file that is a little late, or answers a request, must not wait until its cycle is missing.
     """
-    expected, late, missing = (
-        _cron(schedule.cadence, schedule.expected_s + after)
-        for after in (0, schedule.late_after_s, schedule.missing_after_s)
-    )
-    if schedule.cadence is Cadence.MONTHLY:
-        missing = missing.replace(" * *", "-31 * *")
-    return MultipleCronTriggerTimetable(*dict.fromkeys([expected, late, missing]), timezone="Asia/Shanghai")
-
-
-def _cron(cadence: Cadence, offset_s: int) -> str:
-    """The moments that lie so many seconds after the end of a cycle."""
-    minute, hour, day = offset_s // 60 % 60, offset_s // 3600 % 24, offset_s // 86400 + 1
-    if cadence is Cadence.HOURLY:
-        return f"{minute} * * * *"
-    return f"{minute} {hour} * * *" if cadence is Cadence.DAILY else f"{minute} {hour} {day} * *"
+    moments = (schedule.expected_s + after for after in (0, schedule.late_after_s, schedule.missing_after_s))
+    hourly = dict.fromkeys(f"{moment // 60 % 60} * * * *" for moment in moments)
+    return MultipleCronTriggerTimetable(*hourly, timezone="Asia/Shanghai")

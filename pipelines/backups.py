@@ -52,10 +52,13 @@ class Range:
         return (self.first is None or start >= self.first) and (self.last is None or end <= self.last)
 
 
-def kept_offerings(site: Site, source: str, scope: Scope, cycles: Range, stem: str | None = None) -> list[Offering]:
+def kept_offerings(
+    site: Site, source: str, scope: Scope, cycles: Range, stem: str | None = None, taken_since: datetime | None = None
+) -> list[Offering]:
     """Offerings of a source whose bytes were kept, within a scope and a range of cycles, oldest first."""
     conditions = [offering.c.source == source, offering.c.kept_in.is_not(None)]
     conditions += [offering.c.stem == stem] if stem else []
+    conditions += [offering.c.taken_at >= taken_since] if taken_since else []
     with site.ledger.reading() as connection:
         found = offerings.find(connection, *conditions)
     return [each for each in found if scope.has(each.source, each.feed, each.cycle) and cycles.has(site, each)]

@@ -76,7 +76,7 @@ def publish(site: Site, *, republish: bool = False) -> Published:
                 build_in(site, warehouse, built.as_of, built.bill_month)
             as_of = built.as_of
             if not republish:
-                _require_later(last, as_of)
+                _require_later(_as_of(last) if last else None, as_of)
             fingerprint = _fingerprint(site, warehouse, as_of)
             if last and last.fingerprint == fingerprint and state_is_sound(site.home.bi):
                 return Published(last, is_new=False)
@@ -85,19 +85,28 @@ def publish(site: Site, *, republish: bool = False) -> Published:
         return Published(made, is_new=True)
 
 
-def require_later(site: Site, as_of: date) -> None:
-    """Raises UsageError for an as-of date before that of the last publication: before anything is built for it."""
+def last_as_of(site: Site) -> date | None:
+    """The as-of date of the last publication; None: nothing was published yet."""
     with site.ledger.reading() as connection:
         known = publications(connection)
-    _require_later(known[-1] if known else None, as_of)
+    return _as_of(known[-1]) if known else None
 
 
-def _require_later(last: Publication | None, as_of: date) -> None:
-    if last and as_of.isoformat() < last.as_of_date:
+def require_later(site: Site, as_of: date) -> None:
+    """Raises UsageError for an as-of date before that of the last publication: before anything is built for it."""
+    _require_later(last_as_of(site), as_of)
+
+
+def _require_later(last: date | None, as_of: date) -> None:
+    if last and as_of < last:
         raise UsageError(
-            f"as-of date {as_of} lies before that of the last publication, {last.as_of_date}; publish it with "
-            f"--republish, or go on from there: tierline run --as-of {last.as_of_date}"
+            f"as-of date {as_of} lies before that of the last publication, {last}; publish it with --republish, or go "
+            f"on from there: tierline run --as-of {last}"
         )
+
+
+def _as_of(publication: Publication) -> date:
+    return date.fromisoformat(publication.as_of_date)
 
 
 def _require_quality(site: Site) -> None:

@@ -19,6 +19,7 @@ from socketserver import BaseRequestHandler, ThreadingUDPServer
 from threading import Thread
 from typing import Any
 
+import duckdb
 import pytest
 import yaml
 from offers import payments
@@ -217,6 +218,25 @@ def test_an_idle_poll_is_one_task_and_a_cleared_run_changes_nothing(live: Live) 
     live.airflow.call("POST", f"/api/v2/dags/ingest_paym/dagRuns/{run_id}/clear", token, {"dry_run": False})
     assert live.airflow.finished("ingest_paym", run_id, token) == "success"
     assert live.batches() == before
+
+
+def test_a_past_day_is_published_again_where_that_is_asked_for(live: Live) -> None:
+    """The word goes on from the build to the publication that it starts."""
+    past = f"{BEGIN - timedelta(days=7):%Y-%m-%d}"
+    assert live.run("build_marts", as_of=past)[0] == "failed"
+    assert live.run("build_marts", as_of=past, republish=True)[0] == "success"
+    end = time.monotonic() + 300
+    while _published(live) != past:
+        assert time.monotonic() < end, "the past day was not published"
+        time.sleep(1)
+    assert live.run("build_marts")[0] == "success"
+
+
+def _published(live: Live) -> str:
+    """The as-of date of the newest state."""
+    with duckdb.connect(str(live.home / "bi" / "current.duckdb"), read_only=True) as state:
+        ((day,),) = state.execute("select max_by(as_of_date, published_at) from ops.publication").fetchall()
+    return f"{day:%Y-%m-%d}"
 
 
 def test_the_page_is_for_those_who_are_logged_in_and_buttons_for_those_who_may_act(live: Live) -> None:

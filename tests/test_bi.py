@@ -32,7 +32,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     work = tmp_path_factory.mktemp("bi")
     make_province(work / "remote", subscribers=200, months=4, days=1, end=datetime.fromisoformat(NOW), seed=3)
     home = make_home(work / "home", Endpoint("file", root=str(work / "remote")))
-    for words in (["fetch"], ["load"], ["build", "--as-of", "2026-11-21"]):
+    for words in (["fetch"], ["load"], ["build", "--as-of", "2026-11-21"], ["publish"]):
         assert tierline(home, *words, now=NOW).exit_status == 0
     contracts = load_contracts()
     with open_warehouse(home / "warehouse", contracts) as connection:
@@ -71,6 +71,30 @@ def test_a_view_has_the_totals_of_its_table(
     found = only(warehouse, f"select {sums} from {view}")
     assert all(found)
     assert found == only(warehouse, f"select {sums} from {source}")
+
+
+def test_dimensions_hold_what_stood_when_the_state_was_published(tmp_path: Path) -> None:
+    """A change that takes effect later is known already; whoever counts the subscribers of now must not see it."""
+    with open_warehouse(tmp_path, load_contracts()) as connection:
+        connection.execute(
+            """
+            insert into ops.publication by name
+            select '20261121-000001' as publication_id, timestamp '2026-11-22 12:00' as published_at;
+            insert into core.subscriber by name
+            select
+                'U1' as user_id, col0 as status, cast(col1 as timestamp) as valid_from,
+                cast(col2 as timestamp) as valid_to, col2 is null as is_current
+            from (values ('1', '2026-01-01', '2026-12-10'), ('9', '2026-12-10', null));
+            insert into core.customer by name
+            select
+                'C1' as customer_id, col0 as address, cast(col1 as timestamp) as valid_from,
+                cast(col2 as timestamp) as valid_to, col2 is null as is_current
+            from (values ('old', '2026-01-01', '2026-11-22 12:00'), ('new', '2026-11-22 12:00', null));
+            """
+        )
+        make_views(connection, "warehouse")
+        assert only(connection, "select user_id, status from bi.dim_subscriber") == ("U1", "1")
+        assert only(connection, "select customer_id, address from bi.dim_customer") == ("C1", "new")
 
 
 def test_usage_is_counted_record_by_record(warehouse: duckdb.DuckDBPyConnection) -> None:

@@ -1,7 +1,7 @@
--- bi.dim_subscriber: subscribers as they are now, closed ones (status 9) too.
+-- bi.dim_subscriber: subscribers as they stood when the state was published, closed ones (status 9) too.
 -- grain: one row per subscriber that is not deleted
 -- key: user_id
--- reads: core.subscriber
+-- reads: core.subscriber, ops.publication
 -- rule: facts of a subscriber that was deleted, or never came, find no row; former states are in bi.subscriber_period.
 --   Joins bi.dim_customer by customer_id, bi.dim_product by product, bi.dim_plan by plan_code, bi.dim_area by
 --   province_code = area_code: a province's code is the first two digits of the six and 0000.
@@ -18,4 +18,5 @@ select
     dealer_id, credit_limit_fen, balance_fen, balance_expiry, contract_end, member_level, source, op_time,
     valid_from, batch_stem, line
 from core.subscriber
-where is_current
+cross join (select max(published_at) as moment from ops.publication) as newest
+where valid_from <= newest.moment and (valid_to is null or valid_to > newest.moment)
