@@ -44,9 +44,17 @@ def open_site(home: Path, actor: str = "") -> Site:
     config = load_config(home, contracts.feed_names)
     place = Home(home.resolve(), config.workers.shared and config.workers.shared.resolve())
     place.make(is_mounted=config.workers.is_intake and config.workers.shared is not None)
-    site = Site(place, config, contracts, load_policy(config.policy), actor or f"{getpass.getuser()} (tierline)")
+    site = Site(place, config, contracts, load_policy(config.policy), actor or f"{_user()} (tierline)")
     _opened.append(site)
     return site
+
+
+def _user() -> str:
+    """The user of this process; by number where this machine has no name for it, as in containers."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # the second from Python 3.13 on
+        return f"uid {os.getuid()}"
 
 
 def close_sites() -> None:
