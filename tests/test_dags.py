@@ -253,7 +253,8 @@ def test_conventions() -> None:
         "policy = DEFAULTS['retry_policy']\n"
         "errors = (HostKeyError, ConfigurationError, ValueError)\n"
         "print('RETRY', [policy.evaluate(error('x'), 1, 5).action.value for error in errors])\n"
-        "polls = {n: [t.expression for t in d.timetable.timetables] for n, d in found.items() if n.startswith('ingest_')}\n"
+        "from tierline_wiring import CONTRACTS, timetable\n"
+        "polls = {c.feed: [t.expression for t in timetable(c.schedule).timetables] for c in CONTRACTS.feeds}\n"
         "print('POLLS', json.dumps(polls))"
     )
     ran = subprocess.run(
@@ -263,7 +264,7 @@ def test_conventions() -> None:
     dags = json.loads(ran.stdout.partition("DAGS ")[2].splitlines()[0])
     assert set(INGEST) <= set(dags)
     polls = json.loads(ran.stdout.partition("POLLS ")[2].splitlines()[0])
-    assert polls["ingest_paym"] == ["15 * * * *", "30 * * * *"], "expected, late and missing"
+    assert polls["PAYM"] == ["15 * * * *", "30 * * * *"], "expected, late and missing"
     assert all(cron.endswith(" * * * *") for crons in polls.values() for cron in crons), "no feed waits for its cycle"
     for name, (owner, tags, has_doc) in dags.items():
         assert owner == "tierline", name
