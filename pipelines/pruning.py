@@ -5,14 +5,13 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-import pyarrow.parquet as pq
-
 from pipelines.acknowledging import check_path
 from pipelines.copies import CopyState, kept_directory, kept_files, local_state, server_place
 from pipelines.cycles import parse_cycle
 from pipelines.ledger import offerings
 from pipelines.ledger.offerings import Offering, State
 from pipelines.site import Site, cycle_day
+from pipelines.staged_rows import trouble
 from pipelines.transfer.base import RemoteMissingError, Transport
 
 _DELETABLE = (State.LOADED, State.SUPERSEDED, State.DISCARDED)
@@ -59,7 +58,7 @@ def _prune_server(site: Site, transport: Transport, current: Offering) -> str:
 def _prune_archive(site: Site, current: Offering) -> str:
     """Only while its rows stand staged."""
     if why_not := _rows_missing(site, current):
-        return why_not
+        return f"{why_not}; 'tierline replay' stages it anew"
     paths = [kept_directory(site, current) / name for name, _, _ in kept_files(current)]
     site.objects.drop(paths)
     for path in paths:
@@ -69,18 +68,21 @@ def _prune_archive(site: Site, current: Offering) -> str:
 
 
 def _rows_missing(site: Site, current: Offering) -> str:
-    """Why a batch's rows are not safe in staged/; empty where they are, or where nothing needs them any more."""
+    """Why a batch's rows are not safe in staged/; empty where they are, or where nothing needs them any more.
+
+    Rows and rejects are read whole: a warehouse that is rebuilt has nothing else of them then.
+    """
     if current.state is not State.LOADED:
         return ""
-    rows = site.staged_paths(current.name, cycle_day(site, current)).rows
-    if rows in site.objects.bring([rows]):
-        return f"kept: expected staged rows in {site.relative(rows)}, found none in the object store"
-    found = pq.ParquetFile(rows).metadata.num_rows if rows.exists() else None
-    return (
-        ""
-        if found == current.loaded
-        else (f"kept: expected {current.loaded} staged rows in {site.relative(rows)}, found {found}")
-    )
+    place = site.staged_paths(current.name, cycle_day(site, current))
+    counts = {place.rows: current.loaded, place.rejects: current.rejected}
+    lost = site.objects.bring(counts, afresh=True)
+    for path, count in counts.items():
+        if path in lost:
+            return f"kept: expected {count} rows in {site.relative(path)}, found none in the object store"
+        if found := trouble(site, path, count):
+            return f"kept: {found}"
+    return ""
 
 
 def _note_pruned(site: Site, current: Offering, cause: str, column: str) -> None:

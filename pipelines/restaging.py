@@ -22,6 +22,7 @@ from pipelines.ledger import offerings
 from pipelines.ledger.offerings import Offering
 from pipelines.ledger.tables import offering
 from pipelines.site import Home, Site, cycle_day
+from pipelines.staged_rows import trouble
 
 
 @dataclass(frozen=True)
@@ -134,9 +135,9 @@ def _refused(each: _Read, judgement: Judgement) -> Failure:
 def _take_staged(site: Site, current: Offering, done: Restaged) -> None:
     place = site.staged_paths(current.name, cycle_day(site, current))
     site.objects.bring([place.rows, place.rejects])
-    for path in (place.rows, place.rejects):
-        if not path.exists():
-            found = f"expected {site.relative(path)}, for the archive's copy was deleted after retention; found none"
+    for path, count in ((place.rows, current.loaded), (place.rejects, current.rejected)):
+        if found := trouble(site, path, count):
+            found = f"{found}; the archive's copy was deleted after retention"
             to_do = "restore staged/ from a backup of the home, or ask the producer to send it again"
             done.failed.append(Failure(current.stem, path.name, found, to_do))
             return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -239,6 +239,39 @@ def test_the_archives_copy_goes_only_while_its_rows_stand_staged(copies: tuple[P
     out = prune(home, "--archive", "--delete")
     assert f"{STEM}: kept" in out
     assert [path.stem for path in (home / "archive").rglob("PAYM_*.DAT")] == [STEM]
+
+
+def overwrite(path: Path) -> None:
+    """Forty bytes of the data pages; the footer, which counts the rows, stays."""
+    content = path.read_bytes()
+    path.write_bytes(content[:60] + bytes(range(200, 240)) + content[100:])
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+@pytest.mark.parametrize("lose", [overwrite, cut, Path.unlink])
+@pytest.mark.parametrize("ending", ["", ".rejects"])
+def test_the_last_copies_stay_where_staged_rows_or_rejects_cannot_be_read(
+    copies: tuple[Path, Path], lose: Callable[[Path], None], ending: str
+) -> None:
+    """Else a warehouse that is rebuilt would lack them for good."""
+    home, remote = copies
+    (staged,) = (home / "staged").rglob(f"{STEM}{ending}.parquet")
+    sound = staged.read_bytes()
+    lose(staged)
+    out = prune(home, "--archive", "--delete")
+    assert f"{STEM}: kept: expected " in out
+    assert f"{STEM}{ending}.parquet, found" in out
+    assert out.count("deleted") == 2, "the others are sound"
+    assert archived(home).exists()
+    staged.write_bytes(sound)
+    assert f"{STEM}: deleted" in prune(home, "--archive", "--delete")
+    lose(staged)
+    out = prune(home, "--delete")
+    assert f"{STEM}: kept: expected " in out
+    assert [path.stem for path in (remote / "backup").rglob("PAYM_*.DAT")] == [STEM]
 
 
 def test_a_refused_batch_is_never_pruned(copies: tuple[Path, Path]) -> None:

@@ -343,6 +343,21 @@ def test_rows_whose_copy_was_pruned_are_taken_as_they_stand_and_said_not_to_be_p
     assert said["batches"] + len(gone) == len(in_core(home, "from ops.loaded_batch"))
 
 
+@pytest.mark.parametrize("ending", ["", ".rejects"])
+def test_staged_rows_that_cannot_be_read_are_told_where_nothing_else_is_left(
+    home: Path, into: Path, ending: str
+) -> None:
+    """The other batches are rebuilt all the same."""
+    tierline(home, "backups", "prune", "--archive", "--delete", now="2027-02-25T12:00:00")
+    lost = next(each for each in ledger(home) if each.archive_pruned_at)
+    (path,) = (home / "staged").rglob(f"{lost.stem}{ending}.parquet")
+    path.write_bytes(path.read_bytes()[:-40])
+    status, said = rebuild(home, into)
+    assert (status, [each["stem"] for each in said["failed"]]) == (1, [lost.stem])
+    assert f"{path.name}, found a damaged file" in said["failed"][0]["found"]
+    assert said["batches"] > 0
+
+
 def test_what_waits_for_the_next_load_makes_no_difference(tmp_path: Path, into: Path) -> None:
     """And the marts, which are older than core then, are left out."""
     root = tmp_path / "remote"
