@@ -15,7 +15,7 @@ from pipelines.check_files import EndFile
 from pipelines.config import Config
 from pipelines.contracts.model import Contract, Contracts, Mode
 from pipelines.cycles import Cycle, parse_cycle
-from pipelines.due_cycles import due_cycles
+from pipelines.due_cycles import due_cycles, is_due_by, is_waited_for
 from pipelines.ends import contradiction, gaps, needed, next_seq
 from pipelines.ledger.cycle_acceptances import accepted_cycles
 from pipelines.ledger.end_files import standing_ends
@@ -39,8 +39,8 @@ class CycleStatus:
 
     `gaps`: stems that its end file names and that were not accepted (E502); `next_seq`: the first SEQ of which nothing
     came; `standing`: the stems whose rows belong into core; `records`: what they declare; `is_whole`: every SEQ that is
-    named stands; `is_on_time`: whether it was complete before it counted as late; None where it may still be, or was
-    not asked.
+    named stands; `is_on_time`: whether it was complete before it counted as late; None where it may still be, was not
+    due or not asked.
     """
 
     key: CycleKey
@@ -119,7 +119,7 @@ def cycle_statuses(
     watched_from = now - timedelta(days=config.watch_days)
     known = _known(connection, *within.conditions(offering, watched_from))
     ends = standing_ends(connection, *within.conditions(end_file, watched_from))
-    due = set() if within.full_only else due_cycles(connection, config, contracts, now, within.source)
+    due = set() if within.full_only else due_cycles(connection, config, contracts, watched_from, now, within.source)
     if within.cycles is not None:
         due = {key for key in due if key.cycle in within.cycles}
     statuses = []
@@ -128,10 +128,11 @@ def cycle_statuses(
         seen = known.get(key, _Known())
         if cycle is None or (cycle.end > now and not seen.versions and key not in ends):
             continue  # such a batch is refused (E104, E105, E106): it opens no cycle
-        may_be_late = key in due or (key.mode == Mode.FULL and cycle.end > watched_from)
+        is_recent = key.mode == Mode.FULL and cycle.end > watched_from and is_waited_for(config, key, cycle)
+        may_be_late = key in due or is_recent
         statuses.append(_status(key, cycle, contracts[key.feed], ends.get(key), seen, now if may_be_late else None))
     if within.is_all:
-        statuses = _with_punctuality(connection, contracts, statuses, ends, now, within.source)
+        statuses = _with_punctuality(connection, config, contracts, statuses, ends, now, within.source)
     found = _hold(statuses, contracts, accepted_cycles(connection))
     return found if within.cycles is None else [each for each in found if each.key.cycle in within.cycles]
 
@@ -209,8 +210,8 @@ def _status(
 
 
 def _with_punctuality(
-    connection: Connection, contracts: Contracts, statuses: list[CycleStatus], ends: dict[CycleKey, EndFile],
-    now: datetime, source: str | None,
+    connection: Connection, config: Config, contracts: Contracts, statuses: list[CycleStatus],
+    ends: dict[CycleKey, EndFile], now: datetime, source: str | None,
 ) -> list[CycleStatus]:  # fmt: skip
     known = Punctuality(connection, source)
     found = []
@@ -219,7 +220,9 @@ def _with_punctuality(
         assert cycle is not None, "only sound cycles have a status"
         late_at = cycle.late_at(contracts[status.key.feed].schedule)
         is_on_time = None if now < late_at else False
-        if status.state is CycleState.COMPLETE:
+        if not is_due_by(config.sources.get(status.key.source), cycle):
+            is_on_time = None
+        elif status.state is CycleState.COMPLETE:
             is_on_time = known.completed_at(status.key, ends[status.key]) < late_at
         found.append(replace(status, is_on_time=is_on_time))
     return found

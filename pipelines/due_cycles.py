@@ -1,30 +1,63 @@
-"""Which cycles are due: from a source's first day on, as far back as is watched (file interface, section 8)."""
+"""Which cycles are due: those that ended, from a source's first day on (file interface, section 8)."""
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime, time
 
 from sqlalchemy import Connection, func, select
 
 from pipelines.config import Config, SourceConfig
-from pipelines.contracts.model import Contract, Contracts, Mode
-from pipelines.cycles import cycle_at, parse_cycle
+from pipelines.contracts.model import Cadence, Contracts, Mode
+from pipelines.cycles import Cycle, cycle_at, parse_cycle
 from pipelines.ledger.tables import end_file, offering
 from pipelines.names import CycleKey
 
 
 def due_cycles(
-    connection: Connection, config: Config, contracts: Contracts, now: datetime, source: str | None
+    connection: Connection, config: Config, contracts: Contracts, earliest: datetime, now: datetime, source: str | None
 ) -> set[CycleKey]:
-    """The cycles of all sources, or of one, that ended by `now`."""
+    """The cycles of all sources, or of one, that are due and ended between `earliest` and `now`."""
+    ended = {cadence: list(_ended(cadence, earliest, now)) for cadence in Cadence}
     first_seen = _first_seen(connection)
     due: set[CycleKey] = set()
     for each in config.sources.values():
         for feed in each.feeds if source in (None, each.source) else ():
-            first = first_seen.get((feed, each.source), "")
-            due |= set(_due(contracts[feed], each, first, now, config.watch_days))
+            cadence = contracts[feed].schedule.cadence
+            first = _first_due(cadence, each, first_seen.get((feed, each.source), ""))
+            if first is not None:
+                texts = ended[cadence][bisect_left(ended[cadence], first) :]  # texts of a cadence sort as their times
+                due |= {CycleKey(feed, each.source, Mode.INCREMENT.value, text) for text in texts}
     return due
+
+
+def is_due_by(source: SourceConfig | None, cycle: Cycle) -> bool:
+    """Whether cycles of a source were due by then: those of history that ended before its `since` are taken, no more.
+
+    None: a source that the configuration names no longer; nothing says since when its cycles were.
+    """
+    since = None if source is None else source.since
+    return since is None or cycle.end > datetime.combine(since, time())
+
+
+def is_waited_for(config: Config, key: CycleKey, cycle: Cycle) -> bool:
+    """Whether a cycle is to come: the configuration names its source and feed, and it was due by then."""
+    source = config.sources.get(key.source)
+    return source is not None and key.feed in source.feeds and is_due_by(source, cycle)
+
+
+def _ended(cadence: Cadence, earliest: datetime, now: datetime) -> Iterator[str]:
+    cycle = cycle_at(cadence, earliest)
+    while cycle.end <= now:
+        yield cycle.text
+        cycle = cycle.next
+
+
+def _first_due(cadence: Cadence, source: SourceConfig, first_seen: str) -> str | None:
+    if source.since is not None:
+        return cycle_at(cadence, datetime.combine(source.since, time())).text
+    return first_seen if parse_cycle(cadence, first_seen) else None
 
 
 def _first_seen(connection: Connection) -> dict[tuple[str, str], str]:
@@ -36,20 +69,3 @@ def _first_seen(connection: Connection) -> dict[tuple[str, str], str]:
         for feed, source, cycle in connection.execute(query.where(table.c.mode == Mode.INCREMENT.value, *more)):
             found[feed, source] = min(cycle, found.get((feed, source), cycle))
     return found
-
-
-def _due(
-    contract: Contract, source: SourceConfig, first_seen: str, now: datetime, watch_days: int
-) -> Iterator[CycleKey]:
-    cadence = contract.schedule.cadence
-    first = parse_cycle(cadence, first_seen)
-    if source.since is not None:
-        since = datetime.combine(source.since, datetime.min.time())
-    elif first is not None:
-        since = first.start
-    else:
-        return
-    cycle = cycle_at(cadence, max(since, now - timedelta(days=watch_days)))
-    while cycle.end <= now:
-        yield CycleKey(contract.feed, source.source, Mode.INCREMENT.value, cycle.text)
-        cycle = cycle.next

@@ -22,6 +22,7 @@ from pipelines.cycles import parse_cycle
 from pipelines.errors import TransferError, UsageError
 from pipelines.faults import fault_point
 from pipelines.fetching import NEEDED_BYTES, each_source
+from pipelines.kpi_cycles import kpis_from, never_came
 from pipelines.ledger import offerings
 from pipelines.ledger.deliveries import deliveries
 from pipelines.ledger.offerings import STANDING, Move, Offering, State
@@ -222,8 +223,16 @@ def build_in(
         batches = offerings.leading(offerings.find(connection))
         published, sent = publications(connection), deliveries(connection)
     recall_lists(site.home.publish, warehouse, published)
-    refresh_ops(warehouse, batches, statuses(site), sent)
+    refresh_ops(warehouse, batches, _cycles_for_kpis(site, as_of, bill_month), sent)
     return engine_of(site).build(warehouse, site.contracts, site.policy, as_of, bill_month)
+
+
+def _cycles_for_kpis(site: Site, as_of: date, bill_month: str | None) -> list[CycleStatus]:
+    """Every cycle that was seen or is due, those too of which nothing came and that nobody waits for any more."""
+    found = statuses(site)
+    earliest = kpis_from(site.contracts, found, as_of, bill_month, site.policy.default["history.kpi_months"])
+    with site.ledger.reading() as connection:
+        return found + never_came(connection, site.config, site.contracts, found, earliest, site.now)
 
 
 def engine_of(site: Site) -> Engine:

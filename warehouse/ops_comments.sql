@@ -21,7 +21,7 @@ comment on column ops.cycle.source is 'Source / 来源省份';
 comment on column ops.cycle.mode is 'Mode. I increment, F full snapshot / 文件模式（I 增量，F 全量）';
 comment on column ops.cycle.cycle is 'Cycle / 文件周期';
 comment on column ops.cycle.state is 'State: open, complete, late, missing or held / 周期状态';
-comment on column ops.cycle.is_on_time is 'Whether it was complete before it counted as late; null: not late yet / 是否按时完整';
+comment on column ops.cycle.is_on_time is 'Whether it was complete before it counted as late; null: not late yet, or not due / 是否按时完整';
 
 comment on table ops.delivery is 'Deliveries. As the ledger had them at the last build. Grain: one row per receiver and list. Key: receiver, stem. / 名单分发状态';
 comment on column ops.delivery.receiver is 'Receiver / 接收系统';

@@ -3,9 +3,9 @@
 -- key: month, source, tier, feed, kpi
 -- for: build
 -- reads: mart.bill_month, mart.kpi_cell, ops.batch, ops.cycle
--- rule: of the cycles within the month, as the ledger was at the build: complete in time of those due; SEQ whose
---   standing version is the first that was offered of those with a standing one; rows rejected of the records of these.
---   They tell of the processing, so the same files can give others.
+-- rule: of the cycles within the month, as the ledger was at the build: complete in time of those due, among which
+--   are those that never came; SEQ whose standing version is the first that was offered of those with a standing one;
+--   rows rejected of the records of these. They tell of the processing, so the same files can give others.
 -- title: KPIs of feeds / 接口类指标
 -- columns of mart.kpi_cell: month, source, tier
 -- column: feed: Feed / 接口代码
