@@ -53,17 +53,28 @@ def _lies_in_outgoing(transport: Transport, name: BatchName) -> bool:
 
 
 def to_request(site: Site, statuses: list[CycleStatus]) -> list[tuple[BatchName, str]]:
-    """What nobody asked for yet, with the reason: stems that end files name (E502), and what missing cycles lack."""
-    wanted = {stem: "named by the end file, but not here" for status in statuses for stem in status.gaps}
+    """What nobody asked for yet, with the reason: stems that end files name (E502), and what missing cycles lack.
+
+    A refusal asks with its own reason, where sending again may mend it. Any other leaves time for an operator's word,
+    until the cycle is missing.
+    """
+    wanted: dict[str, str] = {}
+    missing: set[str] = set()
     for status in statuses:
-        if status.state is CycleState.MISSING and not status.gaps and not status.files:
-            wanted[status.next_stem] = f"{status.key}: {status.reason or 'nothing came'}, expected {status.expected_at}"
+        lacking = dict.fromkeys(status.gaps, "named by the end file, but not here")
+        if status.state is CycleState.MISSING:
+            if not status.gaps and not status.files:
+                reason = f"{status.key}: {status.reason or 'nothing came'}, expected {status.expected_at}"
+                lacking[status.next_stem] = reason
+            missing |= lacking.keys()
+        wanted |= lacking
     if not wanted:
         return []
     with site.ledger.reading() as connection:
-        asked = set(connection.execute(select(resend_request.c.stem)).scalars())
-        # A refusal asks with its own reason, or has no use for it; what was verified is here.
-        came = select(offering.c.stem).where(offering.c.state.in_((State.REFUSED, State.VERIFIED)))
-        asked |= set(connection.execute(came).scalars())
-    named = ((parse_stem(stem), reason) for stem, reason in wanted.items() if stem not in asked)
+        settled = set(connection.execute(select(resend_request.c.stem)).scalars())
+        came = select(offering.c.stem, offering.c.state, offering.c.code)
+        for stem, state, code in connection.execute(came.where(offering.c.state.in_((State.REFUSED, State.VERIFIED)))):
+            if state == State.VERIFIED or code in ASKS_FOR_RESEND or stem not in missing:
+                settled.add(stem)  # what was verified is here
+    named = ((parse_stem(stem), reason) for stem, reason in wanted.items() if stem not in settled)
     return [(name, reason) for name, reason in named if name is not None]
