@@ -28,10 +28,11 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from pipelines.errors import ConfigurationError, StoreError
 from pipelines.ledger import offerings, standing
 from pipelines.ledger.alarms import untold
+from pipelines.ledger.cycle_acceptances import accept_cycle, accepted_cycles
 from pipelines.ledger.offerings import Change, Offering, State
 from pipelines.ledger.store import VERSION, LedgerStore, ledger_version
-from pipelines.ledger.tables import event, metadata, offering
-from pipelines.names import parse_stem
+from pipelines.ledger.tables import cycle_acceptance, event, metadata, offering
+from pipelines.names import CycleKey, parse_stem
 from pipelines.transfer.base import Endpoint
 from sftp_fixtures.postgres import Postgres, postgres_server
 from sftp_fixtures.scenario import load_scenarios
@@ -170,6 +171,19 @@ def test_the_life_of_an_offering(store: LedgerStore) -> None:
     assert states == ["announced", "fetched", "verified", "staged", "loaded", "superseded"]
     assert (stands.state, refused.state) == (State.STAGED, State.REFUSED)
     assert (alarm.kind, alarm.subject, alarm.message) == ("refused", f"{STEM}_02", "E301: 第一行")
+
+
+def test_a_snapshot_of_many_files_may_be_let_through(store: LedgerStore) -> None:
+    """More than an index may hold of one row; said twice it is kept once, with the latest reason."""
+    key = CycleKey("USER", "110", "F", "20261121")
+    stems = tuple(f"{key}_{number:04d}_00" for number in range(1, 1001))
+    for why in ("ticket 4711", "ticket 4712"):
+        with store.transaction() as connection:
+            accept_cycle(connection, key, stems, Change(why, "test", NOON))
+            accept_cycle(connection, key, stems[1:], Change(why, "test", NOON))
+    with store.reading() as connection:
+        assert accepted_cycles(connection) == {key: {stems, stems[1:]}}
+        assert connection.execute(query(cycle_acceptance.c.cause)).scalars().all() == ["ticket 4712"] * 2
 
 
 def test_what_a_block_did_before_it_raised_never_was(store: LedgerStore) -> None:

@@ -16,12 +16,21 @@ from pipelines.errors import ConfigurationError, StoreError
 from pipelines.ledger.session_locks import SessionLocks
 from pipelines.ledger.tables import metadata, offering
 
-VERSION = 5  # of the tables: raise it with every change of theirs after a release
+VERSION = 6  # of the tables: raise it with every change of theirs after a release
 # Columns that came with a version; tables that came with it are made beside. Older ledgers than these are not taken up.
 _GREW: dict[int, tuple[str, ...]] = {
     3: ("alter table offering add column format_version varchar(4)", "alter table offering add column orphans bigint"),
     4: (),
     5: (),
+    6: ("create table cycle_acceptance_5 as select * from cycle_acceptance", "drop table cycle_acceptance"),
+}
+# What is put into tables that were made anew with a version.
+_CARRIED: dict[int, tuple[str, ...]] = {
+    6: (
+        "insert into cycle_acceptance (feed, source, mode, cycle, batches, cause, actor, at) "
+        "select feed, source, mode, cycle, batches, cause, actor, at from cycle_acceptance_5",
+        "drop table cycle_acceptance_5",
+    ),
 }
 _PATIENCE_S = 30
 _CONNECT_S = 10
@@ -134,6 +143,8 @@ def _grow(connection: Connection, version: int | None) -> int:
         for statement in _GREW[version]:
             connection.exec_driver_sql(statement)
         metadata.create_all(connection)
+        for statement in _CARRIED.get(version, ()):
+            connection.exec_driver_sql(statement)
         connection.execute(update(ledger_version).values(version=version))
     return version
 

@@ -154,11 +154,12 @@ resend_request = Table(
 cycle_acceptance = Table(
     "cycle_acceptance",
     metadata,
-    Column("feed", String(4), primary_key=True),
-    Column("source", String(3), primary_key=True),
-    Column("mode", String(1), primary_key=True),
-    Column("cycle", String(10), primary_key=True),
-    Column("batches", Text, primary_key=True),  # the stems that stood: others are judged anew
+    Column("acceptance_id", _Id, primary_key=True, autoincrement=True),
+    Column("feed", String(4), nullable=False),
+    Column("source", String(3), nullable=False),
+    Column("mode", String(1), nullable=False),
+    Column("cycle", String(10), nullable=False),
+    Column("batches", Text, nullable=False),  # the stems that stood: others are judged anew; too many for an index
     Column("cause", Text, nullable=False),
     Column("actor", String(80), nullable=False),
     Column("at", DateTime, nullable=False),
