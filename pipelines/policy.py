@@ -8,8 +8,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from pipelines.contracts.load import load_contracts
+from pipelines.contracts.model import Contracts
 from pipelines.contracts.yaml_lines import Item, read_yaml
-from pipelines.policy_checks import check_common, check_values
+from pipelines.policy_checks import check_codes, check_common, check_values
 from pipelines.policy_shape import COMMON, SHAPE, Entry, read_shape
 
 _SOURCE = "[0-9]{3}"
@@ -32,21 +34,22 @@ class Policy:
         return self.sources.get(source, self.default)
 
 
-def load_policy(path: Path) -> Policy:
+def load_policy(path: Path, contracts: Contracts | None = None) -> Policy:
     """The policy that a YAML file holds, checked as a whole and once more for every source that overrides something.
 
     Raises ConfigurationError that names file, line, key, what is expected and what was found: for an unknown or
-    missing key, a wrong type, unit or range, tiers, bands or levels out of order or overlapping, and sums that do
-    not add up. The numbers of the default policy are those of the requirements for tiers and KPIs. Of `history` and
-    `quality` all sources have the same.
+    missing key, a wrong type, unit or range, a code that the lists of `contracts` (by default those that ship) do not
+    have, tiers, bands or levels out of order or overlapping, and sums that do not add up. The numbers of the default
+    policy are those of the requirements for tiers and KPIs. Of `history` and `quality` all sources have the same.
     """
     document = read_yaml(path, path.name)
     fields = document.fields(["version", *COMMON, *SHAPE], ["sources"])
+    contracts = contracts or load_contracts()
     common = _common(fields)
     base = replace(document, key="policy", value={name: fields[name] for name in SHAPE})
-    default = _effective(base, common)
+    default = _effective(base, common, contracts)
     sources = {
-        source: _effective(replace(_merged(base, override), key=override.key), common)
+        source: _effective(replace(_merged(base, override), key=override.key), common, contracts)
         for source, override in _overrides(fields.get("sources"))
     }
     return Policy(fields["version"].text(), default, MappingProxyType(sources))
@@ -61,9 +64,10 @@ def _common(fields: Mapping[str, Item]) -> Mapping[str, Any]:
     return {name: entry.value for name, entry in entries.items()}
 
 
-def _effective(item: Item, common: Mapping[str, Any]) -> Mapping[str, Any]:
+def _effective(item: Item, common: Mapping[str, Any], contracts: Contracts) -> Mapping[str, Any]:
     entries = dict(read_shape(item, SHAPE))
     check_values(entries)
+    check_codes(entries, contracts)
     return MappingProxyType({**common, **{name: entry.value for name, entry in entries.items()}})
 
 

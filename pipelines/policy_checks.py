@@ -5,10 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import pairwise
 
-from pipelines.policy_shape import COMMON, TIERS, Entry
+from pipelines.contracts.model import Contracts
+from pipelines.policy_shape import COMMON, Entry
+from pipelines.policy_values import TIERS
 
 _CAMPAIGNS = ("ARREARS", "RETAIN", "WINBACK", "CARE", "SURVEY")
 _BANDS = ("spend", "tenure", "product", "growth", "complaint")
+# Of which code list the codes are that rows are compared with.
+_CODE_LISTS = {
+    "tiering.products": "product",
+    "tiering.group_types": "customer_type",
+    "warnings.C1.statuses": "subscriber_status",
+    "warnings.C2.statuses": "subscriber_status",
+    "warnings.C3.pay_mode": "pay_mode",
+    "warnings.C3.payment_kind": "payment_kind",
+    "warnings.C5.status": "subscriber_status",
+    "calls.products": "product",
+    "calls.campaigns.ARREARS.statuses": "subscriber_status",
+    "calls.campaigns.CARE.customer_types": "customer_type",
+}
 _BEST_RATING = 5
 _LAST_DAY = 31
 
@@ -30,6 +45,17 @@ def check_values(entries: Mapping[str, Entry]) -> None:
     _descending(entries, "value.pareto_b_rate", "value.pareto_a_rate")
     _descending(entries, "calls.not_after", "calls.not_before")
     _check_campaigns(entries)
+
+
+def check_codes(entries: Mapping[str, Entry], contracts: Contracts) -> None:
+    """Raises ConfigurationError for a code that the list of its kind does not have: no row would ever meet it."""
+    known = {each.name: [code.value for code in each.codes] for each in contracts.code_lists}
+    for name, code_list in _CODE_LISTS.items():
+        item = entries[name].item
+        if code_list not in known:
+            raise item.error(f"contracts with the code list {code_list}", "none")
+        for entry in item.items() if isinstance(item.value, tuple) else [item]:
+            entry.choice(known[code_list])
 
 
 def check_common(entries: Mapping[str, Entry]) -> None:

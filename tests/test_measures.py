@@ -90,7 +90,7 @@ CHNG | value: changed_at} | value: x} | eventTime | one of changed_at, effective
 # text of the default policy | what stands there instead | key | the rest of the message
 BROKEN_POLICY = """
 history_least: 3 | history_least: 9 | quality.history_least | not above quality.history_cycles (8), found 9
-history_least: 3 | history_least: 0 | quality.history_least | a whole number from 1 on, found the number 0
+history_least: 3 | history_least: 0 | quality.history_least | a whole number from 1 to 1000000, found the number 0
 row_count_ratio: {least: 0.5 | row_count_ratio: {least: 3 | quality.row_count_ratio.least | not above \
 quality.row_count_ratio.most (2), found 3
 sum_ratio: {least: 0.5 | sum_ratio: {least: 2.1 | quality.sum_ratio.least | not above quality.sum_ratio.most (2), \
@@ -98,7 +98,7 @@ found 2.1
 distinct_ratio: {least: 0.5 | distinct_ratio: {least: 3 | quality.distinct_ratio.least | not above \
 quality.distinct_ratio.most (2), found 3
 sum_ratio: {least: 0.5, | sum_ratio: { | least | the key least in quality.sum_ratio, found none
-sum_ratio: {least: 0.5 | sum_ratio: {least: -1 | quality.sum_ratio.least | a number from 0 on, such as 1.20, \
+sum_ratio: {least: 0.5 | sum_ratio: {least: -1 | quality.sum_ratio.least | a number from 0 to 1000000, such as 1.20, \
 found the number -1
 null_share_drift: {most: 0.1} | null_share_drift: {most: 9} | quality.null_share_drift.most | a fraction from 0 to 1, \
 such as 0.95 for 95 %, found the number 9
@@ -107,7 +107,7 @@ to 1, such as 0.95 for 95 %, found the number 2
 orphan_share: {most: 0.05} | orphan_share: {most: 5} | quality.orphan_share.most | a fraction from 0 to 1, \
 such as 0.95 for 95 %, found the number 5
 orphan_share: {most: 0.05} | orphan_share: {least: 0.05} | least | one of the keys most, found the unknown key least
-age_share: {most: 0.5} | age_share: {most: "1"} | quality.age_share.most | a number from 0 on, such as 1.20, \
+age_share: {most: 0.5} | age_share: {most: "1"} | quality.age_share.most | a number from 0 to 1000000, such as 1.20, \
 found the text "1"
 sources: {} | sources: {"110": {quality: {history_cycles: 2}}} | quality | what a source may override \
 (quality is one for all sources), found quality

@@ -115,12 +115,37 @@ pareto_a_rate: 0.80 | pareto_a_rate: 0.95 | value.pareto_a_rate | less than valu
 not_after: "20:00" | not_after: "24:00" | calls.not_after | found the text "24:00"
 not_after: "20:00" | not_after: "08:00" | calls.not_before | less than calls.not_after
 RETAIN: {priority: 2 | RETAIN: {priority: 1 | calls.campaigns.RETAIN.priority | that of ARREARS
-silent_days: 7 | silent_days: 0 | warnings.C5.silent_days | a whole number from 1 on
+silent_days: 7 | silent_days: 0 | warnings.C5.silent_days | a whole number from 1 to 36500
+unbroken_days: 5 | unbroken_days: 99999999999 | warnings.C1.unbroken_days | a whole number from 1 to 36500
+spend_fen: 50000 | spend_fen: 1000000000001 | tiers.D.spend_fen | a whole number from 0 to 1000000000000
+tenure_months: 60 | tenure_months: 1201 | tiers.D.tenure_months | a whole number from 1 to 1200
+work_order_due_s: 43200 | work_order_due_s: 31622401 | service_levels.D.work_order_due_s | from 1 to 31622400
+points: 30, statuses | points: 1000001, statuses | warnings.C1.points | a whole number from 0 to 1000000
+clv_months: 12 | clv_months: 61 | value.clv_months | a whole number from 1 to 60
+remaining_rate: 0.60 | remaining_rate: 0.66667 | warnings.C4.remaining_rate | at most 4 decimals, found the number
+remaining_rate: 0.60 | remaining_rate: 0.00001 | warnings.C4.remaining_rate | at most 4 decimals
+advocate_mean_rating: 4.5 | advocate_mean_rating: 4.33333 | loyalty.advocate_mean_rating | at most 4 decimals
+below_rate: 1.20 | below_rate: 1.23456 | value.growth_bands.below_rate | at most 4 decimals
 kpi_months: 12 | kpi_months: 61 | history.kpi_months | a whole number from 1 to 60
 consent: false | consent: "no" | calls.campaigns.ARREARS.consent | true or false
 core_months: 24 | core_months: 3 | loyalty.new_months | less than loyalty.core_months
 group_tier: S | group_tier: X | tiering.group_tier | one of D, G, S, N
 products: [MOB, FIX] # | products: [MOB, MOB] # | tiering.products | twice
+products: [MOB, FIX] # | products: [MBO] # | tiering.products | one of MOB, FIX, BBD, TVS, IOT, found the text "MBO"
+group_types: ["2", "3"] | group_types: ["2", "7"] | tiering.group_types | one of 1, 2, 3, 4, found the text "7"
+statuses: ["2", "3", "4"] | statuses: ["9x"] | warnings.C1.statuses | one of 1, 2, 3, 4, 9, found the text "9x"
+statuses: ["3", "4"] | statuses: ["5"] | warnings.C2.statuses | one of 1, 2, 3, 4, 9
+statuses: ["1", "3"]} | statuses: ["5"]} | calls.campaigns.ARREARS.statuses | one of 1, 2, 3, 4, 9
+customer_types: ["1"] | customer_types: ["x"] | calls.campaigns.CARE.customer_types | one of 1, 2, 3, 4
+pay_mode: PRE | pay_mode: POS | warnings.C3.pay_mode | one of PRE, POST
+payment_kind: "2" | payment_kind: "5" | warnings.C3.payment_kind | one of 1, 2, 3, 4, 9
+status: "1", silent | status: "0", silent | warnings.C5.status | one of 1, 2, 3, 4, 9
+at_risk_levels: [HIGH, | at_risk_levels: [HIHG, | loyalty.at_risk_levels | one of HIGH, MEDIUM, LOW, found
+levels: [HIGH]} | levels: [ALL]} | calls.campaigns.RETAIN.levels | one of HIGH, MEDIUM, LOW
+retention_levels: [HIGH] | retention_levels: [HIGH, HIGH] | work_orders.retention_levels | HIGH twice
+tiers: [D, G], cust | tiers: [G, G, D], cust | calls.campaigns.CARE.tiers | every entry once, found G twice
+core_tiers: [D, G] | core_tiers: [D, D] | loyalty.core_tiers | every entry once, found D twice
+sources: {} | sources: {"110": {calls: {products: [MBO]}}} | sources.110.calls.products | found the text "MBO"
 version: "2026.1" |  | version | the key version
 sources: {} | sources: {"110": {tiers: {D: {spend_fen: 20000}}}} | sources.110.tiers.G.spend_fen | (20000), found 30000
 sources: {} | sources: {"110": {tiers: {X: {}}}} | X | unknown key X

@@ -10,7 +10,8 @@ import duckdb
 import pyarrow as pa
 
 from pipelines.policy import Policy
-from pipelines.policy_shape import CLASSES, TIERS, Band
+from pipelines.policy_shape import CLASSES
+from pipelines.policy_values import TIERS, Band
 
 ALL = "ALL"
 _CAMPAIGNS = ("ARREARS", "RETAIN", "WINBACK", "CARE", "SURVEY")

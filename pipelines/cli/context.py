@@ -44,7 +44,7 @@ def open_site(home: Path, actor: str = "") -> Site:
     config = load_config(home, contracts.feed_names)
     place = Home(home.resolve(), config.workers.shared and config.workers.shared.resolve())
     place.make(is_mounted=config.workers.is_intake and config.workers.shared is not None)
-    site = Site(place, config, contracts, load_policy(config.policy), actor or f"{_user()} (tierline)")
+    site = Site(place, config, contracts, load_policy(config.policy, contracts), actor or f"{_user()} (tierline)")
     _opened.append(site)
     return site
 

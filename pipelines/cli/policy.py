@@ -9,13 +9,13 @@ from typing import Annotated, Any
 
 import typer
 
-from pipelines.cli.context import JsonOption, home_path, published_home
+from pipelines.cli.context import JsonOption, home_path, open_contracts, published_home
 from pipelines.cli.output import PLAIN, complain, say, say_json, show_rows
 from pipelines.cli.trials import AsOfOption, MonthOption, configured_policy, open_trials, policy_path, sound_date
 from pipelines.config import FILE_NAME, load_config
 from pipelines.errors import UsageError
 from pipelines.policy import Policy, load_policy
-from pipelines.policy_shape import Band
+from pipelines.policy_values import Band
 from warehouse.trial import make_trial
 from warehouse.trial_changes import COMPARED, Changes, compare
 
@@ -50,7 +50,8 @@ def policy_show(
     """
     home = home_path(context)
     path = file or policy_path(home)
-    policy = load_policy(path)
+    policy = load_policy(path, open_contracts(home))
+    _warn_of_strangers(home, path, policy)
     _require_source(home, policy, source)
     names = _names(policy, section)
     columns = ["name", "value", "unit"]
@@ -80,7 +81,8 @@ def policy_try(
     Example: tierline policy try --policy next.yaml --as-of 2026-11-21
     """
     home = published_home(context, "policy try")
-    after, before = load_policy(file), configured_policy(home)
+    after, before = load_policy(file, open_contracts(home)), configured_policy(home)
+    _warn_of_strangers(home, file, after)
     _require_source(home, before, source)
     if after.version == before.version and after != before:
         complain(
@@ -114,6 +116,15 @@ def _say_changes(frame: dict[str, Any], changes: Changes) -> None:
         show_rows(list(changes.kpis[0]), [list(row.values()) for row in changes.kpis], as_json=False)
     if not rows and not changes.kpis:
         say("no difference")
+
+
+def _warn_of_strangers(home: Path, path: Path, policy: Policy) -> None:
+    configured = load_config(home).sources if (home / FILE_NAME).exists() else policy.sources
+    if strangers := sorted(policy.sources.keys() - configured.keys()):
+        complain(
+            f"{path}: sources: {', '.join(strangers)}: expected sources of tierline.yaml ({', '.join(configured)}); "
+            "what it says of others holds for nobody"
+        )
 
 
 def _require_source(home: Path, policy: Policy, source: str | None) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from pipelines.cli.context import open_contracts
 from pipelines.clock import now
 from pipelines.config import FILE_NAME, load_config
 from pipelines.contracts.load import DEFAULT_SCHEMAS
@@ -31,7 +32,7 @@ def policy_path(home: Path) -> Path:
 
 def configured_policy(home: Path) -> Policy:
     """The policy of a home, checked. Raises ConfigurationError."""
-    return load_policy(policy_path(home))
+    return load_policy(policy_path(home), open_contracts(home))
 
 
 def open_trials(home: Path) -> AbstractContextManager[PublishedState]:
