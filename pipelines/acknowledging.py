@@ -67,9 +67,9 @@ def acknowledge_feed(site: Site, transport: Transport, feed: str, due: list[Offe
             if not offerings.acknowledge(connection, current, place, site.now):
                 continue  # an operator was faster: it is answered anew
         done.stems.append(current.stem)
-        if place is None:
+        if place is None and current.server_pruned_at is None:
             done.alarms.append(_gone(site, current))
-        else:
+        elif place is not None:
             directory, _, name = place.rpartition("/")
             moved.setdefault(directory, []).append((current, name))
     for directory, files in moved.items():

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from offers import NOW, STEM, files, in_core, in_ledger, payments, put_end, states, take
+from offers import NOW, STEM, files, in_core, in_ledger, payments, put_end, receipt, states, take
 from running import make_home, tierline, tierline_process
 
 from pipelines.cli.context import close_sites, open_site
@@ -186,6 +186,18 @@ def test_the_last_copy_stays_where_the_staged_rows_are_gone(
     ran = tierline(home, "backups", "prune", *order[1], "--delete", now=OLD)
     assert (ran.exit_status, f"{STEM}: kept" in ran.out) == (1, True), ran.out + ran.err
     assert len(files(home / "archive") | files(root / "backup")) == 2
+
+
+def test_a_batch_whose_server_copy_was_pruned_is_discarded_without_an_alarm(home: Path, root: Path) -> None:
+    """What we deleted ourselves after the retention is not lost (E206)."""
+    FIRST.put(root)
+    take(home)
+    tierline(home, "backups", "prune", "--delete", now=OLD)
+    assert files(root / "backup") == {}
+    ran = tierline(home, "batch", "discard", STEM, "--why", "ticket 4711", now=OLD)
+    assert (ran.exit_status, alarms(home, "E206")) == (0, []), ran.err
+    assert receipt(root, STEM)[1] == "REFUSED"
+    assert tierline(home, "backups", "verify", now=OLD).exit_status == 0
 
 
 def requests(root: Path) -> list[str]:
