@@ -150,3 +150,16 @@ def test_the_exit_status_tells_of_rejected_rows(home: Path, root: Path) -> None:
     statuses["retry"] = tierline(home, "batch", "retry", second.stem, now=LATER).exit_status
     statuses["replay"] = replay(home)[0]
     assert statuses == dict.fromkeys(("accept", "retry", "replay"), 3)
+
+
+def test_the_exit_status_tells_that_the_load_failed_before_it_tells_of_rejected_rows(
+    home: Path, root: Path, taken: object
+) -> None:
+    """An acknowledgement that waits does not get through; what was replayed has rejected rows."""
+    change_schema(home, *GIFTS)
+    change_schema(home, "codes/payment_method.yaml", '"CASH"', '"COIN"')
+    receipts = root / "receipt" / "PAYM"
+    receipts.rename(receipts.with_name("elsewhere"))
+    receipts.write_text("a file where a directory was")
+    status, _, err = replay(home)
+    assert (status, "source 110" in err) == (1, True), err

@@ -75,8 +75,10 @@ def replay(
     for each in refused:
         complain(f"{each.stem}: would be refused now ({each.code}); it stands as before: see 'tierline batch discard'")
     status = load_step(site, Scope(feeds=(feed,)), speak=complain if as_json else say, tell_untold=False)
+    if failed or status is Exit.FAILED:
+        raise typer.Exit(Exit.FAILED)
     rejected = any(each.rejected for each in replayed)
-    raise typer.Exit(Exit.FAILED if failed else Exit.REFUSED if refused or rejected else status)
+    raise typer.Exit(Exit.REFUSED if refused or rejected else status)
 
 
 def _decide(context: typer.Context, action: Action, stem: str, why: str, number: int | None) -> Exit:
