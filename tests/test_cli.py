@@ -12,6 +12,7 @@ from offers import STEM, payments
 from running import make_home, tierline, tierline_process
 
 from pipelines.cli import app
+from pipelines.cli.output import progress
 from pipelines.transfer.base import Endpoint
 from sftp_fixtures.province import make_province
 
@@ -95,6 +96,27 @@ def test_tables_are_json_on_demand(home: Path, command: list[str]) -> None:
         assert name in table.out
 
 
+@pytest.mark.parametrize(
+    ("sql", "value"),
+    [("map {date '2020-01-01': 1}", {"2020-01-01": 1}), ("'nan'::double", None), ("'-inf'::double", None),
+     ("[{'a': 'inf'::float, 'b': 1.5::double}]", [{"a": None, "b": 1.5}]), ("map {1: 'x'}", {"1": "x"})],
+)  # fmt: skip
+def test_whatever_a_query_gives_is_json(home: Path, sql: str, value: object) -> None:
+    ran = tierline(home, "query", f"select {sql} as v", "--json", now=NOW)
+    assert ran.exit_status == 0, ran.err
+    assert json.loads(ran.out, parse_constant=lambda name: pytest.fail(f"{name} is no JSON")) == [{"v": value}]
+
+
+def test_progress_is_told_beside_what_a_command_gives(capsys: pytest.CaptureFixture[str]) -> None:
+    """Else --json would be none from some hundred batches on."""
+    with progress("backups: comparing copies") as tell:
+        for done in range(1001):
+            tell(done, 1000)
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.splitlines()[5] == "backups: comparing copies: 500 of 1000"
+
+
 def test_a_batch_tells_its_story(home: Path) -> None:
     batches = json.loads(tierline(home, "batches", "--json", now=NOW).out)
     stem = next(each["stem"] for each in batches if each["rejected"])
@@ -117,6 +139,10 @@ def test_a_batch_tells_its_story(home: Path) -> None:
         (["run", "--as-of", "2026-11-23"], 2, "up to today, 2026-11-22"),
         (["run", "--bill-month", "202611"], 2, "that lies before 202611"),
         (["query", " ; "], 2, "expected one SQL query"),
+        (["query", "select 1", "--limit", "-5"], 2, "--limit"),
+        (["query", "select 1", "--limit", "0"], 2, "--limit"),
+        (["query", "select 1", "--limit", "99999999999999999999"], 2, "--limit"),
+        (["query", "select 1 as a, 2 as a", "--json"], 2, "found a twice"),
         (["fetch", "--source", "999"], 2, "expected one of 110"),
         (["load", "--feed", "XXXX"], 2, "expected one of BILL"),
         (["feeds", "show", "XXXX"], 2, "expected one of BILL"),

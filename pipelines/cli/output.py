@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import shlex
 import sys
@@ -84,11 +85,23 @@ def _say_lines(columns: Sequence[str], cells: list[list[str]], is_number: list[b
 
 
 def say_json(value: Any) -> None:
-    """A value as JSON on standard output; times in ISO form. What would steer a terminal is escaped as JSON does."""
-    written = json.dumps(value, ensure_ascii=False, indent=2, default=str)
+    """A value as JSON on standard output; times in ISO form, numbers that JSON has not (NaN, infinities) as null.
+
+    What would steer a terminal is escaped as JSON does.
+    """
+    written = json.dumps(_in_json(value), ensure_ascii=False, indent=2, default=str)
     if not written.replace("\n", "").isprintable():
         written = "".join(sign if plain(sign, "\n") == sign else json.dumps(sign)[1:-1] for sign in written)
     sys.stdout.write(f"{written}\n")
+
+
+def _in_json(value: Any) -> Any:
+    """A value with what Python's JSON writer does not make JSON of put right: keys of other types, odd floats."""
+    if isinstance(value, dict):
+        return {key if isinstance(key, str) else str(key): _in_json(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_in_json(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def name_home(home: Path | None) -> None:
@@ -116,12 +129,15 @@ def _told(message: str) -> str:
 
 @contextmanager
 def progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Yield a function to be told (done, total): a bar on a terminal, a line at each tenth elsewhere."""
-    if not console.is_terminal:
+    """Yield a function to be told (done, total): a bar on a terminal, a line at each tenth elsewhere.
+
+    On standard error, for standard output may be JSON.
+    """
+    if not errors.is_terminal:
         yield _plain_progress(what)
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
+    with Progress(*columns, console=errors, transient=True) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
@@ -134,7 +150,7 @@ def _plain_progress(what: str) -> Callable[[int, int], None]:
         tenth = done * 10 // max(total, 1)
         if tenth > said and total >= _WORTH_TELLING:
             said = tenth
-            say(f"{what}: {done} of {total}")
+            complain(f"{what}: {done} of {total}")
 
     return tell
 

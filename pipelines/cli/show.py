@@ -34,6 +34,7 @@ batch_app = typer.Typer(
     help="One batch: its story, its rejected rows, what to do about it.", no_args_is_help=True, **PLAIN
 )
 _LIMIT = 1000
+_MOST = 1_000_000_000  # rows; DuckDB counts no further than a word of the machine
 # A query reads the state: no file beside it, no network, no extension, nothing of the program that runs it.
 _CONFINED: dict[str, str | bool | int | float | list[str]] = dict.fromkeys(
     ("enable_external_access", "autoinstall_known_extensions", "autoload_known_extensions",
@@ -131,7 +132,7 @@ def query(
     sql: Annotated[str, typer.Argument(help="One SQL query.")],
     as_json: JsonOption = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="CSV for spreadsheets; no text in it is a formula.")] = False,
-    limit: Annotated[int, typer.Option("--limit", help="Most rows to show.")] = _LIMIT,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=_MOST, help="Most rows to show.")] = _LIMIT,
 ) -> None:
     """Ask the published state, read-only; personal data is masked there.
 
@@ -150,6 +151,8 @@ def query(
             rows: list[Any] = result.fetchmany(limit + 1)
     except duckdb.Error as error:
         raise UsageError(f"query: {error}") from error
+    if as_json and (twice := sorted({name for name in columns if columns.count(name) > 1})):
+        raise UsageError(f"query: expected columns of different names for --json, found {', '.join(twice)} twice")
     if as_csv:
         say_csv(columns, rows[:limit])
     else:
