@@ -8,6 +8,8 @@ from datetime import date
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from sqlalchemy.engine import URL
+
 from pipelines.config_engine import SparkConfig, read_engine
 from pipelines.config_fields import (
     SecretRef,
@@ -24,6 +26,7 @@ from pipelines.config_workers import ALONE, Workers, read_workers
 from pipelines.contracts.load import DEFAULT_SCHEMAS
 from pipelines.contracts.yaml_lines import Item, read_yaml
 from pipelines.errors import ConfigurationError
+from pipelines.ledger.address import ledger_url
 from pipelines.lists import LISTS, NATION
 from pipelines.transfer.base import Endpoint
 
@@ -111,8 +114,9 @@ class Config:
     webhook: WebhookConfig | None = None
     mail: MailConfig | None = None
 
-    def ledger_url(self, home: Path) -> str:
-        return self.ledger or f"sqlite:///{home.resolve() / 'ledger.sqlite'}"
+    def ledger_url(self, home: Path) -> URL:
+        """Raises ConfigurationError for a URL that is none of a ledger."""
+        return ledger_url(self.ledger, home)
 
 
 def load_config(home: Path, known_feeds: tuple[str, ...] | None = None) -> Config:

@@ -46,7 +46,9 @@ TOP = {
     "policy": Key("the policy file", otherwise="`policy/default.yaml` that ships"),
     "contracts": Key("the directory of schemas: `feeds/`, `codes/`", otherwise="those that ship"),
     "ledger": Key(
-        "a PostgreSQL database, `postgresql+psycopg://tierline@db.example/tierline`", otherwise="`ledger.sqlite` here"
+        "a PostgreSQL database, `postgresql+psycopg://tierline@db.example/tierline`, or a file, `sqlite:///PATH`, from "
+        "the home on",
+        otherwise="`ledger.sqlite` here",
     ),
     "ledger_secret": Key("its password, as `secret` of a source", otherwise="none"),
     "shared": Key(

@@ -9,10 +9,11 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from sqlalchemy import Column, Connection, Engine, Integer, Table, create_engine, event, insert, inspect, select, update
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError
 
 from pipelines.errors import ConfigurationError, StoreError
+from pipelines.ledger.address import checked, place
 from pipelines.ledger.session_locks import SessionLocks
 from pipelines.ledger.tables import metadata, offering
 
@@ -35,7 +36,6 @@ _CARRIED: dict[int, tuple[str, ...]] = {
 _PATIENCE_S = 30
 _CONNECT_S = 10
 _LOCK = int.from_bytes(b"tierline")  # any number, but the same in every process that uses a ledger
-_EXPECTED = "sqlite:///PATH or postgresql+psycopg://USER@HOST:PORT/DATABASE"
 _ADVICE = {
     "sqlite": "check its path, rights and free space",
     "postgresql": "check that the server runs and lets this user in (tierline.yaml, keys ledger and ledger_secret)",
@@ -68,11 +68,11 @@ class LedgerStore:
     another version.
     """
 
-    def __init__(self, url: str, secret: str | None = None, patience_s: int = _PATIENCE_S) -> None:
-        self._engine = _engine(url, secret, patience_s)
+    def __init__(self, url: str | URL, secret: str | None = None, patience_s: int = _PATIENCE_S) -> None:
+        self._engine = _engine(checked(url), secret, patience_s)
         self._patience_s = patience_s
         self._dialect = self._engine.dialect.name
-        self._where = f"the ledger at {_place(self._engine.url)}"
+        self._where = f"the ledger at {place(self._engine.url)}"
         self.locks = None if self._dialect == "sqlite" else SessionLocks(self._engine.url, self._where, _CONNECT_S)
         try:
             self._open()
@@ -158,25 +158,10 @@ def _version(connection: Connection) -> int | None:
     return 1 if tables.has_table(offering.name) else None
 
 
-def _engine(url: str, secret: str | None, patience_s: int) -> Engine:
-    """Raises ConfigurationError, which never quotes the URL: there may be a password in what is wrong with it."""
-    try:
-        parsed = make_url(url)
-        parsed.get_dialect()
-    except (ArgumentError, ImportError, ValueError):
-        raise _not_a_ledger("something else (not shown, for it may hold a password)") from None
-    if parsed.password is not None or any("password" in key for key in parsed.query):
-        raise _not_a_ledger("one with a password; put it where the key ledger_secret says")
-    driver = (parsed.get_backend_name(), parsed.get_driver_name())
-    if driver == ("sqlite", "pysqlite"):
-        return _sqlite(parsed, patience_s)
-    if driver == ("postgresql", "psycopg"):
-        return _postgresql(parsed, secret)
-    raise _not_a_ledger(f"{'+'.join(driver)}, with which the ledger was never tried")
-
-
-def _not_a_ledger(found: str) -> ConfigurationError:
-    return ConfigurationError(f"tierline.yaml, key ledger: expected {_EXPECTED}, found {found}")
+def _engine(url: URL, secret: str | None, patience_s: int) -> Engine:
+    if url.get_backend_name() == "sqlite":
+        return _sqlite(url, patience_s)
+    return _postgresql(url, secret)
 
 
 def _sqlite(url: URL, patience_s: int) -> Engine:
@@ -224,11 +209,3 @@ def _is_busy(error: BaseException | None) -> bool:
     if isinstance(error, sqlite3.Error):
         return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
     return getattr(error, "sqlstate", None) == _LOCK_NOT_AVAILABLE
-
-
-def _place(url: URL) -> str:
-    """Where a database is, as messages name it."""
-    if url.get_backend_name() == "sqlite":
-        return str(url.database)
-    host = url.host or url.query.get("host", "the local socket")
-    return f"{host}:{url.port or 5432}/{url.database}, user {url.username}"
