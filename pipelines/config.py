@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from sqlalchemy.engine import URL
 
@@ -17,11 +16,11 @@ from pipelines.config_fields import (
     read_date,
     read_encoding,
     read_endpoint,
-    read_file,
     read_secret,
     read_whole,
 )
-from pipelines.config_keys import MAIL, RECEIVER, SOURCE, TOP, WEBHOOK, optional, required
+from pipelines.config_keys import RECEIVER, SOURCE, TOP, optional, required
+from pipelines.config_telling import MailConfig, WebhookConfig, read_mail, read_webhook
 from pipelines.config_workers import ALONE, Workers, read_workers
 from pipelines.contracts.load import DEFAULT_SCHEMAS
 from pipelines.contracts.yaml_lines import Item, read_yaml
@@ -31,7 +30,6 @@ from pipelines.lists import LISTS, NATION
 from pipelines.transfer.base import Endpoint
 
 FILE_NAME = "tierline.yaml"
-_MAIL_PORTS = {"smtp": 25, "smtps": 465}
 
 
 @dataclass(frozen=True)
@@ -73,28 +71,6 @@ class ReceiverConfig:
     def with_secret(self) -> Endpoint:
         """The endpoint with its secret read, for the moment of connecting."""
         return replace(self.endpoint, secret=self.secret.read()) if self.secret else self.endpoint
-
-
-@dataclass(frozen=True)
-class WebhookConfig:
-    """Who is told of alarms as JSON: the URL, which may be a secret itself, and a bearer token."""
-
-    url: SecretRef
-    secret: SecretRef | None
-
-
-@dataclass(frozen=True)
-class MailConfig:
-    """Who is told of alarms by mail, and through which server."""
-
-    scheme: str  # smtp or smtps
-    host: str
-    port: int
-    user: str
-    secret: SecretRef | None
-    ca_file: str | None
-    sender: str
-    to: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -150,8 +126,8 @@ def load_config(home: Path, known_feeds: tuple[str, ...] | None = None) -> Confi
         memory_mb=read_whole(fields, TOP, "memory"),
         spark=spark,
         workers=workers,
-        webhook=_webhook(home, alarms["webhook"]) if "webhook" in alarms else None,
-        mail=_mail(home, alarms["mail"]) if "mail" in alarms else None,
+        webhook=read_webhook(home, alarms["webhook"]) if "webhook" in alarms else None,
+        mail=read_mail(home, alarms["mail"]) if "mail" in alarms else None,
     )
 
 
@@ -202,36 +178,3 @@ def _receiver(home: Path, name: str, item: Item, sources: tuple[str, ...]) -> Re
         receipts=fields["receipts"].flag() if "receipts" in fields else False,
         receipt_within_s=read_whole(fields, RECEIVER, "receipt_within"),
     )
-
-
-def _webhook(home: Path, item: Item) -> WebhookConfig:
-    fields = item.fields(required(WEBHOOK), optional(WEBHOOK))
-    if ("url" in fields) == ("url_secret" in fields):
-        raise item.error("either url or url_secret (env:NAME, file:PATH or airflow:CONNECTION_ID)")
-    url = read_secret(fields, home, "url_secret")
-    if url is None:
-        stated = fields["url"].text()
-        parts = urlsplit(stated)
-        if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
-            raise fields["url"].error("a URL such as https://chat.example/hooks/tierline", "another")
-        url = SecretRef(f"text:{stated}", f"{item.file}, line {item.line}, key url")
-    return WebhookConfig(url, read_secret(fields, home))
-
-
-def _mail(home: Path, item: Item) -> MailConfig:
-    fields = item.fields(required(MAIL), optional(MAIL))
-    expected = "a URL such as smtp://user@mail.example:587 or smtps://user@mail.example"
-    try:
-        url = urlsplit(fields["server"].text())
-        port = url.port
-    except ValueError:
-        raise fields["server"].error(expected) from None
-    if url.scheme not in _MAIL_PORTS or not url.hostname or url.password is not None:
-        raise fields["server"].error(expected, "another" if url.password is None else "one with a password in it")
-    if "secret" in fields and not url.username:
-        raise fields["server"].error("a user in the URL, since there is a secret")
-    stated_ca = fields["ca_file"].text() if "ca_file" in fields else None
-    return MailConfig(
-        url.scheme, url.hostname, port or _MAIL_PORTS[url.scheme], unquote(url.username or ""),
-        read_secret(fields, home), read_file(stated_ca, home), fields["from"].text(), fields["to"].texts(),
-    )  # fmt: skip

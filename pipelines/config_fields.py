@@ -21,7 +21,7 @@ _MOST_CONNECTIONS = 8
 # How each kind of reference is read; the Airflow side adds `airflow`, so that nothing here depends on it.
 SECRET_READERS: dict[str, Callable[[str], str]] = {
     "env": lambda name: os.environ[name],
-    "file": lambda path: Path(path).read_text().rstrip("\r\n"),
+    "file": lambda path: Path(path).read_text(encoding="utf-8").rstrip("\r\n"),
     "text": lambda text: text,  # of ours alone: what stands in the configuration and is no secret
 }
 
@@ -34,14 +34,20 @@ class SecretRef:
     where: str  # file and line, for messages
 
     def read(self) -> str:
-        """The secret; raises ConfigurationError where there is none. Never to be put into a message."""
+        """The secret; raises ConfigurationError where there is none, or no text. Never to be put into a message."""
         kind, _, name = self.reference.partition(":")
         if kind not in SECRET_READERS:
             raise ConfigurationError(f"{self.where}: {self.reference} can be read only inside Airflow.")
         try:
-            return SECRET_READERS[kind](name)
+            secret = SECRET_READERS[kind](name)
+            secret.encode("utf-8")  # what a variable of the environment holds is not decoded strictly
         except (KeyError, OSError) as error:
             raise ConfigurationError(f"{self.where}: expected {self.reference} to exist, found none.") from error
+        except UnicodeError:  # which has the secret in it
+            raise ConfigurationError(
+                f"{self.where}: expected {self.reference} to hold text in UTF-8, found other bytes."
+            ) from None
+        return secret
 
 
 def read_whole(fields: dict[str, Item], keys: dict[str, Key], name: str) -> int:
@@ -98,11 +104,12 @@ def read_endpoint(fields: dict[str, Item], home: Path) -> Endpoint:
         url = urlsplit(fields["url"].text())
         port = url.port
     except ValueError:
-        raise fields["url"].error("a URL such as sftp://user@host:22/root") from None
-    if url.scheme not in _PORTS:
-        raise fields["url"].error("a URL that begins with sftp://, ftps://, ftp:// or file:///")
+        found = "another, not shown here"  # a password may stand in it
+        raise fields["url"].error("a URL such as sftp://user@host:22/root", found) from None
     if url.password is not None:
         raise fields["url"].error("a URL without a password (use the key secret)", "one in it")
+    if url.scheme not in _PORTS:
+        raise fields["url"].error("a URL that begins with sftp://, ftps://, ftp:// or file:///")
     if url.scheme != "file" and not (url.hostname and url.username):
         raise fields["url"].error(f"{url.scheme}://user@host[:port]/root")
     optional = {key: fields[key].text() if key in fields else None for key in _PROOFS}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -58,3 +59,24 @@ def test_other_values_are_refused_by_line_and_key(tmp_path: Path, line: str, exp
 def test_a_receiver_takes_no_keys_of_a_source(tmp_path: Path, line: str) -> None:
     with pytest.raises(ConfigurationError, match="the unknown key"):
         config(tmp_path, receiver=f"    {line}\n")
+
+
+@pytest.mark.parametrize("secret", ["file:secret", "env:TIERLINE_ODD"])
+def test_a_secret_that_is_no_text_is_an_error_that_does_not_show_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, secret: str
+) -> None:
+    (tmp_path / "secret").write_bytes(b"s3cret\xff\n")
+    monkeypatch.setitem(os.environb, b"TIERLINE_ODD", b"s3cret\xff")
+    found = config(tmp_path, f"    secret: {secret}\n", f"    secret: {secret}\n")
+    for each in (found.sources["110"], found.receivers["crm"]):
+        with pytest.raises(ConfigurationError, match=r"key secret: expected .* to hold text in UTF-8") as error:
+            each.with_secret()
+        assert "s3cret" not in str(error.value)
+
+
+@pytest.mark.parametrize("url", ["sftp://u:s3cret/x@host/d", "sftp://u:s3cret@[host/d", "http://u:s3cret@host/d"])
+def test_a_url_with_a_password_in_it_is_not_shown(tmp_path: Path, url: str) -> None:
+    (tmp_path / "tierline.yaml").write_text(f"sources:\n  '110':\n    url: '{url}'\n    feeds: [PAYM]\n")
+    with pytest.raises(ConfigurationError, match="line 3, key url: expected a URL") as error:
+        load_config(tmp_path)
+    assert "s3cret" not in str(error.value)
