@@ -11,7 +11,8 @@ from email import message_from_bytes
 from email.message import Message
 from email.policy import default
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from socketserver import BaseRequestHandler, ThreadingTCPServer
+from threading import Event, Thread
 from typing import Any
 
 from aiosmtpd.controller import Controller
@@ -66,12 +67,14 @@ def webhook() -> Iterator[Hook]:
 
 @dataclass
 class Mailbox:
-    """What a mail server took."""
+    """What a mail server took; whether it refuses `slow@…` for a while, and how it says good-bye."""
 
     port: int
     mails: list[Message] = field(default_factory=list)
     recipients: list[list[str]] = field(default_factory=list)
     over_tls: list[bool] = field(default_factory=list)
+    is_busy: bool = False
+    farewell: str = "221 Bye"
 
 
 @contextmanager
@@ -85,6 +88,8 @@ def mail_server(context: ssl.SSLContext | None = None, password: str | None = No
         ) -> str:
             if address.startswith("gone@"):
                 return "550 nobody of that name"
+            if address.startswith("slow@") and box.is_busy:
+                return "450 try again later"
             envelope.rcpt_tos.append(address)
             return "250 known"
 
@@ -95,6 +100,9 @@ def mail_server(context: ssl.SSLContext | None = None, password: str | None = No
             box.recipients.append(list(envelope.rcpt_tos))
             box.over_tls.append(session.ssl is not None)
             return "250 taken"
+
+        async def handle_QUIT(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+            return box.farewell
 
     def login(server: SMTP, session: Session, envelope: Envelope, mechanism: str, given: LoginPassword) -> AuthResult:
         return AuthResult(success=given.password.decode() == password, handled=False)
@@ -108,3 +116,30 @@ def mail_server(context: ssl.SSLContext | None = None, password: str | None = No
         yield box
     finally:
         controller.stop()
+
+
+@contextmanager
+def trickling(begin: bytes, pause_s: float = 0.1) -> Iterator[int]:
+    """A server that begins to answer and then says a byte at a time, never the end of it; gives its port."""
+    is_over = Event()
+
+    class Handler(BaseRequestHandler):
+        def handle(self) -> None:
+            said = begin
+            while not is_over.is_set():
+                try:
+                    self.request.sendall(said)
+                except OSError:
+                    return
+                said = b"x"
+                is_over.wait(pause_s)
+
+    with ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server.server_address[1]
+        finally:
+            is_over.set()
+            server.shutdown()
+            thread.join()

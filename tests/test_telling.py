@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from message_servers import Hook, Mailbox, mail_server, webhook
+from message_servers import Hook, Mailbox, mail_server, trickling, webhook
 from offers import MANY_BAD, STEM, payments
 from running import Run, make_home, tierline
 
+from pipelines.telling import channels
 from pipelines.transfer.base import Endpoint
 from sftp_fixtures.tls import make_certificate
 
@@ -129,12 +131,15 @@ def test_secrets_are_sent_and_never_said(tmp_path: Path, hook: Hook) -> None:
         ("http://127.0.0.1:99999/s3cret", "t", "expected it to take the message, found"),
         ("http://127.0.0.1:9/s3cret x", "t", "expected it to take the message, found"),
         ("http://127.0.0.1:9/", "s3cret\nsecond line", "expected it to take the message, found"),
+        ("https://[s3cret/x", "t", "expected a URL such as https://chat.example/hooks/x"),
+        ("https://chat.example/s3cret\udcff", "t", "hook to hold text in UTF-8, found other bytes"),
+        ("http://127.0.0.1:9/", "s3cret\udcff", "bearer to hold text in UTF-8, found other bytes"),
     ],
 )
 def test_a_bad_secret_is_an_error_that_does_not_show_it(tmp_path: Path, url: str, token: str, said: str) -> None:
     home = home_with(tmp_path, "  webhook: {url_secret: 'file:hook', secret: 'file:bearer'}\n")
-    (home / "hook").write_text(url)
-    (home / "bearer").write_text(token)
+    (home / "hook").write_bytes(os.fsencode(url))  # a half of a surrogate pair: a byte that is no UTF-8
+    (home / "bearer").write_bytes(os.fsencode(token))
     MANY_BAD.put(tmp_path / "remote")
     ran = load(home)
     assert ran.exit_status == 3
@@ -161,6 +166,59 @@ def test_whom_a_mail_does_not_reach_is_said_and_the_others_get_it_once(tmp_path:
     assert mailbox.recipients == [["noc@example.cn"]]
 
 
+def test_whom_a_mail_does_not_reach_yet_gets_it_from_the_next_command(tmp_path: Path, mailbox: Mailbox) -> None:
+    people = "[noc@example.cn, gone@example.cn, 'Ops <slow@example.cn>']"
+    home = home_with(tmp_path, f"  mail: {{server: 'smtp://127.0.0.1:{mailbox.port}', from: a@b.cn, to: {people}}}\n")
+    MANY_BAD.put(tmp_path / "remote")
+    mailbox.is_busy = True
+    said = load(home).err
+    assert "took the message, but not for gone@example.cn: 550 nobody of that name\n" in said
+    assert "took the message, but not for slow@example.cn: 450 try again later; the next command tries again" in said
+    assert "450 try again later; the next command tries again" in tierline(home, "fetch", now=NOW).err
+    mailbox.is_busy = False
+    for _ in range(2):
+        assert "alarms:" not in tierline(home, "fetch", now=NOW).err
+    assert mailbox.recipients == [["noc@example.cn"], ["slow@example.cn"]]
+    assert len({mail["Message-ID"] for mail in mailbox.mails}) == 1
+    mailbox.is_busy = True
+    assert tierline(home, "digest", "--send", now=NEXT_DAY).exit_status == 1
+    mailbox.is_busy = False
+    for _ in range(2):
+        assert tierline(home, "digest", "--send", now=NEXT_DAY).exit_status == 0
+    assert mailbox.recipients[2:] == [["noc@example.cn"], ["slow@example.cn"]]
+
+
+def test_a_mail_that_was_taken_is_sent_once_however_its_server_says_good_bye(
+    tmp_path: Path, hook: Hook, mailbox: Mailbox
+) -> None:
+    home = home_with(tmp_path, to_both(hook, mailbox))
+    MANY_BAD.put(tmp_path / "remote")
+    mailbox.farewell = "421 too busy to say good-bye"
+    assert "mail server" not in load(home).err
+    tierline(home, "fetch", now=NOW)
+    assert len(mailbox.mails) == 1
+
+
+@pytest.mark.parametrize(
+    ("alarms", "begin"),
+    [
+        ("  webhook: {{url: 'http://127.0.0.1:{port}/s3cret'}}\n", b"HTTP/1.1 200 OK\r\nServer: "),
+        ("  mail: {{server: 'smtp://127.0.0.1:{port}', from: a@b.cn, to: [noc@example.cn]}}\n", b"220-"),
+    ],
+    ids=["webhook", "mail"],
+)
+def test_a_channel_that_never_ends_its_answer_holds_nothing_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, alarms: str, begin: bytes
+) -> None:
+    monkeypatch.setattr(channels, "_DEADLINE_S", 1)
+    with trickling(begin) as port:
+        home = home_with(tmp_path, alarms.format(port=port))
+        MANY_BAD.put(tmp_path / "remote")
+        ran = load(home)
+    assert ran.exit_status == 3
+    assert "expected it to take the message, found: no end of its answer within 1 s; the next command tries" in ran.err
+
+
 def test_a_digest_tells_a_day_once(tmp_path: Path, hook: Hook, mailbox: Mailbox) -> None:
     home = home_with(tmp_path, to_both(hook, mailbox))
     MANY_BAD.put(tmp_path / "remote")
@@ -185,6 +243,15 @@ def test_a_digest_tells_a_day_once(tmp_path: Path, hook: Hook, mailbox: Mailbox)
         ("  webhook: {}\n", "either url or url_secret"),
         ("  webhook: {url: 'http://a/b', url_secret: 'env:X'}\n", "either url or url_secret"),
         ("  webhook: {url: 'ftp://a/b'}\n", "a URL such as https://chat.example"),
+        ("  webhook: {url: 'https://[s3cret/x'}\n", "a URL such as https://chat.example"),
+        ("  mail: {server: 'smtp://a', from: x@y, to: ['bad address ‹']}\n", "key to: expected a mail address such as"),
+        (
+            '  mail: {server: "smtp://a", from: x@y, to: ["a@b\\nBcc: c@d"]}\n',
+            "key to: expected a mail address such as",
+        ),
+        ("  mail: {server: 'smtp://a', from: x@y, to: ['a@b, c@d']}\n", "key to: expected a mail address such as"),
+        ("  mail: {server: 'smtp://a', from: 'a@', to: [a@b]}\n", "key from: expected a mail address such as"),
+        ("  mail: {server: 'smtp://u:pw@[a', from: x@y, to: [a@b]}\n", "a URL such as smtp://"),
         ("  mail: {server: 'smtp://a', from: x@y}\n", "to"),
         ("  mail: {server: 'smtp://u:pw@a', from: x@y, to: [a@b]}\n", "one with a password in it"),
         ("  mail: {server: 'smtp://a', secret: 'env:X', from: x@y, to: [a@b]}\n", "a user in the URL"),
@@ -198,6 +265,7 @@ def test_a_wrong_configuration_says_where_and_what(tmp_path: Path, alarms: str, 
     assert expected in ran.err
     assert "tierline.yaml, line" in ran.err
     assert "pw" not in ran.err
+    assert "s3cret" not in ran.err
 
 
 def test_metrics_are_open_metrics_and_count_what_the_ledger_has(tmp_path: Path) -> None:

@@ -42,12 +42,12 @@ def fetch_step(site: Site, scope: Scope) -> Exit:
 
 
 def tell_alarms_of(site: Site) -> None:
-    """Say the alarms that nobody was told of yet, and which channels could not be told."""
+    """Say the alarms that nobody was told of yet, and who could not be told."""
     told = tell_alarms(site)
     for alarm in told.alarms:
         complain(f"alarm: {alarm.kind} {alarm.subject}: {alarm.message}")
     for message in told.errors:
-        complain(f"alarms: {message}; the next command tries again")
+        complain(f"alarms: {message}")
 
 
 def say_errors(messages: dict[str, str]) -> Exit:

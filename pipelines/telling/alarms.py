@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.durable import naming_full_disk
-from pipelines.errors import ConfigurationError, TransferError
+from pipelines.errors import ConfigurationError
 from pipelines.ledger.alarms import TO_DO, Alarm, mark_told, mark_told_by, untold, untold_by
 from pipelines.site import Site
-from pipelines.telling.message import Channel, Message
+from pipelines.telling.message import Channel, Message, hand_over
 
 LOG = "alarms.jsonl"
 _MOST = 100  # alarms in the words of one message; a program gets all
@@ -22,7 +22,7 @@ _MOST = 100  # alarms in the words of one message; a program gets all
 
 @dataclass(frozen=True)
 class Told:
-    """Alarms that the log had not said before, and which channels could not be told, and why."""
+    """Alarms that the log had not said before, and who could not be told, why, and whether that is tried again."""
 
     alarms: list[Alarm]
     errors: list[str]
@@ -34,24 +34,30 @@ def tell_alarms(site: Site) -> Told:
     A channel that does not answer is told by the next call; it keeps nothing from the others. A crash in between tells
     one twice rather than never. Where another process is telling, it does so alone: nobody waits for a silent channel.
     """
-    errors: list[str] = []
+    later: list[str] = []
+    lost: list[str] = []
     with site.lock("alarms") as mine:
         if not mine:
             return Told([], [])
         alarms = _log(site)
-        for channel in channels(site, errors):
-            with site.ledger.reading() as connection:
-                due = untold_by(connection, channel.name)
-            if not due:
-                continue
-            try:
-                errors += channel.send(_message(due))
-            except (TransferError, ConfigurationError) as error:
-                errors.append(str(error))
-                continue
-            with site.ledger.transaction() as connection:
-                mark_told_by(connection, channel.name, due, site.now)
-    return Told(alarms, errors)
+        for channel in channels(site, later):
+            for due, places in _due(site, channel):
+                sent = hand_over(channel, _message(due), places)
+                later += sent.later
+                lost += sent.lost
+                with site.ledger.transaction() as connection:
+                    for place in sent.told:
+                        mark_told_by(connection, place, due, site.now)
+    return Told(alarms, [f"{each}; the next command tries again" for each in later] + lost)
+
+
+def _due(site: Site, channel: Channel) -> list[tuple[list[Alarm], list[str]]]:
+    """Alarms that places were not told of yet; those who lack the same are told by one message."""
+    groups: dict[tuple[Alarm, ...], list[str]] = {}
+    with site.ledger.reading() as connection:
+        for place in channel.places:
+            groups.setdefault(tuple(untold_by(connection, place)), []).append(place)
+    return [(list(due), places) for due, places in groups.items() if due]
 
 
 def channels(site: Site, errors: list[str]) -> Iterator[Channel]:

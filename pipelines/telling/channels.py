@@ -7,19 +7,26 @@ import smtplib
 import ssl
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from contextlib import suppress
 from email.message import EmailMessage
+from email.utils import parseaddr
 from hashlib import sha256
 from http.client import HTTPException
-from typing import Any
+from threading import Thread
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from pipelines.config import MailConfig, WebhookConfig
+from pipelines.config_telling import MailConfig, WebhookConfig, is_webhook
 from pipelines.errors import ConfigurationError, TransferError
-from pipelines.telling.message import Message
+from pipelines.telling.message import Message, Sent
 
-_PATIENCE_S = 5
+_PATIENCE_S = 5  # until the next byte of an answer
+_DEADLINE_S = 30  # for all of a message: an answer may come byte by byte
 _CHARSET = "utf-8"
+Result = TypeVar("Result")
+_FOR_GOOD = 500  # and above: a mail server answers with less where it may take a message later
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -32,20 +39,19 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 class Webhook:
     """Posts `{"text": …, …}`: `text` is what chat programs show, the rest is for programs."""
 
-    name = "webhook"
+    places = ("webhook",)
 
     def __init__(self, config: WebhookConfig) -> None:
         self._url = config.url.read().strip()
         self._secret = config.secret.read().strip() if config.secret else None
-        parts = urlsplit(self._url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+        if not is_webhook(self._url):
             raise ConfigurationError(
                 f"{config.url.where}: expected a URL such as https://chat.example/hooks/x, found something else, "
                 "not shown here"
             )
-        self._where = f"webhook at {parts.hostname}"  # the rest of a hook's URL is often a secret
+        self._where = f"webhook at {urlsplit(self._url).hostname}"  # the rest of a hook's URL is often a secret
 
-    def send(self, message: Message) -> list[str]:
+    def send(self, message: Message, places: list[str]) -> Sent:
         headers = {"Content-Type": f"application/json; charset={_CHARSET}"}
         if self._secret is not None:
             headers["Authorization"] = f"Bearer {self._secret}"
@@ -54,27 +60,58 @@ class Webhook:
         expected = f"{self._where}: expected it to take the message, found"
         try:
             request = urllib.request.Request(self._url, data=body, headers=headers, method="POST")
-            with urllib.request.build_opener(_NoRedirect).open(request, timeout=_PATIENCE_S):
-                return []
+            _in_time(lambda: _post(request))
         except urllib.error.HTTPError as error:
+            error.close()
             raise TransferError(f"{expected} status {error.code}") from None
         except urllib.error.URLError as error:
             raise TransferError(f"{expected}: {error.reason}") from None
         except (OSError, ValueError, HTTPException) as error:  # of the latter the text may hold the URL or the token
             found = str(error) if isinstance(error, OSError) else type(error).__name__
             raise TransferError(f"{expected}: {found}") from None
+        return Sent(places)
+
+
+def _post(request: urllib.request.Request) -> None:
+    with urllib.request.build_opener(_NoRedirect).open(request, timeout=_PATIENCE_S):
+        return
 
 
 class Mail:
-    """Sends one message to all; over TLS wherever a password is given, else where the server offers it."""
+    """Sends one message to all; over TLS wherever a password is given, else where the server offers it.
 
-    name = "mail"
+    Each address is a place, for a server may take the same message for one and not for another.
+    """
 
     def __init__(self, config: MailConfig) -> None:
         self._config = config
         self._where = f"mail server {config.host}:{config.port}"
+        addresses = [parseaddr(stated)[1] for stated in config.to]
+        self._addresses = {f"mail {sha256(each.encode(_CHARSET)).hexdigest()[:12]}": each for each in addresses}
 
-    def send(self, message: Message) -> list[str]:
+    @property
+    def places(self) -> tuple[str, ...]:
+        return tuple(self._addresses)
+
+    def send(self, message: Message, places: list[str]) -> Sent:
+        mail = self._written(message)
+        password = self._config.secret.read().strip() if self._config.secret else None
+        to = [self._addresses[place] for place in places]
+        try:
+            refused = _in_time(lambda: self._send(mail, to, password))
+        except (OSError, ValueError, smtplib.SMTPException) as error:
+            raise TransferError(f"{self._where}: expected it to take the message, found: {_said(error)}") from None
+        later = {address for address, (status, _) in refused.items() if status < _FOR_GOOD}
+        return Sent(
+            [place for place in places if self._addresses[place] not in later],
+            [self._not_for(address, refused[address]) for address in sorted(later)],
+            [self._not_for(address, refused[address]) for address in sorted(refused.keys() - later)],
+        )
+
+    def _not_for(self, address: str, answer: tuple[int, bytes]) -> str:
+        return f"{self._where}: took the message, but not for {address}: {_answered(*answer)}"
+
+    def _written(self, message: Message) -> EmailMessage:
         mail = EmailMessage()
         mail["Subject"] = f"[tierline] {message.subject}"
         mail["From"], mail["To"] = self._config.sender, ", ".join(self._config.to)
@@ -82,36 +119,60 @@ class Mail:
         digest = sha256(f"{message.subject}\n{message.text}".encode(_CHARSET)).hexdigest()[:32]
         mail["Message-ID"] = f"<{digest}@tierline>"
         mail.set_content(message.text, charset=_CHARSET)
-        try:
-            refused = self._send(mail)
-        except (OSError, ValueError, smtplib.SMTPException) as error:
-            raise TransferError(f"{self._where}: expected it to take the message, found: {_said(error)}") from None
-        return [f"{self._where}: took the message, but not for {', '.join(sorted(refused))}"] if refused else []
+        return mail
 
-    def _send(self, mail: EmailMessage) -> Mapping[str, object]:
+    def _send(self, mail: EmailMessage, to: list[str], password: str | None) -> Mapping[str, tuple[int, bytes]]:
+        """Returns the addresses for which it was not taken, with status and words of the server."""
         config, context = self._config, ssl.create_default_context(cafile=self._config.ca_file)
-        opened: smtplib.SMTP
+        server: smtplib.SMTP
         if config.scheme == "smtps":
-            opened = smtplib.SMTP_SSL(config.host, config.port, timeout=_PATIENCE_S, context=context)
+            server = smtplib.SMTP_SSL(config.host, config.port, timeout=_PATIENCE_S, context=context)
         else:
-            opened = smtplib.SMTP(config.host, config.port, timeout=_PATIENCE_S)
-        with opened as server:
+            server = smtplib.SMTP(config.host, config.port, timeout=_PATIENCE_S)
+        try:
             server.ehlo()
-            if config.scheme == "smtp" and (config.secret or server.has_extn("starttls")):
+            if config.scheme == "smtp" and (password is not None or server.has_extn("starttls")):
                 server.starttls(context=context)
                 server.ehlo()
-            if config.secret is not None:
-                server.login(config.user, config.secret.read().strip())
-            return server.send_message(mail)
+            if password is not None:
+                server.login(config.user, password)
+            return server.send_message(mail, to_addrs=to)
+        finally:
+            # Nobody waits for its good-bye: what it took it has taken, whatever it answers to that.
+            with suppress(smtplib.SMTPServerDisconnected):
+                server.putcmd("QUIT")
+            server.close()
+
+
+def _in_time(work: Callable[[], Result]) -> Result:
+    """What the work gives; raises what it raises, and TimeoutError once it takes too long: then it is left alone."""
+    outcome: Future[Result] = Future()
+
+    def run() -> None:
+        try:
+            outcome.set_result(work())
+        except BaseException as error:
+            outcome.set_exception(error)
+
+    thread = Thread(target=run, daemon=True)  # so that no command waits for it at its end
+    thread.start()
+    thread.join(_DEADLINE_S)
+    if not outcome.done():
+        raise TimeoutError(f"no end of its answer within {_DEADLINE_S} s")
+    return outcome.result()
 
 
 def _said(error: Exception) -> str:
     """What a mail server answered, in one line."""
     if isinstance(error, smtplib.SMTPResponseException):
-        answer = (
-            error.smtp_error.decode(_CHARSET, "replace") if isinstance(error.smtp_error, bytes) else error.smtp_error
-        )
-        return f"{error.smtp_code} {' '.join(str(answer).split())}"
+        return _answered(error.smtp_code, error.smtp_error)
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        return "; ".join(f"{address}: {_answered(*answer)}" for address, answer in sorted(error.recipients.items()))
     if isinstance(error, ValueError):  # its text may hold the password
         return type(error).__name__
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def _answered(status: int, words: bytes | str) -> str:
+    text = words.decode(_CHARSET, "replace") if isinstance(words, bytes) else words
+    return f"{status} {' '.join(text.split())}"

@@ -12,12 +12,11 @@ from sqlalchemy import Connection, func, select
 
 from pipelines import steps
 from pipelines.completeness import CycleState
-from pipelines.errors import ConfigurationError, TransferError
 from pipelines.ledger.alarms import Alarm, has_digest, mark_digest, open_alarms
 from pipelines.ledger.tables import delivery, offering, publication
 from pipelines.site import Site
 from pipelines.telling.alarms import alarm_lines, channels
-from pipelines.telling.message import Message
+from pipelines.telling.message import Message, hand_over
 
 
 @dataclass(frozen=True)
@@ -66,21 +65,20 @@ def make_digest(site: Site, day: date) -> Digest:
 
 
 def send_digest(site: Site, digest: Digest) -> list[str]:
-    """Send a day's digest to every channel that has not got it; returns which could not be told, and why."""
+    """Send a day's digest to all who have not got it; returns who could not be told, and why."""
     errors: list[str] = []
     message = Message(f"digest of {digest.day}", "\n".join(digest.lines()), {"digest": digest.content()})
     with site.lock("alarms", wait=True):
         for channel in channels(site, errors):
             with site.ledger.reading() as connection:
-                if has_digest(connection, channel.name, digest.day):
-                    continue
-            try:
-                errors += channel.send(message)
-            except (TransferError, ConfigurationError) as error:
-                errors.append(str(error))
+                places = [each for each in channel.places if not has_digest(connection, each, digest.day)]
+            if not places:
                 continue
+            sent = hand_over(channel, message, places)
+            errors += sent.later + sent.lost
             with site.ledger.transaction() as connection:
-                mark_digest(connection, channel.name, digest.day, site.now)
+                for place in sent.told:
+                    mark_digest(connection, place, digest.day, site.now)
     return errors
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+from pipelines.errors import ConfigurationError, TransferError
 
 
 @dataclass(frozen=True)
@@ -15,10 +17,28 @@ class Message:
     content: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Sent:
+    """Which places need not be told this again, and in sentences whom it did not reach: for now, or at all."""
+
+    told: list[str]
+    later: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+
+
 class Channel(Protocol):
-    """One place where messages go; `name` stands in the ledger for it."""
+    """A way to one place or several; `places` stand in the ledger by these names, of 20 characters at most."""
 
-    name: str
+    @property
+    def places(self) -> tuple[str, ...]: ...
 
-    def send(self, message: Message) -> list[str]:
-        """Have the message taken; whom it did not reach all the same. Raises TransferError where it was not taken."""
+    def send(self, message: Message, places: list[str]) -> Sent:
+        """Have the message taken for these places. Raises TransferError where it was not taken."""
+
+
+def hand_over(channel: Channel, message: Message, places: list[str]) -> Sent:
+    """Send a message; where it was not taken nobody is told, and the reason is said."""
+    try:
+        return channel.send(message, places)
+    except (TransferError, ConfigurationError) as error:
+        return Sent([], [str(error)])
