@@ -15,6 +15,7 @@ from typing import Any
 from pipelines.contracts.model import Limits
 
 BLOCK_BYTES = 8 << 20
+_SLICE_BYTES = 64 << 10
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
@@ -56,64 +57,93 @@ class DigestReader:
 
 
 def gunzip(blocks: Iterator[bytes], compressed_bytes: int, limits: Limits, block_bytes: int) -> Iterator[bytes]:
-    """The content of a gzip of one or more members; refused E204 where it is not sound, E205 beyond the ratio.
+    """The content of a gzip of one or more members, in blocks of `block_bytes` whatever its members are.
 
-    The ratio is that of all content to the whole file, so it does not depend on how the file was read.
+    Refused E204 where it is not sound, E205 beyond the ratio: of all content to the whole file, so that it does not
+    depend on how the file was read.
     """
     most = limits.gzip_ratio * compressed_bytes
     content_bytes = 0
-    member: Any = zlib.decompressobj(wbits=31)
-    fresh = True
-    for block in blocks:
-        pending = block
+    member: Any = None
+    held = bytearray()
+    for pending in _slices(blocks):
         while pending:
-            if member.eof:
-                member, fresh = zlib.decompressobj(wbits=31), True
+            if member is None or member.eof:
+                member = zlib.decompressobj(wbits=31)
             try:
-                content = member.decompress(pending, block_bytes)
+                content = member.decompress(pending, block_bytes - len(held))
             except zlib.error as error:
                 raise Refused("E204", f"gzip not sound after {content_bytes} bytes of content: {error}") from None
-            fresh = False
             content_bytes += len(content)
             if content_bytes > most:
                 raise Refused("E205", f"gzip ratio above {limits.gzip_ratio}: expected at most {most} bytes")
             pending = member.unused_data if member.eof else member.unconsumed_tail
-            if content:
-                yield content
-    if fresh or not member.eof:
+            held += content
+            if len(held) == block_bytes:
+                yield bytes(held)
+                held.clear()
+    if member is None or not member.eof:
         raise Refused("E204", f"gzip ends early, after {content_bytes} bytes of content")
+    if held:
+        yield bytes(held)
+
+
+def _slices(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """Short ones: what stands behind a member is copied at its end, and a file may have one for each record."""
+    for block in blocks:
+        for start in range(0, len(block), _SLICE_BYTES):
+            yield block[start : start + _SLICE_BYTES]
 
 
 def whole_lines(blocks: Iterator[bytes], limits: Limits) -> Iterator[bytes]:
     """Regroup blocks so that each ends with a line end (LF); only the last may lack it; E205 beyond limits."""
+    blocks = _of_size(blocks, limits)
     rest = b""
+    for block in blocks:
+        cut = block.rfind(b"\n") + 1
+        if cut == 0:
+            rest += block
+            _require_short(rest, blocks, limits)
+            continue
+        lines = rest + block[:cut]
+        _require_short(lines, blocks, limits)
+        yield lines
+        rest = block[cut:]
+    _require_short(rest, blocks, limits)
+    if rest:
+        yield rest
+
+
+def _of_size(blocks: Iterator[bytes], limits: Limits) -> Iterator[bytes]:
     file_bytes = 0
     for block in blocks:
         file_bytes += len(block)
         if file_bytes > limits.file_bytes:
             raise Refused("E205", f"expected at most {limits.file_bytes} bytes uncompressed, found more")
-        cut = block.rfind(b"\n") + 1
-        if cut == 0:
-            rest += block
-            _line_limit(rest, limits)
-            continue
-        lines = rest + block[:cut]
-        _line_limit(lines, limits)
-        yield lines
-        rest = block[cut:]
-    _line_limit(rest, limits)
-    if rest:
-        yield rest
+        yield block
 
 
-def _line_limit(lines: bytes, limits: Limits) -> None:
-    """No line is longer than the limit; it jumps from line end to line end as far as the limit allows."""
+def _require_short(lines: bytes, blocks: Iterator[bytes], limits: Limits) -> None:
+    if has_longer_line(lines, limits.line_bytes):
+        for _ in blocks:  # E204 comes first, and asks for a resend: only at its end is a gzip known to be whole
+            pass
+        raise Refused("E205", f"expected lines of at most {limits.line_bytes} bytes, found a longer one")
+
+
+def has_longer_line(lines: bytes, most: int) -> bool:
+    """Whether a line is longer than `most` bytes without its line end; the last may still lack (a part of) that.
+
+    It jumps from line end to line end as far as the limit allows.
+    """
     start = 0
-    while len(lines) - start > limits.line_bytes:
-        end = lines.rfind(b"\n", start, start + limits.line_bytes + 1)
+    while len(lines) - start > most:
+        end = lines.rfind(b"\n", start, start + most + 1)
         if end < 0:
-            raise Refused("E205", f"expected lines of at most {limits.line_bytes} bytes, found a longer one")
+            if lines[start + most : start + most + 2] not in (b"\r\n", b"\r"):
+                return True
+            end = start + most + 1
         start = end + 1
+    return False
 
 
 def is_gzip(path: Path) -> bool:
