@@ -67,7 +67,7 @@ feeds/CUST.yaml | "op = 'D'" | "op = 'D" | deleteWhen | a condition in SQL
 feeds/PAYM.yaml | amount_fen <> 0 | amount_fen <> | range | a condition in SQL, found "amount_fen <>"
 feeds/PAYM.yaml | amount_fen <> 0 | amount <> 0 | range | columns of this feed, or cycle
 feeds/PAYM.yaml | amount_fen <> 0 | amount_fen + 0 | range | true or false for each row
-feeds/PAYM.yaml | amount_fen <> 0 | sum(amount_fen) > 0 | range | true or false for each row
+feeds/PAYM.yaml | amount_fen <> 0 | sum(amount_fen) > 0 | range | of one row, without aggregates
 feeds/PAYM.yaml | amount_fen <> 0 | 1 = 1 | range | true or false for each row
 feeds/PAYM.yaml | amount_fen <> 0 | paid_at > '2026-01-01' | range | cannot compare
 feeds/PAYM.yaml | amount_fen <> 0 | amount_fen <> '0' | range | cannot compare
@@ -80,11 +80,18 @@ feeds/CUST.yaml | check_digit: gb11643 | check_digit: luhn | check_digit | gb116
 feeds/CUST.yaml | when: "id_type = '01'" | when: "id_typ = '01'" | when | id_typ
 feeds/CUST.yaml | "[0-9]{6}" | "[0-9{6}" | pattern | unclosed character class
 feeds/CUST.yaml | "[0-9]{6}" | "(?=x)[0-9]{6}" | pattern | look-around
+feeds/CUST.yaml | "[0-9]{6}" | "(?x)[0-9]{6} # digits" | pattern | unclosed group
+feeds/CUST.yaml | "[0-9]{6}" | "[0-9])|([0-9]{6}" | pattern | unopened group
 feeds/PAYM.yaml | share: 0.001 | share: 1.5 | share | from 0 to 1, found the number 1.5
 feeds/PAYM.yaml | share: 0.001 | share: -0.1 | share | from 0 to 1
 feeds/PAYM.yaml | rows: 3 | rows: -1 | rows | from 0 on, found the number -1
-feeds/PAYM.yaml | lineBytes: 65536 | lineBytes: 0 | lineBytes | from 1 on
-feeds/PAYM.yaml | value: 15, unit: min | value: -15, unit: min | expected | from 0 on
+feeds/PAYM.yaml | lineBytes: 65536 | lineBytes: 0 | lineBytes | from 1 to
+feeds/PAYM.yaml | lineBytes: 65536 | lineBytes: 67108865 | lineBytes | from 1 to 67108864, found the number 67108865
+feeds/PAYM.yaml | fileBytes: 4294967296 | fileBytes: 4294967296000000000 | fileBytes | 18 digits, found one of 19
+feeds/PAYM.yaml | value: 15, unit: min | value: 3000000, unit: d | expected | from 0 to 36500, found the number 3000000
+feeds/PAYM.yaml | value: 15, unit: min | value: 3153600001, unit: s | expected | from 0 to 3153600000
+feeds/PAYM.yaml | retention, value: 90 | retention, value: 36501 | retention | from 1 to 36500
+feeds/PAYM.yaml | value: 15, unit: min | value: -15, unit: min | expected | from 0 to 52560000
 feeds/PAYM.yaml | value: 15, unit: min | value: 15, unit: m | unit | s, min, h, d
 feeds/PAYM.yaml | missingAfter, value: 2 | missingAfter, value: 0 | missingAfter | not before lateAfter
 feeds/CUST.yaml | snapshotDropShare, value: 0.05 | snapshotDropShare, value: 5 | snapshotDropShare | from 0 to 1
@@ -92,6 +99,7 @@ feeds/PAYM.yaml | delimiter, value: "|" | delimiter, value: "||" | delimiter | e
 feeds/PAYM.yaml | delimiter, value: "|" | delimiter, value: "｜" | delimiter | exactly one ASCII character
 feeds/PAYM.yaml | delimiter, value: "|" | delimiter, value: "" | delimiter | exactly one ASCII character
 feeds/PAYM.yaml | delimiter, value: "|" | delimiter, value: "\n" | delimiter | exactly one ASCII character
+feeds/PAYM.yaml | delimiter, value: "|" | delimiter, value: "_" | delimiter | letter, digit, hyphen, underscore
 feeds/CUST.yaml | {maxLength: 100} | {maxLength: 0} | maxLength | from 1 on
 feeds/CUST.yaml | {maxLength: 100} | {minLength: 101, maxLength: 100} | logicalTypeOptions | 101 and 100
 feeds/PAYM.yaml | value: payment} | value: bill} | name | expected bill | - name: payment
@@ -187,6 +195,13 @@ def test_a_file_that_is_no_mapping_is_refused(schemas, content, words):
     message = refusal(schemas)
     assert message.startswith("feeds/PAYM.yaml")
     assert words in message
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "-" + "9" * 5000, "9" * 5000 + ".5"], ids=len)
+def test_a_number_of_thousands_of_digits_is_refused_in_a_short_sentence(schemas, number):
+    line = put(schemas / "feeds/PAYM.yaml", "fileBytes: 4294967296", f"fileBytes: {number}")
+    expected = "expected a number of at most 18 digits, found one of 5000 (quotes make it a text)."
+    assert refusal(schemas) == f"feeds/PAYM.yaml, line {line}, key fileBytes: {expected}"
 
 
 def test_a_directory_without_contracts_is_refused(tmp_path):

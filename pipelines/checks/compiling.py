@@ -15,6 +15,7 @@ from operator import or_
 import polars as pl
 
 from pipelines.checks.digits import SCHEMES
+from pipelines.contracts.conditions import whole_match
 from pipelines.contracts.model import Column, Contract, Rule, RuleKind, Type
 
 CONTROL = "control:value"
@@ -161,7 +162,7 @@ def _rule_breaks(rule: Rule, column: Column, contract: Contract) -> tuple[str, p
         case RuleKind.ONLY_WHEN:
             return "E408", _present(column) & ~pl.sql_expr(rule.expression)
         case RuleKind.PATTERN:
-            return "E405", applies & ~value.str.contains(rf"\A(?:{rule.expression})\z")
+            return "E405", applies & ~value.str.contains(whole_match(rule.expression))
         case RuleKind.RANGE:
             return "E407", ~pl.sql_expr(rule.expression)
         case RuleKind.RULE:

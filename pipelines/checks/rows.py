@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
+from polars.exceptions import PolarsError
 
 from pipelines.checks.compiling import CONTROL, compile_checks
 from pipelines.checks.decoding import decode_block
@@ -14,6 +15,7 @@ from pipelines.checks.splitting import INDEX, SplitBlock, line_borders, split_bl
 from pipelines.checks.staging import REJECT_SCHEMA, staged_schema
 from pipelines.contracts.model import Contract
 from pipelines.cycles import Cycle
+from pipelines.errors import StoreError
 from pipelines.names import BatchName
 
 # Columns of a contract have no colon in their names.
@@ -104,8 +106,18 @@ class RowChecker:
     def check(self, block: PreparedBlock) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Sound rows in the staged schema, and rejects in REJECT_SCHEMA with `batch_stem`; both with CONTROL.
 
-        Every record is in exactly one of them.
+        Every record is in exactly one of them. Raises StoreError where a condition of the contract fails on a value.
         """
+        try:
+            return self._checked(block)
+        except PolarsError as error:  # its words, and so its trace, hold values of people
+            raise StoreError(
+                f"{self._contract.feed}, version {self._contract.format_version}: expected conditions that fail for no "
+                f"value, found a condition of the contract that fails on a row ({type(error).__name__}); "
+                "mend it (try_cast gives none where cast fails), then run again"
+            ) from None
+
+    def _checked(self, block: PreparedBlock) -> tuple[pl.DataFrame, pl.DataFrame]:
         breaks = self._compiled.any_breaks.alias(_BREAKS)
         rows = self._typed(block.split.fields, block.origins).select(*self._staged, CONTROL, breaks).collect()
         if not block.undecodable and not block.split.ragged and not rows[_BREAKS].any():

@@ -21,6 +21,7 @@ from pipelines.checks.rows import Origin, RowChecker, RowTally
 from pipelines.checks.splitting import count_lines
 from pipelines.checks.staging import rejects_sink, rows_sink
 from pipelines.contracts.model import Contract
+from pipelines.errors import StoreError
 
 SMALL_BYTES = 64 << 10
 
@@ -50,7 +51,10 @@ def judge_together(
     for each in small:
         origins.append(Origin(each.batch.name, each.batch.cycle, first_line=2, index=index))
         index += each.record_count
-    sound, rejects = rows.check(rows.prepare(origins, b"".join(each.records for each in small)))
+    try:
+        sound, rejects = rows.check(rows.prepare(origins, b"".join(each.records for each in small)))
+    except StoreError:  # a condition fails on a row: read alone, that batch tells of it, and the others are judged
+        return {}
     repeating = set(sound.filter(pl.struct("batch_stem", *agreed.key).is_duplicated())["batch_stem"])  # E409
     sound_of, rejects_of = _by_stem(sound), _by_stem(rejects)
     places = {batch.name.stem: staged for batch, staged in batches}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from pipelines.contracts.conditions import CONTEXT_TYPES, condition, empty_frame, pattern
+from pipelines.contracts.conditions import CONTEXT_TYPES, condition, pattern, sample_rows
 from pipelines.contracts.model import CodeList, Column, Rule, RuleKind, Type
 from pipelines.contracts.odcs import custom_properties
 from pipelines.contracts.yaml_lines import Item
@@ -23,7 +23,7 @@ _TAKEN = {*CONTEXT_TYPES, "batch_stem", "line", "is_current", "valid_from", "val
 
 
 def read_columns(properties: Item, code_lists: Mapping[str, CodeList]) -> tuple[tuple[Column, ...], pl.DataFrame]:
-    """The columns in the order of the file, and an empty frame of them to try further conditions on."""
+    """The columns in the order of the file, and rows to try further conditions on."""
     types: dict[str, Type] = {}
     for item in properties.items():
         fields = column_fields(item)
@@ -33,8 +33,8 @@ def read_columns(properties: Item, code_lists: Mapping[str, CodeList]) -> tuple[
         if name in _TAKEN:
             raise fields["name"].error("a name that the warehouse does not use itself")
         types[name] = Type(fields["physicalType"].choice(Type))
-    frame = empty_frame(types)
-    return tuple(_read_column(column_fields(item), code_lists, frame) for item in properties.items()), frame
+    samples = sample_rows(types)
+    return tuple(_read_column(column_fields(item), code_lists, samples) for item in properties.items()), samples
 
 
 def column_fields(item: Item) -> dict[str, Item]:
@@ -61,7 +61,7 @@ def key_of(properties: Item) -> tuple[str, ...]:
     return tuple(positions[position] for position in sorted(positions))
 
 
-def _read_column(fields: dict[str, Item], code_lists: Mapping[str, CodeList], frame: pl.DataFrame) -> Column:
+def _read_column(fields: dict[str, Item], code_lists: Mapping[str, CodeList], samples: pl.DataFrame) -> Column:
     column_type = Type(fields["physicalType"].text())
     fields["logicalType"].choice([_LOGICAL_TYPES.get(column_type, "string")])
     custom = custom_properties(fields["customProperties"], ["titleZh"], ["mask", "codeList", "codes"])
@@ -81,7 +81,7 @@ def _read_column(fields: dict[str, Item], code_lists: Mapping[str, CodeList], fr
         max_length=longest,
         code_list=code_list,
         codes=_codes(custom, code_list),
-        rules=tuple(_read_rule(item, frame) for item in fields["quality"].items()) if "quality" in fields else (),
+        rules=tuple(_read_rule(item, samples) for item in fields["quality"].items()) if "quality" in fields else (),
     )
 
 
@@ -131,7 +131,7 @@ def _codes(custom: dict[str, Item], code_list: CodeList | None) -> tuple[str, ..
     return custom["codes"].texts(known)
 
 
-def _read_rule(item: Item, frame: pl.DataFrame) -> Rule:
+def _read_rule(item: Item, samples: pl.DataFrame) -> Rule:
     fields = item.fields(["type", "engine", "description", "implementation"])
     fields["type"].choice(["custom"])
     fields["engine"].choice(["tierline"])
@@ -144,15 +144,15 @@ def _read_rule(item: Item, frame: pl.DataFrame) -> Rule:
         raise implementation["when"].error("when beside pattern or check_digit only", f"it beside {kind}")
     return Rule(
         kind=kind,
-        expression=_expression(kind, implementation[kind], frame),
+        expression=_expression(kind, implementation[kind], samples),
         description=fields["description"].text(),
-        when=condition(implementation["when"], frame) if "when" in implementation else None,
+        when=condition(implementation["when"], samples) if "when" in implementation else None,
     )
 
 
-def _expression(kind: RuleKind, item: Item, frame: pl.DataFrame) -> str:
+def _expression(kind: RuleKind, item: Item, samples: pl.DataFrame) -> str:
     if kind is RuleKind.PATTERN:
         return pattern(item)
     if kind is RuleKind.CHECK_DIGIT:
         return item.choice(CHECK_DIGIT_SCHEMES)
-    return condition(item, frame)
+    return condition(item, samples)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime
 
 import polars as pl
 from polars.exceptions import PolarsError
@@ -29,37 +30,104 @@ CONTEXT_TYPES: dict[str, pl.DataType] = {
 }
 
 
-def empty_frame(columns: Mapping[str, Type]) -> pl.DataFrame:
-    """A frame of no rows with the row's columns and those of its context, as conditions see them."""
-    types = {name: POLARS_TYPES[column_type] for name, column_type in columns.items()}
-    return pl.DataFrame(schema={**types, **CONTEXT_TYPES})
+# Two values of each type on which conditions are tried: as unlike as a file may bring them, for conditions are
+# evaluated on all rows, also on those that are rejected for the same value.
+_TEXTS = ("((", "1")
+_NUMBERS = (1 - 10**18, 10**18 - 1)
+_SAMPLES: dict[Type, tuple[object, object]] = {
+    Type.TEXT: _TEXTS,
+    Type.ID: _TEXTS,
+    Type.CODE: _TEXTS,
+    Type.INTEGER: _NUMBERS,
+    Type.MONEY: _NUMBERS,
+    Type.DATE: (date(1900, 1, 1), date(2999, 12, 31)),
+    Type.TIMESTAMP: (datetime(1900, 1, 1), datetime(2999, 12, 31, 23, 59, 59)),
+    Type.MONTH: ("190001", "299912"),
+}
+_CONTEXT_SAMPLES: dict[str, tuple[object, object]] = {
+    "cycle": ("202611", "2026112210"),
+    "cycle_start": (datetime(2026, 11, 1), datetime(2026, 11, 22, 10)),
+    "cycle_end": (datetime(2026, 12, 1), datetime(2026, 11, 22, 11)),
+    "source": ("110", "440"),
+}
 
 
-def condition(item: Item, frame: pl.DataFrame) -> str:
-    """A condition in SQL over the columns of `frame`; raises ConfigurationError where it is none."""
+def sample_rows(columns: Mapping[str, Type]) -> pl.DataFrame:
+    """Rows to try conditions on, with their columns and those of their context: two unlike ones, one of nulls."""
+    types = {name: POLARS_TYPES[column_type] for name, column_type in columns.items()} | CONTEXT_TYPES
+    samples = {name: _SAMPLES[column_type] for name, column_type in columns.items()} | _CONTEXT_SAMPLES
+    return pl.DataFrame({name: [*values, None] for name, values in samples.items()}, schema=types)
+
+
+def condition(item: Item, samples: pl.DataFrame) -> str:
+    """A condition in SQL over the columns of `samples`, which fails for no value and looks at no row but its own.
+
+    Raises ConfigurationError where it is none.
+    """
     sql = item.text()
     try:
         expression = pl.sql_expr(sql)
-        unknown = sorted(set(expression.meta.root_names()) - set(frame.columns))
+        unknown = sorted(set(expression.meta.root_names()) - set(samples.columns))
         if unknown:
             raise item.error("columns of this feed, or cycle, cycle_start, cycle_end, source", unknown[0])
-        result = frame.select(expression.alias("result"))["result"]
+        result_type = samples.clear().select(expression.alias("result"))["result"].dtype
     except PolarsError as error:
         raise item.error("a condition in SQL", f'"{sql}" ({_first_line(error)})') from error
-    # A constant or an aggregate gives one row for a frame without any: it does not judge rows.
-    if result.dtype != pl.Boolean or len(result) != 0:
+    if result_type != pl.Boolean or not expression.meta.root_names():
         raise item.error("a condition that is true or false for each row", f'"{sql}"')
+    try:
+        is_of_one_row = _looks_at_one_row(expression, samples)
+    except PolarsError as error:
+        expected = "a condition that fails for no value (try_cast gives none where cast fails)"
+        raise item.error(expected, f'"{sql}" ({_first_line(error)})') from error
+    if not is_of_one_row:  # its verdict would depend on how a file is cut into blocks
+        raise item.error("a condition of one row, without aggregates and windows", f'"{sql}"')
     return sql
+
+
+def _looks_at_one_row(expression: pl.Expr, samples: pl.DataFrame) -> bool:
+    """Whether each part of it says of a row what it says where that row stands alone.
+
+    Each part, for what one says of other rows may be hidden by another, and show on some file.
+    """
+    parts = [part for part in _parts(expression) if not (part.meta.is_literal() or part.meta.is_column())]
+    together, *alone = (_values(parts, rows) for rows in (samples, samples[:1], samples[1:2]))
+    for at, part in enumerate(parts):
+        said = together[at]
+        if part.meta.root_names() and len(said) != samples.height:
+            return False
+        if any(not each[at].equals(said[row : row + 1]) for row, each in enumerate(alone) if row < len(said)):
+            return False
+    return True
+
+
+def _parts(expression: pl.Expr) -> Iterator[pl.Expr]:
+    """An expression and all that it is made of."""
+    yield expression
+    for part in expression.meta.pop():
+        yield from _parts(part)
+
+
+def _values(parts: list[pl.Expr], rows: pl.DataFrame) -> list[pl.Series]:
+    """What each part says of some rows: a value of each, or one in all."""
+    lists = rows.select(part.implode().alias(str(at)) for at, part in enumerate(parts))
+    return [column[0] for column in lists]
 
 
 def pattern(item: Item) -> str:
     """A regular expression as Polars understands it, without anchors; raises ConfigurationError where it is none."""
     expression = item.text()
     try:
-        pl.Series([""]).str.contains(expression, strict=True)
+        for tried in (expression, whole_match(expression)):  # one may be sound without being sound in the other
+            pl.Series([""]).str.contains(tried, strict=True)
     except PolarsError as error:
         raise item.error("a regular expression", f'"{expression}" ({_regex_problem(error)})') from error
     return expression
+
+
+def whole_match(expression: str) -> str:
+    """The pattern of a contract as it is used: it matches the whole value or not at all."""
+    return rf"\A(?:{expression})\z"
 
 
 def _first_line(error: PolarsError) -> str:

@@ -61,14 +61,14 @@ def read_contract(document: Item, name: str, code_lists: Mapping[str, CodeList])
         top["version"].choice([named[2]])
     custom = custom_properties(top["customProperties"], _CUSTOM, [*_CUSTOM_OPTIONAL, *_DATES])
     table = _read_table(top["schema"], custom["table"].text(IDENTIFIER))
-    columns, frame = read_columns(table["properties"], code_lists)
+    columns, samples = read_columns(table["properties"], code_lists)
     relationships = [
         item.fields(["type", "from", "to"])
         for item in (table["relationships"].items() if "relationships" in table else ())
     ]
     foreign_keys = tuple(_read_foreign_key(fields, custom["table"].text(), columns) for fields in relationships)
     _check_once(fields["from"] for fields in relationships)
-    contract = _contract(top, custom, table, columns, frame, foreign_keys)
+    contract = _contract(top, custom, table, columns, samples, foreign_keys)
     quality = read_quality(table["quality"], contract) if "quality" in table else ()
     return Draft(
         contract=replace(contract, quality=quality),
@@ -94,13 +94,13 @@ def _contract(
     custom: _Fields,
     table: _Fields,
     columns: tuple[Column, ...],
-    frame: pl.DataFrame,
+    samples: pl.DataFrame,
     foreign_keys: tuple[ForeignKey, ...],
 ) -> Contract:
     key = key_of(table["properties"])
     schedule, retention_days = read_sla(top["slaProperties"])
     modes = read_modes(custom["modes"])
-    delete_when, delete_needs = _read_delete(custom, key, columns, frame)
+    delete_when, delete_needs = _read_delete(custom, key, columns, samples)
     return Contract(
         feed=top["name"].text(),
         format_version=top["version"].text("[1-9][0-9]{0,3}"),
@@ -195,7 +195,7 @@ def _read_event_time(custom: _Fields, columns: tuple[Column, ...]) -> str | None
 
 
 def _read_delete(
-    custom: _Fields, key: tuple[str, ...], columns: tuple[Column, ...], frame: pl.DataFrame
+    custom: _Fields, key: tuple[str, ...], columns: tuple[Column, ...], samples: pl.DataFrame
 ) -> tuple[str | None, tuple[str, ...]]:
     """Which rows delete, and which columns even these need: the key at least."""
     if ("deleteWhen" in custom) != ("deleteNeeds" in custom):
@@ -206,4 +206,4 @@ def _read_delete(
     needs = custom["deleteNeeds"].texts(column.name for column in columns)
     if missing := [name for name in key if name not in needs]:
         raise custom["deleteNeeds"].error("every column of the key", f"none named {missing[0]}")
-    return condition(custom["deleteWhen"], frame), needs
+    return condition(custom["deleteWhen"], samples), needs

@@ -11,6 +11,9 @@ from pipelines.contracts.yaml_lines import Item
 
 _TIMES = ("expected", "lateAfter", "missingAfter")
 _UNIT_S = {"s": 1, "min": 60, "h": 3600, "d": 86400}
+# Wide enough for any contract, narrow enough to reckon with.
+_MOST_DAYS = 36_500
+_MOST_LINE_BYTES = 64 << 20  # a line is held whole, several times over
 
 
 def read_modes(item: Item) -> tuple[Mode, ...]:
@@ -26,9 +29,9 @@ def read_delimiter(item: Item) -> str:
         or len(delimiter) != 1
         or not delimiter.isascii()
         or delimiter.isalnum()
-        or delimiter in "-\r\n\0"
+        or delimiter in "-_\r\n\0"
     ):
-        raise item.error("exactly one ASCII character other than a letter, digit, hyphen or line end")
+        raise item.error("exactly one ASCII character other than a letter, digit, hyphen, underscore or line end")
     return delimiter
 
 
@@ -43,7 +46,7 @@ def read_limits(item: Item) -> Limits:
     fields = item.fields(["fileBytes", "lineBytes", "gzipRatio"])
     return Limits(
         file_bytes=fields["fileBytes"].whole(1),
-        line_bytes=fields["lineBytes"].whole(1),
+        line_bytes=fields["lineBytes"].whole(1, _MOST_LINE_BYTES),
         gzip_ratio=fields["gzipRatio"].whole(1),
     )
 
@@ -76,4 +79,6 @@ def _seconds(entry: Item) -> int:
 
 def _amount(entry: Item, least: int, units: Iterable[str]) -> tuple[int, str]:
     fields = entry.fields(["property", "value", "unit"])
-    return replace(fields["value"], key=entry.key).whole(least), fields["unit"].choice(units)
+    unit = fields["unit"].choice(units)
+    most = _MOST_DAYS * _UNIT_S["d"] // _UNIT_S[unit]
+    return replace(fields["value"], key=entry.key).whole(least, most), unit

@@ -19,8 +19,8 @@ import yaml
 from pipelines.errors import ConfigurationError
 
 _WORDS = {"true": True, "false": False, "null": None, "~": None, "": None}
-_WHOLE = re.compile(r"-?(0|[1-9][0-9]*)")
-_FRACTION = re.compile(r"-?(0|[1-9][0-9]*)\.[0-9]+")
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
+_MOST_DIGITS = 18  # before the point: as the warehouse's whole numbers hold
 _DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
@@ -190,7 +190,7 @@ class _Reader:
         if isinstance(node, yaml.SequenceNode):
             entries = tuple(self.item(entry, entry.start_mark.line + 1, key) for entry in node.value)
             return Item(entries, self.name, line, key)
-        return Item(_scalar(node), self.name, line, key)
+        return _scalar(node, Item(str(node.value), self.name, line, key))
 
     def _mapping(self, node: yaml.MappingNode, parent: str) -> dict[str, Item]:
         mapping: dict[str, Item] = {}
@@ -205,12 +205,17 @@ class _Reader:
         return mapping
 
 
-def _scalar(node: yaml.Node) -> str | int | float | bool | None:
-    text = str(node.value)
+def _scalar(node: yaml.Node, text: Item) -> Item:
+    """The value that a text is, in its place."""
+    written = str(text.value)
     if node.style:  # type: ignore[attr-defined]  # the stubs leave out that quotes and blocks have a style, plain has none
         return text
-    if text in _WORDS:
-        return _WORDS[text]
-    if _WHOLE.fullmatch(text):
-        return int(text)
-    return float(text) if _FRACTION.fullmatch(text) else text
+    if written in _WORDS:
+        return replace(text, value=_WORDS[written])
+    number = _NUMBER.fullmatch(written)
+    if number is None:
+        return text
+    if len(number[1]) > _MOST_DIGITS:
+        found = f"one of {len(number[1])} (quotes make it a text)"
+        raise text.error(f"a number of at most {_MOST_DIGITS} digits", found)
+    return replace(text, value=float(written) if number[2] else int(written))
