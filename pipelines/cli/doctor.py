@@ -11,6 +11,7 @@ from pathlib import Path
 
 import duckdb
 import typer
+from sqlalchemy import select
 
 from pipelines.cli.context import JsonOption, home_path, open_site
 from pipelines.cli.output import Exit, show_rows
@@ -18,6 +19,7 @@ from pipelines.config import FILE_NAME as CONFIGURATION
 from pipelines.config import ReceiverConfig, SourceConfig
 from pipelines.config_fields import SecretRef
 from pipelines.errors import TierlineError
+from pipelines.ledger.tables import offering
 from pipelines.objects import ObjectStore
 from pipelines.rights import too_open
 from pipelines.site import DIRECTORIES, Site
@@ -28,6 +30,7 @@ from warehouse.versions import found_version
 
 _LOW_DISK_BYTES = 2 << 30
 _WRITABLE = "give the user that runs tierline the right to write there; mount what the key shared names"
+_CONTRACT_GONE = "put it back; a feed that is no longer sent is taken out of its sources in tierline.yaml alone"
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,10 @@ def examine(home: Path) -> Iterator[Finding]:
     yield _rights(site)
     yield _disk(site)
     yield _clock()
-    yield _attempt("ledger", lambda: _ledger(site), "check the path or URL of the ledger")
+    ledger = _attempt("ledger", lambda: _ledger(site), "check the path or URL of the ledger")
+    yield ledger
+    if ledger.state == "ok":
+        yield _attempt("contracts", lambda: _contracts(site), _CONTRACT_GONE)
     yield from _store(site)
     if site.config.workers.is_intake:
         yield Finding("role", "ok", "intake worker: fetches, checks, acknowledges; the warehouse is in another home")
@@ -110,6 +116,15 @@ def _directories(site: Site) -> str:
         probe.unlink()
     places = " and ".join(dict.fromkeys(str(place) for place in (site.home.root, site.home.shared)))
     return f"{len(DIRECTORIES)} directories below {places}, all writable"
+
+
+def _contracts(site: Site) -> str:
+    """Whether each feed that the ledger knows has one still: commands that meet a batch without it end."""
+    with site.ledger.reading() as connection:
+        feeds = connection.scalars(select(offering.c.feed).distinct().order_by(offering.c.feed)).all()
+    for feed in feeds:
+        site.contracts[feed]
+    return f"{len(feeds)} feeds in the ledger, each with its contract"
 
 
 def _rights(site: Site) -> Finding:

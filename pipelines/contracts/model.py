@@ -12,6 +12,7 @@ from functools import cached_property
 
 from pipelines.contracts.measures import Measure, QualityRule, measures_of
 from pipelines.contracts.measures import Severity as Severity
+from pipelines.errors import ConfigurationError
 
 
 class Type(StrEnum):
@@ -78,7 +79,8 @@ class Rule:
     """One rule of a column beyond its type.
 
     `expression` is a condition in SQL over the row's columns and `cycle`, `cycle_start`, `cycle_end`, `source`
-    (three-valued: a missing value breaks no rule); for PATTERN a regular expression, for CHECK_DIGIT a scheme.
+    (three-valued: a missing value breaks no rule, nor one that try_cast cannot read); for PATTERN a regular expression,
+    for CHECK_DIGIT a scheme.
     `when` narrows PATTERN and CHECK_DIGIT to rows where it is true.
     """
 
@@ -235,7 +237,14 @@ class Contracts:
     code_lists: tuple[CodeList, ...]
 
     def __getitem__(self, feed: str) -> Contract:
-        return next(contract for contract in self.feeds if contract.feed == feed)
+        """The contract of a feed; raises ConfigurationError where there is none (any more)."""
+        for contract in self.feeds:
+            if contract.feed == feed:
+                return contract
+        raise ConfigurationError(
+            f"{feed}: expected a contract for each feed of which batches stand or are asked for, found none among "
+            f"{', '.join(self.feed_names)}; put feeds/{feed}.yaml back"
+        )
 
     def __contains__(self, feed: str) -> bool:
         return any(contract.feed == feed for contract in self.feeds)
