@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import lru_cache
@@ -67,6 +68,15 @@ def parse_any_cycle(text: str) -> Cycle:
         if cycle := parse_cycle(cadence, text):
             return cycle
     raise UsageError(f"cycle {text}: expected YYYYMM, YYYYMMDD or YYYYMMDDHH that is a real date")
+
+
+def parse_day(text: str) -> date:
+    """The day that a text states, as 2026-11-21. Raises UsageError where it is none that a cycle could cover."""
+    with suppress(ValueError):
+        day = date.fromisoformat(text)
+        if parse_cycle(Cadence.DAILY, f"{day:%Y%m%d}"):
+            return day
+    raise UsageError(f"day {text}: expected a day such as 2026-11-21, from 1900 to 2999")
 
 
 def cycle_at(cadence: Cadence, moment: datetime) -> Cycle:

@@ -102,6 +102,16 @@ def test_lists_are_paged_and_filtered_by_the_server(home: Path) -> None:
     assert len(shown.get("/").content) < 60_000
 
 
+def test_days_and_pages_that_cannot_be_are_refused(home: Path) -> None:
+    shown = page(home)
+    for day in ("0001-01-01", "1899-12-31", "3000-01-01", "9999-12-31", "yesterday", "2026-02-30"):
+        answer = shown.get(f"/?day={day}")
+        assert (answer.status_code, f"day {day}: expected a day such as" in answer.text) == (404, True)
+    assert [shown.get(f"/?day={day}").status_code for day in ("1900-01-01", "2999-12-31")] == [200, 200]
+    for path in ("/batches", "/alarms"):
+        assert shown.get(f"{path}?page=99999999999999999999").status_code == 422
+
+
 def test_what_files_and_people_say_is_text_and_never_markup(home: Path) -> None:
     MANY_BAD.put(home.parent / "remote")
     tierline(home, "fetch", now=NOW)

@@ -234,7 +234,9 @@ def test_a_digest_tells_a_day_once(tmp_path: Path, hook: Hook, mailbox: Mailbox)
     assert digest["day"] == "2026-11-22"
     assert digest["batches"] == {"loaded": 1, "refused": 1}
     assert [mail["Subject"] for mail in mailbox.mails].count("[tierline] digest of 2026-11-22") == 1
-    assert tierline(home, "digest", "--day", "yesterday", now=NEXT_DAY).exit_status == 2
+    for day in ("yesterday", "0001-01-01", "9999-12-31"):
+        refused = tierline(home, "digest", "--day", day, now=NEXT_DAY)
+        assert (refused.exit_status, f"day {day}: expected a day such as" in refused.err) == (2, True)
 
 
 @pytest.mark.parametrize(

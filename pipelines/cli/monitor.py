@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Annotated
 
 import typer
@@ -11,7 +11,7 @@ import typer
 from pipelines.cli.context import JsonOption, home_path, open_site
 from pipelines.cli.output import Exit, complain, say, say_json
 from pipelines.config import load_config
-from pipelines.errors import UsageError
+from pipelines.cycles import parse_day
 from pipelines.metrics import metrics_text
 from pipelines.pools import pools_of
 from pipelines.telling.digest import make_digest, send_digest
@@ -28,10 +28,7 @@ def digest(
     Example: tierline digest --day 2026-11-21
     """
     site = open_site(home_path(context))
-    try:
-        chosen = date.fromisoformat(day) if day else (site.now - timedelta(days=1)).date()
-    except ValueError:
-        raise UsageError(f"--day {day}: expected a day such as 2026-11-21") from None
+    chosen = parse_day(day) if day else (site.now - timedelta(days=1)).date()
     made = make_digest(site, chosen)
     if as_json:
         say_json(made.content())

@@ -8,7 +8,6 @@ raises for all others) and whether they may act (`may_act`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import date
 from pathlib import Path
 from threading import Lock
 from typing import Annotated, Any
@@ -22,6 +21,7 @@ from pipelines.checks.staging import RejectLines
 from pipelines.cli.context import open_site
 from pipelines.codes import CODES
 from pipelines.config import FILE_NAME
+from pipelines.cycles import parse_day
 from pipelines.errors import TierlineError, UsageError
 from pipelines.ledger.alarms import TO_DO, open_alarms
 from pipelines.ledger.offerings import STANDING, Offering, State
@@ -33,7 +33,7 @@ from pipelines.page.board import cycle_story, is_cycle, list_batches, make_board
 from pipelines.site import Site
 from pipelines.story import batch_story, has_rejects, rejected_rows
 
-Page = Annotated[int, Query(ge=1)]
+Page = Annotated[int, Query(ge=1, le=1_000_000)]  # databases count no further than 64 bits go
 _SIZE = 50  # rows of a page
 _REJECTS = 100  # rejected rows that are shown; the file has all
 _HERE = Path(__file__).parent
@@ -106,7 +106,7 @@ def script() -> Response:
 def board(request: Request, day: str = "") -> HTMLResponse:
     """Feed × source × cycle up to a day."""
     site = _site(request)
-    chosen = _day(day) if day else site.now.date()
+    chosen = parse_day(day) if day else site.now.date()
     with site.ledger.reading() as connection:
         alarm_count = len(open_alarms(connection))
     return _shown(request, "board.html.j2", day=chosen, tables=make_board(site, chosen), alarm_count=alarm_count)
@@ -212,10 +212,3 @@ def _actions(current: Offering) -> list[str]:
     found += [Action.ACCEPT.value] if current.state is State.REFUSED and current.code == LIMIT else []
     found += [Action.DISCARD.value] if current.state in DISCARDABLE else []
     return [*found, "replay"] if current.state in STANDING else found
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise HTTPException(404, f"day {text}: expected one such as 2026-11-21") from None
