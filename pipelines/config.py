@@ -12,7 +12,6 @@ from sqlalchemy.engine import URL
 from pipelines.config_engine import SparkConfig, read_engine
 from pipelines.config_fields import (
     SecretRef,
-    read_connections,
     read_date,
     read_encoding,
     read_endpoint,
@@ -162,7 +161,7 @@ def _source(home: Path, name: str, item: Item, known_feeds: tuple[str, ...] | No
         feeds=fields["feeds"].texts(known_feeds),
         patience_s=read_whole(fields, SOURCE, "patience"),
         settle_s=read_whole(fields, SOURCE, "settle"),
-        connections=read_connections(fields),
+        connections=read_whole(fields, SOURCE, "connections"),
     )
 
 

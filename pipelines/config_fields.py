@@ -16,7 +16,6 @@ from pipelines.transfer.base import Endpoint
 
 _PORTS = {"sftp": 22, "ftps": 21, "ftp": 21, "file": 0}
 _PROOFS = ("key_file", "host_key", "known_hosts", "ca_file")
-_MOST_CONNECTIONS = 8
 
 # How each kind of reference is read; the Airflow side adds `airflow`, so that nothing here depends on it.
 SECRET_READERS: dict[str, Callable[[str], str]] = {
@@ -53,18 +52,10 @@ class SecretRef:
 def read_whole(fields: dict[str, Item], keys: dict[str, Key], name: str) -> int:
     """A whole number, or what holds without it."""
     if name in fields:
-        return fields[name].whole(keys[name].least)
+        return fields[name].whole(keys[name].least, keys[name].most)
     default = keys[name].default
     assert isinstance(default, int), f"the default of {name} is a number"
     return default
-
-
-def read_connections(fields: dict[str, Item]) -> int:
-    """How many connections at once."""
-    count = read_whole(fields, SOURCE, "connections")
-    if count > _MOST_CONNECTIONS:
-        raise fields["connections"].error(f"1 to {_MOST_CONNECTIONS}", str(count))
-    return count
 
 
 def read_file(stated: str | None, home: Path) -> str | None:

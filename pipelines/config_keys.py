@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Key:
-    """One key. `default`: the value where the key is left out; `least`: the smallest number allowed.
+    """One key. `default`: the value where the key is left out; `least` and `most`: the numbers allowed.
 
     `otherwise` says in words what holds without the key, where that is no value.
     """
@@ -17,6 +17,7 @@ class Key:
     least: int = 0
     otherwise: str = ""
     is_required: bool = False
+    most: int = 10_000_000
 
 
 _CONNECTION = {
@@ -66,7 +67,7 @@ TOP = {
         "in PostgreSQL",
         "whole",
     ),
-    "watch_days": Key("how many days back cycles that do not come are looked for", 35, 1),
+    "watch_days": Key("how many days back cycles that do not come are looked for", 35, 1, most=3660),
     "memory": Key(
         "MB that DuckDB may use for loads, builds and publications; about 1,000 a million subscribers", 3000, 1000
     ),
@@ -81,7 +82,7 @@ SOURCE = {
     "since": Key("day from which cycles are due, such as `2026-10-01`", otherwise="its first cycle that came"),
     "patience": Key("seconds that a file may wait for its other half before it is reported", 1800),
     "settle": Key("seconds before a file whose size is not that of its check file is fetched once more", 2),
-    "connections": Key("connections to the server at once, 1 to 8; pays for far servers", 1, 1),
+    "connections": Key("connections to the server at once, 1 to 8; pays for far servers", 1, 1, most=8),
 }
 
 RECEIVER = {
@@ -95,7 +96,7 @@ RECEIVER = {
 SPARK = {
     "master": Key("Spark's master: `local[*]`, `spark://host:7077`, `yarn`, `k8s://…`", "local[*]"),
     "recent_months": Key(
-        "months of facts that are published in `bi/`; below 18 `explain` and `policy try` are refused", 18, 1
+        "months of facts that are published in `bi/`; below 18 `explain` and `policy try` are refused", 18, 1, most=1200
     ),
     "lake": Key("directory of core and marts as Parquet, for all of Spark's workers", otherwise="`lake/` here"),
     "settings": Key("Spark's own settings, such as `spark.executor.memory: 4g`", otherwise="Spark's"),

@@ -79,7 +79,7 @@ def _store(item: Item, home: Path) -> StoreConfig:
     fields = item.fields(required(STORE), optional(STORE))
     url = _URL.fullmatch(fields["url"].text())
     if url is None:
-        raise fields["url"].error("a bucket and a prefix, such as s3://tierline/province")
+        raise fields["url"].error("a bucket and a prefix, such as s3://tierline/province", "another, not shown here")
     if ("access_key" in fields) != ("secret" in fields):
         raise item.error("access_key and secret together, or neither, where boto3 finds its own", "one of them")
     ca_file = fields["ca_file"].text() if "ca_file" in fields else None
@@ -96,7 +96,10 @@ def _store(item: Item, home: Path) -> StoreConfig:
 
 def _endpoint(item: Item) -> str:
     stated = item.text()
-    parts = urlsplit(stated)
+    try:
+        parts = urlsplit(stated)
+    except ValueError:
+        parts = urlsplit("")
     if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
         raise item.error("a URL such as https://minio.example:9000, without a user or password in it", "another")
     return stated

@@ -301,6 +301,11 @@ _STORE = "store: {url: 's3://tierline', "
         ("store: {url: 's3://tierline'}\n", "key store: expected the key ledger to name a PostgreSQL database for it"),
         (_LEDGER + "store: {url: 'https://tierline'}\n", "key url: expected a bucket and a prefix, such as s3://"),
         (_LEDGER + "store: {url: 's3://tierline/a b'}\n", "key url: expected a bucket and a prefix, such as s3://"),
+        (
+            _LEDGER + "store: {url: 's3://AK:secret@tierline/a'}\n",
+            "s3://tierline/province, found another, not shown here",
+        ),
+        (_LEDGER + _STORE + "endpoint: 'https://[minio'}\n", "key endpoint: expected a URL such as https://minio"),
         (_LEDGER + _STORE + "access_key: tierline}\n", "key store: expected access_key and secret together"),
         (_LEDGER + _STORE + "endpoint: 'http://u:p@host'}\n", "key endpoint: expected a URL such as https://minio"),
         (_LEDGER + _STORE + "bucket: other}\n", "bucket"),
