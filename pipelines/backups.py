@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from pipelines.acknowledging import check_path
 from pipelines.archive import keep_all
@@ -23,7 +23,7 @@ from pipelines.copies import (
     landed_state,
 )
 from pipelines.cycles import parse_any_cycle, parse_cycle
-from pipelines.errors import TransferError
+from pipelines.errors import TransferError, UsageError
 from pipelines.lanes import Lanes
 from pipelines.ledger import offerings
 from pipelines.ledger.alarms import Kind, clear_alarm, raise_alarm
@@ -42,14 +42,32 @@ class Range:
 
     @classmethod
     def between(cls, first: str | None, last: str | None) -> Range:
-        """Raises UsageError for what is no cycle."""
+        """Raises UsageError for what is no cycle, and for a last one that is over when the first begins."""
         start = parse_any_cycle(first).start if first else None
-        return cls(start, parse_any_cycle(last).end if last else None)
+        end = parse_any_cycle(last).end if last else None
+        if start and end and end <= start:
+            raise UsageError(f"--from {first} --to {last}: expected the first cycle not after the last")
+        return cls(start, end)
 
     def has(self, site: Site, current: Offering) -> bool:
         cycle = parse_cycle(site.contracts[current.feed].schedule.cadence, current.cycle)
         start, end = (cycle.start, cycle.end) if cycle else (current.taken_at, current.taken_at)
         return (self.first is None or start >= self.first) and (self.last is None or end <= self.last)
+
+
+def kept_sources(site: Site, scope: Scope) -> list[str]:
+    """Sources within a scope: those that are configured, and those that were, of which bytes are kept."""
+    query = select(offering.c.source).where(offering.c.kept_in.is_not(None)).distinct().order_by(offering.c.source)
+    with site.ledger.reading() as connection:
+        found = dict.fromkeys([*site.config.sources, *connection.execute(query).scalars()])
+    return [source for source in found if not scope.sources or source in scope.sources]
+
+
+def reach(site: Site, source: str) -> Lanes:
+    """Connections to a source. Raises TransferError, also for one that is not configured any more."""
+    if source not in site.config.sources:
+        raise TransferError(f"expected {source} in tierline.yaml, found it gone; name it there to reach its server")
+    return Lanes(site.source(source))
 
 
 def kept_offerings(
@@ -62,6 +80,16 @@ def kept_offerings(
     with site.ledger.reading() as connection:
         found = offerings.find(connection, *conditions)
     return [each for each in found if scope.has(each.source, each.feed, each.cycle) and cycles.has(site, each)]
+
+
+def verify_source(site: Site, source: str, found: list[Offering], tell: Callable[[], None]) -> list[Copies]:
+    """As `verify`, of the offerings of a source that may be out of reach: then the copies here are looked at alone."""
+    try:
+        lanes = reach(site, source)
+    except TransferError as error:
+        return _settled(site, _compare_here(site, found, str(error), tell))
+    with lanes:
+        return verify(site, lanes, found, tell)
 
 
 def verify(site: Site, lanes: Lanes, found: list[Offering], tell: Callable[[], None]) -> list[Copies]:
@@ -80,7 +108,19 @@ def verify(site: Site, lanes: Lanes, found: list[Offering], tell: Callable[[], N
     if outcome.broken:
         seen = {each.offering_id for each, _ in outcome.done}
         rest = [each for each in found if each.offering_id not in seen]
-        results += [compare_here(site, each, str(outcome.broken)) for each in rest]
+        results += _compare_here(site, rest, str(outcome.broken), tell)
+    return _settled(site, results)
+
+
+def _compare_here(site: Site, found: list[Offering], problem: str, tell: Callable[[], None]) -> list[Copies]:
+    results = []
+    for each in found:
+        results.append(compare_here(site, each, problem))
+        tell()
+    return results
+
+
+def _settled(site: Site, results: list[Copies]) -> list[Copies]:
     results.sort(key=lambda each: each.current.offering_id)
     with site.ledger.transaction() as connection:
         settle_copies(connection, results, site.now)
@@ -121,6 +161,8 @@ def _restore(site: Site, transport: Transport, copies: Copies) -> tuple[bool, st
         done = _restore_server(site, transport, copies)
     elif copies.server is CopyState.SOUND and copies.archive in (CopyState.MISSING, CopyState.DAMAGED):
         done = _restore_archive(site, transport, copies)
+    elif CopyState.UNREAD in (copies.archive, copies.server):
+        return False, f"cannot be mended yet: archive {copies.archive}, server {copies.server}; run it again later"
     else:
         return False, f"cannot be mended: archive {copies.archive}, server {copies.server}; ask for it to be sent again"
     with site.ledger.transaction() as connection:
@@ -150,6 +192,7 @@ def _restore_archive(site: Site, transport: Transport, copies: Copies) -> str:
     places = (copies.server_place, check_path(current, copies.server_place))
     names = [name for name, _, _ in kept_files(current)]
     for (name, size, _), path in zip(kept_files(current), places, strict=True):
+        (landing / name).unlink(missing_ok=True)  # of a run that broke off, and read-only by then
         with (landing / name).open("wb") as file:
             transport.read(path, at_most((size or 0) + MOST_SMALL, path, file.write))
     # The server's copy was read once to compare it; what came now is what is kept, so it is what is compared.

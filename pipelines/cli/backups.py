@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Annotated
 
@@ -15,11 +16,12 @@ from pipelines.cli.context import FeedOption, JsonOption, SourceOption, home_pat
 from pipelines.cli.fetch import tell_alarms_of
 from pipelines.cli.output import PLAIN, Exit, complain, progress, say, show_rows
 from pipelines.copies import Copies, CopyState
-from pipelines.errors import StoreError, TransferError
-from pipelines.lanes import Lanes
+from pipelines.errors import StoreError, TransferError, UsageError
+from pipelines.lanes import GONE
 from pipelines.ledger.offerings import Offering
 from pipelines.operating import offerings_of
 from pipelines.site import Scope, Site
+from pipelines.transfer.base import StalledError, Transport
 
 backups_app = typer.Typer(
     help="The copies of batches: in archive/ here, in backup/ on the servers.", no_args_is_help=True, **PLAIN
@@ -45,17 +47,19 @@ def verify(
     Example: tierline backups verify --feed PAYM --from 20261101 --to 20261121
     """
     site = open_site(home_path(context))
-    found, failed = _verify(site, scope_of(site, source, feed, None), Range.between(first, last), stem)
+    found = _verify(site, scope_of(site, source, feed, None), Range.between(first, last), stem)
     unsound = [each for each in found if not each.are_sound]
     _show(found if as_json else unsound, as_json=as_json)
     if not as_json:
         counts = Counter(f"archive {each.archive}, server {each.server}" for each in found)
         for what, count in sorted(counts.items()):
             say(f"{count} batches: {what}")
+        if not found:
+            say("0 batches: of none in this range are bytes kept")
     tell_alarms_of(site)
-    if unsound:
+    if any(each.is_one_unsound for each in unsound):
         complain("mend what one sound copy is left of: tierline backups restore")
-    raise typer.Exit(Exit.FAILED if unsound or failed else Exit.DONE)
+    raise typer.Exit(Exit.FAILED if unsound else Exit.DONE)
 
 
 @backups_app.command("restore")
@@ -73,9 +77,9 @@ def restore(
     """
     site = open_site(home_path(context))
     scope = scope_of(site, source, feed, None)
-    found, failed = _verify(site, scope, Range.between(first, last), stem)
-    results = [each for each in found if each.are_sound]
-    for copies, is_mended, done in _restored(site, [each for each in found if not each.are_sound]):
+    found = _verify(site, scope, Range.between(first, last), stem)
+    results = [each for each in found if not each.is_one_unsound]
+    for copies, is_mended, done in _restored(site, [each for each in found if each.is_one_unsound]):
         results.append(replace(copies, archive=CopyState.SOUND, server=CopyState.SOUND) if is_mended else copies)
         say(done) if is_mended else complain(done)
     with site.ledger.transaction() as connection:
@@ -83,7 +87,7 @@ def restore(
     tell_alarms_of(site)
     say(f"{len(found)} batches verified")
     is_lost = not all(each.are_sound for each in results)
-    raise typer.Exit(Exit.FAILED if failed or is_lost else Exit.DONE)
+    raise typer.Exit(Exit.FAILED if is_lost else Exit.DONE)
 
 
 @backups_app.command("prune")
@@ -107,26 +111,28 @@ def prune(
     """
     site = open_site(home_path(context))
     scope, cycles, kept = scope_of(site, source, feed, None), Range.between(first, last), 0
-    for name in _sources(site, scope):
+    for name in backups.kept_sources(site, scope):
         found = backups.kept_offerings(site, name, scope, cycles)
         due = pruning.due_for_pruning(site, found, of_archive=of_archive)
         say(f"source {name}: {len(due)} of {len(found)} copies are older than their feed's retention")
         if delete and due:
-            for current, why_not in _pruned(site, name, due, of_archive=of_archive):
-                kept += bool(why_not)
-                say(f"{current.stem}: {why_not or 'deleted'}")
+            kept += _prune(site, name, due, of_archive=of_archive)
     if not delete:
         say("nothing was deleted; --delete does it")
     raise typer.Exit(Exit.FAILED if kept else Exit.DONE)
 
 
-def _verify(site: Site, scope: Scope, cycles: Range, stem: str | None) -> tuple[list[Copies], bool]:
-    """Both copies of all batches; and whether a source could not be asked. Raises UsageError for an unknown stem."""
-    if stem is not None:
-        offerings_of(site, stem)
-    found, failed = [], False
-    due = {name: backups.kept_offerings(site, name, scope, cycles, stem) for name in _sources(site, scope)}
+def _verify(site: Site, scope: Scope, cycles: Range, stem: str | None) -> list[Copies]:
+    """Both copies of all batches; says what could not be read. Raises UsageError for a stem with nothing to compare."""
+    states = sorted({each.state.value for each in offerings_of(site, stem)}) if stem is not None else []
+    due = {name: backups.kept_offerings(site, name, scope, cycles, stem) for name in backups.kept_sources(site, scope)}
     total, done = sum(map(len, due.values())), 0
+    if stem is not None and not total:
+        raise UsageError(
+            f"batch {stem} ({', '.join(states)}): expected bytes that were kept of it, of a source, feed and cycle "
+            f"that is asked for, found none; see 'tierline batch show {stem}'"
+        )
+    found = []
     with progress("backups: comparing copies") as tell:
 
         def advance() -> None:
@@ -135,39 +141,58 @@ def _verify(site: Site, scope: Scope, cycles: Range, stem: str | None) -> tuple[
             tell(done, total)
 
         for name, offered in due.items():
-            try:
-                if offered:
-                    with Lanes(site.source(name)) as lanes:
-                        found += backups.verify(site, lanes, offered, advance)
-            except TransferError as error:
-                failed = True
-                complain(f"source {name}: {error}")
-    return found, failed
+            if offered:
+                copies = backups.verify_source(site, name, offered, advance)
+                for problem, count in Counter(each.problem for each in copies if each.problem).items():
+                    complain(f"source {name}: {problem}; {count} copies on its server could not be read")
+                found += copies
+    return found
 
 
 def _restored(site: Site, unsound: list[Copies]) -> Iterator[tuple[Copies, bool, str]]:
-    """Each unsound batch with whether it was mended, and what was done."""
+    """Each unsound batch with whether it was mended, and what was done. One that cannot be keeps no other."""
     for name in sorted({each.current.source for each in unsound}):
-        with Lanes(site.source(name)) as lanes:
-            for copies in unsound:
-                if copies.current.source == name:
-                    try:
-                        is_mended, done = backups.restore(site, lanes.first, copies)
-                    except (TransferError, StoreError) as error:
-                        is_mended, done = False, str(error)
+        waiting = [each for each in unsound if each.current.source == name]
+        try:
+            with backups.reach(site, name) as lanes:
+                while waiting:
+                    is_mended, done = _restore_one(site, lanes.first, waiting[0])
+                    copies = waiting.pop(0)
                     yield copies, is_mended, f"{copies.current.stem}: {done}"
+        except TransferError as error:  # no connection, and none to be had
+            yield from ((copies, False, f"{copies.current.stem}: {error}") for copies in waiting)
 
 
-def _pruned(site: Site, source: str, due: list[Offering], *, of_archive: bool) -> Iterator[tuple[Offering, str]]:
-    if of_archive:
-        yield from ((current, pruning.prune(site, None, current)) for current in due)
-        return
-    with Lanes(site.source(source)) as lanes:
-        yield from ((current, pruning.prune(site, lanes.first, current)) for current in due)
+def _restore_one(site: Site, transport: Transport, copies: Copies) -> tuple[bool, str]:
+    try:
+        return backups.restore(site, transport, copies)
+    except (TransferError, StoreError, OSError) as error:
+        if isinstance(error, GONE) and not isinstance(error, StalledError):
+            raise
+        return False, str(error)
 
 
-def _sources(site: Site, scope: Scope) -> list[str]:
-    return [name for name in site.config.sources if not scope.sources or name in scope.sources]
+def _prune(site: Site, source: str, due: list[Offering], *, of_archive: bool) -> int:
+    """Delete copies of a source, and say of each what became of it; how many are kept. One keeps no other."""
+    waiting, kept = list(due), 0
+    try:
+        with nullcontext() if of_archive else backups.reach(site, source) as lanes:
+            while waiting:
+                why_not = _prune_one(site, lanes.first if lanes else None, waiting[0])
+                say(f"{waiting.pop(0).stem}: {why_not or 'deleted'}")
+                kept += bool(why_not)
+    except TransferError as error:  # no connection, and none to be had
+        complain(f"source {source}: {error}; {len(waiting)} of its copies were not looked at")
+    return kept + len(waiting)
+
+
+def _prune_one(site: Site, transport: Transport | None, current: Offering) -> str:
+    try:
+        return pruning.prune(site, transport, current)
+    except GONE:
+        raise
+    except (TransferError, StoreError, OSError) as error:
+        return f"not deleted: {error}; run it again"
 
 
 def _show(found: list[Copies], *, as_json: bool) -> None:
