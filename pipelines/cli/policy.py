@@ -123,7 +123,7 @@ def _warn_of_strangers(home: Path, path: Path, policy: Policy) -> None:
     if strangers := sorted(policy.sources.keys() - configured.keys()):
         complain(
             f"{path}: sources: {', '.join(strangers)}: expected sources of tierline.yaml ({', '.join(configured)}); "
-            "what it says of others holds for nobody"
+            "correct the code, or name that source there"
         )
 
 
