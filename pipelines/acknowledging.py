@@ -54,9 +54,11 @@ def acknowledge_feed(site: Site, transport: Transport, feed: str, due: list[Offe
             others = _others(site, current)
             place = _Move(site, transport, current, outgoing, others).run()
             fault_point("backup")
-            if not (current.state is State.DISCARDED and any(each.state in ACCEPTED for each in others)):
-                # Else what was set aside is not what speaks for the stem.
-                _answer(site, transport, current, is_first=not others and current.moved_to is None)
+            speaks = not any(each.state in ACCEPTED for each in others)
+            if speaks or current.state is not State.DISCARDED:
+                # The reject file stays while another stands: it is of that one, and nothing of it has changed.
+                clears = speaks and (bool(others) or current.moved_to is not None)
+                _answer(site, transport, current, clears=clears)
         except GONE:
             raise
         except TransferError as error:  # one batch does not keep the receipts of the others
@@ -178,12 +180,13 @@ def _alarm(site: Site, current: Offering, message: str) -> str:
     return f"E206 {current.stem}: {message}"
 
 
-def _answer(site: Site, transport: Transport, current: Offering, *, is_first: bool) -> None:
+def _answer(site: Site, transport: Transport, current: Offering, *, clears: bool) -> None:
+    """Receipt, rejects, request; `clears`: a reject file may be there of an offering or verdict before."""
     receipts = f"receipt/{current.feed}/{current.stem}"
     if current.rejected and current.state is not State.DISCARDED:
         transport.write(f"{receipts}.REJ", RejectLines(kept_rejects(site, current)))
-    elif not is_first:
-        with suppress(RemoteMissingError):  # most often there was none
+    elif clears:
+        with suppress(RemoteMissingError):  # most often there is none
             transport.remove(f"{receipts}.REJ")
     transport.write(f"{receipts}.RCP", [receipt_line(current)])
     if current.state is State.REFUSED and current.code in ASKS_FOR_RESEND:

@@ -27,6 +27,7 @@ from pipelines.ledger import offerings
 from pipelines.ledger.offerings import Change, Offering, State
 from pipelines.ledger.standing import Candidacy, bring_back
 from pipelines.site import Site, quarantine_place
+from pipelines.staged_rows import trouble
 
 _WORK = ".work"
 
@@ -216,7 +217,7 @@ class BatchCheck:
     def _has_other_rejects(self) -> bool:
         former = self._site.staged_paths(self.current.name, self.batch.cycle.day)
         self._site.objects.bring([former.rejects])
-        if not former.rejects.exists():
+        if trouble(self._site, former.rejects, self.current.rejected):  # lost or damaged: nobody can say
             return True
         return not all(a == b for a, b in zip_longest(RejectLines(former), RejectLines(self.paths)))
 

@@ -127,11 +127,18 @@ def offerings_of(site: Site, stem: str) -> list[Offering]:
     return found
 
 
+def numbered(offered: list[Offering], number: int) -> Offering:
+    """One of all offerings of a stem, as 'batch show' counts them, from 1 on. Raises UsageError."""
+    if not 1 <= number <= len(offered):
+        raise UsageError(
+            f"--offering {number}: expected 1 to {len(offered)}; see 'tierline batch show {offered[0].stem}'"
+        )
+    return offered[number - 1]
+
+
 def _chosen(site: Site, stem: str, number: int | None, states: tuple[State, ...]) -> Offering:
     """The offering that is meant: as numbered, else the latest in one of these states, else the latest."""
     offered = offerings_of(site, stem)
     if number is not None:
-        if not 1 <= number <= len(offered):
-            raise UsageError(f"--offering {number}: expected 1 to {len(offered)}; see 'tierline batch show {stem}'")
-        return offered[number - 1]
+        return numbered(offered, number)
     return next((each for state in states for each in reversed(offered) if each.state is state), offered[-1])

@@ -13,13 +13,15 @@ from pipelines.acknowledging import kept_rejects
 from pipelines.checks.staging import read_rejects
 from pipelines.clock import COMPACT
 from pipelines.contracts.model import Column, Contract, Type
+from pipelines.errors import StoreError
 from pipelines.ledger import offerings
-from pipelines.ledger.offerings import STANDING, Offering
+from pipelines.ledger.offerings import ACCEPTED, STANDING, Offering, State
 from pipelines.ledger.quality import profiles, results
 from pipelines.ledger.tables import quality_result
 from pipelines.operating import offerings_of
 from pipelines.plain_text import unnumbered
 from pipelines.site import Site
+from pipelines.staged_rows import trouble
 
 _FIELDS = (
     "state", "code", "reason", "bytes", "digest", "records", "loaded", "rejected", "control_total", "control_loaded",
@@ -49,9 +51,39 @@ def batch_story(site: Site, stem: str) -> list[dict[str, Any]]:
     ]
 
 
+def rejecting(offered: list[Offering]) -> Offering:
+    """Of all offerings of a stem the one whose rejected rows count: the accepted one, else the newest that has some."""
+    accepted = [each for each in offered if each.state in ACCEPTED]
+    return (accepted or [each for each in offered if each.rejected] or offered)[-1]
+
+
 def has_rejects(site: Site, current: Offering) -> bool:
-    """Whether an offering has rejected rows, and they are kept: those of a discarded one may be gone."""
-    return bool(current.rejected) and kept_rejects(site, current).rejects.exists()
+    """Whether an offering has rejected rows. Raises StoreError where it has, and they are lost or damaged."""
+    if not current.rejected:
+        return False
+    found = trouble(site, kept_rejects(site, current).rejects, current.rejected)
+    if current.state is State.DISCARDED and (found or _is_replaced(site, current)):
+        found = f"its {current.rejected} rejected rows are not kept any more, for it was discarded"
+    if found:
+        raise StoreError(f"batch {current.stem}: {found}; {_mending(current)}")
+    return True
+
+
+def _is_replaced(site: Site, current: Offering) -> bool:
+    """Whether another offering of the stem was staged since, in the place of this one."""
+    since = (current.judged_at or current.taken_at, current.offering_id)
+    return any(
+        each.staged_count and ((each.judged_at or each.taken_at), each.offering_id) > since
+        for each in offerings_of(site, current.stem)
+    )
+
+
+def _mending(current: Offering) -> str:
+    if current.state is State.REFUSED:
+        return f"'tierline batch retry {current.stem}' makes them anew"
+    if current.state in STANDING and current.archive_pruned_at is None:
+        return f"'tierline replay --feed {current.feed} --from {current.cycle} --to {current.cycle}' makes them anew"
+    return f"where its bytes are: 'tierline batch show {current.stem}'"
 
 
 def rejected_rows(site: Site, current: Offering, *, masked: bool, most: int | None = None) -> Iterator[RejectedRow]:

@@ -27,12 +27,20 @@ from pipelines.errors import UsageError
 from pipelines.ledger import offerings
 from pipelines.ledger.left_files import all_left
 from pipelines.ledger.offerings import State
-from pipelines.operating import offerings_of
-from pipelines.story import batch_story, has_rejects, rejected_rows
+from pipelines.operating import numbered, offerings_of
+from pipelines.story import batch_story, has_rejects, rejected_rows, rejecting
 
 batch_app = typer.Typer(
     help="One batch: its story, its rejected rows, what to do about it.", no_args_is_help=True, **PLAIN
 )
+RejectingOption = Annotated[
+    int | None,
+    typer.Option(
+        "--offering",
+        help="Which offering of the stem, as 'batch show' counts them; default: the accepted one, else the newest "
+        "that has some.",
+    ),
+]
 _LIMIT = 1000
 _MOST = 1_000_000_000  # rows; DuckDB counts no further than a word of the machine
 # A query reads the state: no file beside it, no network, no extension, nothing of the program that runs it.
@@ -103,6 +111,7 @@ def batch_rejects(
     context: typer.Context,
     stem: str,
     out: Annotated[Path | None, typer.Option("--out", help="Write them to a new file, byte for byte.")] = None,
+    number: RejectingOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """The rejected rows of a batch: line, codes, columns, record. They hold personal data as it came.
@@ -110,7 +119,8 @@ def batch_rejects(
     Example: tierline batch rejects PAYM_110_I_2026112210_0001_00 --out rejects.txt
     """
     site = open_site(home_path(context))
-    current = offerings_of(site, stem)[-1]
+    offered = offerings_of(site, stem)
+    current = rejecting(offered) if number is None else numbered(offered, number)
     if not has_rejects(site, current):
         say_json([]) if as_json else say(f"{stem}: no rejected rows ({current.state})")
         return

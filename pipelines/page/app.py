@@ -22,7 +22,7 @@ from pipelines.cli.context import open_site
 from pipelines.codes import CODES
 from pipelines.config import FILE_NAME
 from pipelines.cycles import parse_day
-from pipelines.errors import TierlineError, UsageError
+from pipelines.errors import StoreError, TierlineError, UsageError
 from pipelines.ledger.alarms import TO_DO, open_alarms
 from pipelines.ledger.offerings import STANDING, Offering, State
 from pipelines.life import DISCARDABLE, LIMIT
@@ -31,7 +31,7 @@ from pipelines.operating import Action, offerings_of
 from pipelines.page import PREFIX
 from pipelines.page.board import cycle_story, is_cycle, list_batches, make_board
 from pipelines.site import Site
-from pipelines.story import batch_story, has_rejects, rejected_rows
+from pipelines.story import RejectedRow, batch_story, has_rejects, rejected_rows, rejecting
 
 Page = Annotated[int, Query(ge=1, le=1_000_000)]  # databases count no further than 64 bits go
 _SIZE = 50  # rows of a page
@@ -159,11 +159,11 @@ def batch(request: Request, stem: str) -> HTMLResponse:
     """The story of a batch, its rejected rows masked, and what may be done."""
     site = _site(request)
     offered = offerings_of(site, stem)
-    current = offered[-1]
-    rejects = rejected_rows(site, current, masked=True, most=_REJECTS) if has_rejects(site, current) else []
+    rejects, lost = _rejects(site, rejecting(offered))
     return _shown(
-        request, "batch.html.j2", stem=stem, batch=current, story=batch_story(site, stem), codes=CODES,
-        rejects=list(rejects), actions=[_actions(each) for each in offered], may_act=_may_act(request),
+        request, "batch.html.j2", stem=stem, batch=offered[-1], story=batch_story(site, stem), codes=CODES,
+        rejects=rejects, rejected=rejecting(offered).rejected, lost=lost, actions=[_actions(each) for each in offered],
+        may_act=_may_act(request),
     )  # fmt: skip
 
 
@@ -173,12 +173,21 @@ def reject_file(request: Request, stem: str) -> StreamingResponse:
     if not _may_act(request):
         raise HTTPException(403, "the reject file holds personal data: only operators get it")
     site = _site(request)
-    current = offerings_of(site, stem)[-1]
+    current = rejecting(offerings_of(site, stem))
     if not has_rejects(site, current):
         raise UsageError(f"batch {stem}: no rejected rows ({current.state})")
     lines: Iterator[bytes] = iter(RejectLines(kept_rejects(site, current)))
     headers = _HEADERS | {"Content-Disposition": f'attachment; filename="{current.stem}.REJ"'}
     return StreamingResponse(lines, media_type="application/octet-stream", headers=headers)
+
+
+def _rejects(site: Site, current: Offering) -> tuple[list[RejectedRow], str]:
+    """The first rejected rows of an offering, masked, and why there are none where they are lost."""
+    try:
+        rows = rejected_rows(site, current, masked=True, most=_REJECTS) if has_rejects(site, current) else ()
+        return list(rows), ""
+    except StoreError as error:
+        return [], str(error)
 
 
 def _say(request: Request, error: Exception) -> HTMLResponse:
