@@ -19,7 +19,7 @@ from pipelines.checking import Checked, check_all, due_for_check
 from pipelines.completeness import CycleState, CycleStatus, Within, cycle_statuses
 from pipelines.contracts.model import Cadence, Mode
 from pipelines.cycles import parse_cycle
-from pipelines.errors import TransferError, UsageError
+from pipelines.errors import StoreError, TransferError, UsageError
 from pipelines.faults import fault_point
 from pipelines.fetching import NEEDED_BYTES, each_source
 from pipelines.kpi_cycles import kpis_from, never_came
@@ -27,7 +27,7 @@ from pipelines.ledger import offerings
 from pipelines.ledger.deliveries import deliveries
 from pipelines.ledger.offerings import STANDING, Move, Offering, State
 from pipelines.ledger.publications import publications
-from pipelines.ledger.standing import standing_stems
+from pipelines.ledger.standing import never_stood, standing_stems
 from pipelines.ledger.tables import offering
 from pipelines.published_lists import recall_lists
 from pipelines.quality.loading import load_ahead
@@ -37,7 +37,7 @@ from pipelines.site import WRITER, Scope, Site, cycle_day, require_free_space
 from pipelines.transfer.steady import steady
 from pipelines.watching import settle_cycle_alarms
 from warehouse.build import BuildResult
-from warehouse.engines import DuckEngine, Engine
+from warehouse.engines import DuckEngine, Engine, noted_batches
 from warehouse.load import LoadResult, Snapshot, StandingBatch
 from warehouse.load import load as load_core
 from warehouse.ops import refresh_ops
@@ -85,6 +85,7 @@ def load_staged(site: Site) -> LoadResult:
         present = engine.loaded_batches(warehouse)
         with site.ledger.reading() as connection:
             standing = standing_stems(connection)
+            _require_its_ledger(site, connection, warehouse, {each.stem for each in standing})
             kept = frozenset((each.stem, each.revision) for each in standing) & present
             fresh = [each.offering_id for each in standing if (each.stem, each.revision) not in kept]
             found = list(_found(connection, fresh))
@@ -98,6 +99,23 @@ def load_staged(site: Site) -> LoadResult:
         fault_point("commit")
         _note_loaded(site, {(each.offering_id, each.staged_count) for each in standing if each.state is State.STAGED})
     return result
+
+
+def _require_its_ledger(
+    site: Site, connection: Connection, warehouse: duckdb.DuckDBPyConnection, standing: set[str]
+) -> None:
+    """Raises StoreError where core holds batches that this ledger never let stand: it is new, another, or older.
+
+    By its word core would be emptied of them, and that published.
+    """
+    held = {stem for stem, _ in noted_batches(warehouse)}
+    if unknown := never_stood(connection, held - standing):
+        first = ", ".join(unknown[:3]) + (", …" if len(unknown) > 3 else "")
+        raise StoreError(
+            f"{site.home.warehouse}: expected batches that {site.ledger.where} let stand, found {len(unknown)} that it "
+            f"never did: {first}; nothing was taken out. Put the newest copy of the ledger back; where it is lost, let "
+            "these be offered again: docs/engineers/deployment.md, 'A ledger that is lost'"
+        )
 
 
 def _found(connection: Connection, offering_ids: list[int]) -> Iterator[Offering]:
@@ -221,6 +239,7 @@ def build_in(
     require_free_space(site.home.warehouse, NEEDED_BYTES)
     with site.ledger.reading() as connection:
         batches = offerings.leading(offerings.find(connection))
+        _require_its_ledger(site, connection, warehouse, {each.stem for each in batches if each.state in STANDING})
         published, sent = publications(connection), deliveries(connection)
     recall_lists(site.home.publish, warehouse, published)
     refresh_ops(warehouse, batches, _cycles_for_kpis(site, as_of, bill_month), sent)

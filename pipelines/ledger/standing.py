@@ -106,6 +106,15 @@ def standing_stems(connection: Connection) -> list[StandingStem]:
     return [StandingStem(number, stem, digest, count, State(state)) for number, stem, digest, count, state in rows]
 
 
+def never_stood(connection: Connection, stems: set[str]) -> list[str]:
+    """Those of these batches that this ledger never let stand, sorted; whatever ends a batch leaves its offerings."""
+    if not stems:
+        return []
+    return sorted(
+        stems.difference(connection.execute(select(offering.c.stem).where(offering.c.staged_count > 0)).scalars())
+    )
+
+
 class Accepted:
     """What was accepted of some SEQ, read at once: one that was stale (E504) counts."""
 

@@ -63,7 +63,7 @@ class LedgerStore:
 
     `url` is `sqlite:///PATH` or `postgresql+psycopg://USER@HOST:PORT/DATABASE`, without a password: that is `secret`.
     `patience_s`: how long a transaction waits for those of other processes. `locks`: those that hold wherever the
-    ledger is reached from; None for SQLite, which is of one machine.
+    ledger is reached from; None for SQLite, which is of one machine. `where`: which one it is, for messages.
     Raises ConfigurationError for another URL, StoreError where the database cannot be used or its tables are of
     another version.
     """
@@ -72,8 +72,8 @@ class LedgerStore:
         self._engine = _engine(checked(url), secret, patience_s)
         self._patience_s = patience_s
         self._dialect = self._engine.dialect.name
-        self._where = f"the ledger at {place(self._engine.url)}"
-        self.locks = None if self._dialect == "sqlite" else SessionLocks(self._engine.url, self._where, _CONNECT_S)
+        self.where = f"the ledger at {place(self._engine.url)}"
+        self.locks = None if self._dialect == "sqlite" else SessionLocks(self._engine.url, self.where, _CONNECT_S)
         try:
             self._open()
         except BaseException:
@@ -111,7 +111,7 @@ class LedgerStore:
         except DBAPIError as error:
             if begun and not error.connection_invalidated and "disk is full" not in str(error.orig):
                 raise
-            raise StoreError(f"{self._where}: {self._trouble(error)}, then run it again") from error
+            raise StoreError(f"{self.where}: {self._trouble(error)}, then run it again") from error
 
     def _trouble(self, error: DBAPIError) -> str:
         if _is_busy(error.orig):
@@ -127,7 +127,7 @@ class LedgerStore:
                 found = _grow(connection, _version(connection))  # another process may have been first
         if found != VERSION:
             raise StoreError(
-                f"{self._where}: expected tables of version {VERSION}, found version {found}; use the release of "
+                f"{self.where}: expected tables of version {VERSION}, found version {found}; use the release of "
                 f"Tierline that made it, or set this ledger aside and begin with a new home"
             )
 
