@@ -25,6 +25,10 @@ from whole_cycles import (
     people,
 )
 
+from pipelines.cli.context import open_site
+from pipelines.completeness import closed_cycles
+from pipelines.names import CycleKey
+from pipelines.operating import Action, decide
 from pipelines.quality import running
 
 DAY = "20261121"
@@ -103,6 +107,28 @@ def test_a_replay_has_its_cycle_judged_anew(place: Place) -> None:
     assert place.judged(ran) + place.judged(place.run("load", now=LATE)) == 1
     assert [each["rows"] for each in noted(place)] == [20]
     assert noted(place)[0]["page"] != before[0]["page"]
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_a_batch_that_is_discarded_meanwhile_leaves_nothing_to_judge(
+    place: Place, monkeypatch: pytest.MonkeyPatch, others: int
+) -> None:
+    """Between the reading of what has changed and of which batches stand, somebody may decide."""
+
+    def after_a_discard(*given: Any) -> list[CycleKey]:
+        decide(open_site(place.home), Action.DISCARD, STEM, "drill")
+        return closed_cycles(*given)
+
+    place.offer(contacts(DAY, 20))
+    for day in ["20261120"][:others]:
+        place.offer(contacts(day, 9))
+    with monkeypatch.context() as patched:
+        patched.setattr(running, "closed_cycles", after_a_discard)
+        ran = place.take(now=LATE)
+    assert (ran.exit_status, place.judged(ran)) == (0, others), ran.err
+    assert place.run("batches", "--state", "discarded", now=LATE).out.count(STEM) == 1
+    assert [each["rows"] for each in noted(place)] == [9] * others
+    assert place.judged(place.run("load", now=LATE)) == 0
 
 
 def test_each_source_and_mode_is_a_cycle_of_its_own(tmp_path: Path) -> None:

@@ -79,10 +79,12 @@ def _judge(
     changed: Mapping[CycleKey, str],
     found: list[Offering],
 ) -> Judged:
-    files: dict[CycleKey, dict[str, Path]] = {key: {} for key in sorted(closed, key=str)}
+    by_cycle: dict[CycleKey, dict[str, Path]] = {key: {} for key in sorted(closed, key=str)}
     for each in found:
-        if each.name.cycle_key in files:
-            files[each.name.cycle_key][each.stem] = site.staged_paths(each.name, cycle_day(site, each)).rows
+        if each.name.cycle_key in by_cycle:
+            by_cycle[each.name.cycle_key][each.stem] = site.staged_paths(each.name, cycle_day(site, each)).rows
+    # Where all was discarded since it was seen to be closed, the next run forgets what is known of the cycle.
+    files = {key: staged for key, staged in by_cycle.items() if staged}
     site.objects.bring(path for staged in files.values() for path in staged.values())
     ids = {each.stem: each.offering_id for each in found}
     failed: list[Result] = []
