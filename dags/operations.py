@@ -25,7 +25,6 @@ from pipelines.backups import Range
 from pipelines.clock import compact
 from pipelines.copies import CopyState
 from pipelines.errors import StoreError, TransferError, UsageError
-from pipelines.lanes import Lanes
 from pipelines.operating import Action
 from pipelines.pools import WAREHOUSE_POOL, source_pool
 from pipelines.quality.running import judge_cycles
@@ -105,13 +104,11 @@ def audit_backups() -> None:
         cycles = Range.between(params["first"], params["last"])
         since = None if params["first"] or params["last"] else here.now - timedelta(days=14)
         found = backups.kept_offerings(here, source, Scope((source,)), cycles, taken_since=since)
-        unsound = []
         try:
-            if found:
-                with Lanes(here.source(source)) as lanes:
-                    unsound = [each for each in backups.verify(here, lanes, found, lambda: None) if not each.are_sound]
+            verified = backups.verify_source(here, source, found, lambda: None)
         finally:
             tell(here)
+        unsound = [each for each in verified if not each.are_sound]
         for each in unsound:
             log.warning("%s: archive %s, server %s %s", each.current.stem, each.archive, each.server, each.problem)
         if unread := [each for each in unsound if each.server is CopyState.UNREAD]:

@@ -84,6 +84,8 @@ def kept_offerings(
 
 def verify_source(site: Site, source: str, found: list[Offering], tell: Callable[[], None]) -> list[Copies]:
     """As `verify`, of the offerings of a source that may be out of reach: then the copies here are looked at alone."""
+    if not found:
+        return []
     try:
         lanes = reach(site, source)
     except TransferError as error:
