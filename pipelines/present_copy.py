@@ -19,7 +19,7 @@ from pipelines.ledger.offerings import STANDING, Offering
 from pipelines.ledger.publications import Publication, publications
 from pipelines.ledger.tables import offering
 from pipelines.site import WRITER, Site, cycle_day, require_free_space
-from pipelines.steps import complete_snapshots, engine_of, standing_batch
+from pipelines.to_core import complete_snapshots, engine_of, standing_batch
 from warehouse.build import LastBuilt, last_built
 from warehouse.load import StandingBatch, load
 from warehouse.store import FILE_NAME, open_warehouse

@@ -21,7 +21,7 @@ from pipelines.present_copy import Moment, Present, look, open_present, quoted, 
 from pipelines.published_lists import recall_lists
 from pipelines.restaging import Failure, Restaged, restage
 from pipelines.site import Home, Site
-from pipelines.steps import complete_snapshots, standing_batch
+from pipelines.to_core import complete_snapshots, standing_batch
 from warehouse.build import build, make_given
 from warehouse.comparing import Comparison, compare
 from warehouse.load import load

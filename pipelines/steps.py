@@ -6,45 +6,40 @@ ledger and the warehouse, never from what a run remembers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from typing import TypeVar
 
 import duckdb
-from sqlalchemy import Connection
 
 from pipelines.acknowledging import Acknowledged, acknowledge_feed, due_for_acknowledgement
 from pipelines.checking import Checked, check_all, due_for_check
-from pipelines.completeness import CycleState, CycleStatus, Within, cycle_statuses
-from pipelines.contracts.model import Cadence, Mode
+from pipelines.completeness import CycleStatus, Within, cycle_statuses
+from pipelines.contracts.model import Cadence
 from pipelines.cycles import parse_cycle
 from pipelines.errors import StoreError, TransferError, UsageError
-from pipelines.faults import fault_point
 from pipelines.fetching import NEEDED_BYTES, each_source
 from pipelines.kpi_cycles import kpis_from, never_came
 from pipelines.ledger import offerings
 from pipelines.ledger.deliveries import deliveries
-from pipelines.ledger.offerings import STANDING, Move, Offering, State
+from pipelines.ledger.offerings import STANDING, Offering, State
 from pipelines.ledger.publications import publications
-from pipelines.ledger.standing import never_stood, standing_stems
 from pipelines.ledger.tables import offering
+from pipelines.lost_rows import stage_lost
 from pipelines.published_lists import recall_lists
-from pipelines.quality.loading import load_ahead
 from pipelines.quality.running import Judged, judge_cycles
 from pipelines.resends import GAP, request_resend, to_request
-from pipelines.site import WRITER, Scope, Site, cycle_day, require_free_space
+from pipelines.site import WRITER, Scope, Site, require_free_space
+from pipelines.to_core import due_for_core, engine_of, load_due, require_its_ledger
 from pipelines.transfer.steady import steady
 from pipelines.watching import settle_cycle_alarms
 from warehouse.build import BuildResult
-from warehouse.engines import DuckEngine, Engine, noted_batches
-from warehouse.load import LoadResult, Snapshot, StandingBatch
-from warehouse.load import load as load_core
+from warehouse.load import LoadResult
 from warehouse.ops import refresh_ops
 from warehouse.store import open_warehouse
 
 EVERYTHING = Scope()
-_IDS_AT_ONCE = 10_000  # databases bound the parameters of a statement
 T = TypeVar("T")
 
 
@@ -74,66 +69,23 @@ def check(
 
 
 def load_staged(site: Site) -> LoadResult:
-    """staged → core: bring the warehouse to what stands in the ledger, then the ledger to what the warehouse says."""
+    """staged → core: bring the warehouse to what stands in the ledger, then the ledger to what the warehouse says.
+
+    Staged rows that turn out to be lost or damaged are made anew from the archive.
+    """
     site.config.workers.require_warehouse("loading into core")
     require_free_space(site.home.warehouse, NEEDED_BYTES)
     with (
         site.lock(WRITER, wait=True),
         open_warehouse(site.home.warehouse, site.contracts, site.config.memory_mb) as warehouse,
     ):
-        engine = engine_of(site)
-        present = engine.loaded_batches(warehouse)
-        with site.ledger.reading() as connection:
-            standing = standing_stems(connection)
-            _require_its_ledger(site, connection, warehouse, {each.stem for each in standing})
-            kept = frozenset((each.stem, each.revision) for each in standing) & present
-            fresh = [each.offering_id for each in standing if (each.stem, each.revision) not in kept]
-            found = list(_found(connection, fresh))
-            # In one transaction: a snapshot must not count as complete while a file of it is not among these.
-            full = cycle_statuses(connection, site.config, site.contracts, site.now, Within(full_only=True))
-        if found:
-            load_ahead()  # cycles will be judged as a whole; loads and builds hide what that needs to begin with
-        batches = [standing_batch(site, each) for each in found]
-        site.objects.bring(path for each in batches for path in (each.rows, each.rejects))
-        result = load_core(warehouse, site.contracts, batches, complete_snapshots(site, full), kept, engine)
-        fault_point("commit")
-        _note_loaded(site, {(each.offering_id, each.staged_count) for each in standing if each.state is State.STAGED})
-    return result
-
-
-def _require_its_ledger(
-    site: Site, connection: Connection, warehouse: duckdb.DuckDBPyConnection, standing: set[str]
-) -> None:
-    """Raises StoreError where core holds batches that this ledger never let stand: it is new, another, or older.
-
-    By its word core would be emptied of them, and that published.
-    """
-    held = {stem for stem, _ in noted_batches(warehouse)}
-    if unknown := never_stood(connection, held - standing):
-        first = ", ".join(unknown[:3]) + (", …" if len(unknown) > 3 else "")
-        raise StoreError(
-            f"{site.home.warehouse}: expected batches that {site.ledger.where} let stand, found {len(unknown)} that it "
-            f"never did: {first}; nothing was taken out. Put the newest copy of the ledger back; where it is lost, let "
-            "these be offered again: docs/engineers/deployment.md, 'A ledger that is lost'"
-        )
-
-
-def _found(connection: Connection, offering_ids: list[int]) -> Iterator[Offering]:
-    for start in range(0, len(offering_ids), _IDS_AT_ONCE):
-        yield from offerings.find(connection, offering.c.offering_id.in_(offering_ids[start : start + _IDS_AT_ONCE]))
-
-
-def _note_loaded(site: Site, loaded: set[tuple[int, int]]) -> None:
-    change = site.change("its rows are in core")
-    with site.ledger.transaction() as connection:
-        offerings.move_all(
-            connection,
-            [
-                Move(each.offering_id, State.LOADED, change, {})
-                for each in offerings.find(connection, offering.c.state == State.STAGED)
-                if (each.offering_id, each.staged_count) in loaded
-            ],
-        )
+        due = due_for_core(site, warehouse)
+        try:
+            return load_due(site, warehouse, due)
+        except (duckdb.Error, StoreError):
+            if not stage_lost(site, due.found):
+                raise  # their rows are not what it failed for
+            return load_due(site, warehouse, due_for_core(site, warehouse))
 
 
 def acknowledge_source(site: Site, source: str, scope: Scope, found: list[CycleStatus] | None = None) -> Acknowledged:
@@ -239,7 +191,7 @@ def build_in(
     require_free_space(site.home.warehouse, NEEDED_BYTES)
     with site.ledger.reading() as connection:
         batches = offerings.leading(offerings.find(connection))
-        _require_its_ledger(site, connection, warehouse, {each.stem for each in batches if each.state in STANDING})
+        require_its_ledger(site, connection, warehouse, {each.stem for each in batches if each.state in STANDING})
         published, sent = publications(connection), deliveries(connection)
     recall_lists(site.home.publish, warehouse, published)
     refresh_ops(warehouse, batches, _cycles_for_kpis(site, as_of, bill_month), sent)
@@ -254,44 +206,9 @@ def _cycles_for_kpis(site: Site, as_of: date, bill_month: str | None) -> list[Cy
         return found + never_came(connection, site.config, site.contracts, found, earliest, site.now)
 
 
-def engine_of(site: Site) -> Engine:
-    """What makes core and marts here."""
-    if site.config.spark is None:
-        return DuckEngine()
-    from warehouse.spark.engine import SparkEngine  # an extra, and slow to begin with
-
-    return SparkEngine(site.config.spark)
-
-
 def statuses(site: Site, scope: Scope = EVERYTHING, *, watched_only: bool = False) -> list[CycleStatus]:
     """Every cycle of a scope that was seen or is due, with its state now; or only those that somebody waits for."""
     within = Within(scope.sources[0] if len(scope.sources) == 1 else None, watched_only=watched_only)
     with site.ledger.reading() as connection:
         found = cycle_statuses(connection, site.config, site.contracts, site.now, within)
     return [each for each in found if scope.has(each.key.source, each.key.feed, each.key.cycle)]
-
-
-def standing_batch(site: Site, current: Offering) -> StandingBatch:
-    """What the warehouse needs to know of a batch that stands."""
-    cycle = parse_cycle(site.contracts[current.feed].schedule.cadence, current.cycle)
-    assert cycle is not None, "a batch that stands has a sound cycle"
-    assert current.digest is not None, "a batch that stands was verified"
-    paths = site.staged_paths(current.name, cycle_day(site, current))
-    revision = f"{current.digest}#{current.staged_count}"  # as StandingStem's
-    return StandingBatch(
-        current.stem, revision, current.feed, current.source, current.mode, current.cycle, current.seq, cycle.end,
-        paths.rows, paths.rejects,
-    )  # fmt: skip
-
-
-def complete_snapshots(site: Site, found_cycles: list[CycleStatus]) -> list[Snapshot]:
-    """Complete full snapshots of stateful feeds: their absences end periods."""
-    found = []
-    for status in found_cycles:
-        contract = site.contracts[status.key.feed]
-        cycle = parse_cycle(contract.schedule.cadence, status.key.cycle)
-        is_complete = status.state is CycleState.COMPLETE and status.is_whole
-        is_snapshot = contract.stateful and status.key.mode == Mode.FULL and is_complete
-        if is_snapshot and cycle is not None:
-            found.append(Snapshot(status.key.feed, status.key.source, status.key.cycle, cycle.end))
-    return found
