@@ -8,10 +8,15 @@
 --   birth_date, contact_phone, email, address, postcode, industry, manager_id, credit_class, blacklisted,
 --   marketing_consent, created_date, valid_from, batch_stem, line
 
+with newest as (
+    select max(published_at) as moment
+    from ops.publication
+)
+
 select
     customer_id, source, op_time, customer_type, customer_name, id_type, id_number, gender, birth_date, contact_phone,
     email, address, postcode, industry, manager_id, credit_class, blacklisted, marketing_consent, created_date,
     valid_from, batch_stem, line
 from core.customer
-cross join (select max(published_at) as moment from ops.publication) as newest
+cross join newest
 where valid_from <= newest.moment and (valid_to is null or valid_to > newest.moment)

@@ -11,6 +11,11 @@
 --   contract_end, member_level, source, op_time, valid_from, batch_stem, line
 -- column: province_code: Province, six digits of GB/T 2260 / 归属省份代码
 
+with newest as (
+    select max(published_at) as moment
+    from ops.publication
+)
+
 select
     user_id, customer_id, account_id, service_number, product, plan_code, pay_mode, status, status_time, open_date,
     close_date, area_code,
@@ -18,5 +23,5 @@ select
     dealer_id, credit_limit_fen, balance_fen, balance_expiry, contract_end, member_level, source, op_time,
     valid_from, batch_stem, line
 from core.subscriber
-cross join (select max(published_at) as moment from ops.publication) as newest
+cross join newest
 where valid_from <= newest.moment and (valid_to is null or valid_to > newest.moment)
