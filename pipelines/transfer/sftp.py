@@ -125,25 +125,29 @@ class SftpTransport(Transport):
         if directory == "" or directory in self._made:
             return
         with self._explained(directory):
-            try:
-                self._make_one(directory)
-            except StatusError as status:
-                if status.code != _MISSING:
-                    raise
+            refused = self._make_one(directory)
+            if refused and (refused.code == _MISSING or not self._is_directory(parent(directory))):
                 self._make_directory(parent(directory))
-                self._make_one(directory)
+                refused = self._make_one(directory)
+        if refused:  # whatever its code: a directory that cannot be made is never a file that is not there
+            cause, advice = f"no directory could be made: {refused}", "check the rights and the disk of the server"
+            raise failure(self._endpoint, directory, cause, advice) from refused
         self._made.add(directory)
 
-    def _make_one(self, directory: str) -> None:
-        """One that stands is well: another process may have made it just now, whenever we looked."""
+    def _make_one(self, directory: str) -> StatusError | None:
+        """The server's no. One that stands is well: another process may have made it just now, whenever we looked."""
         try:
             self._session.call(Kind.MKDIR, string(self._whole(directory)) + struct.pack(">I", 0))
         except StatusError as status:
-            if status.code == _MISSING or not self._is_directory(directory):
-                raise
+            return None if self._is_directory(directory) else status
+        return None
 
     def _is_directory(self, path: str) -> bool:
-        mode = self._session.call(Kind.STAT, string(self._whole(path))).size_and_mode()[1]
+        """Whether a directory stands there, or a link to one; not where we may not look."""
+        try:
+            mode = self._session.call(Kind.STAT, string(self._whole(path))).size_and_mode()[1]
+        except StatusError:
+            return False
         return mode is None or stat.S_ISDIR(mode)
 
     def _refusal(self, path: str, status: StatusError) -> TransferError:
