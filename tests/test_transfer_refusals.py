@@ -6,6 +6,7 @@ from pathlib import Path
 
 import asyncssh
 import pytest
+from asyncssh.sftp import SFTPServerHandler
 
 from pipelines.errors import TransferError
 from pipelines.transfer.base import RemoteMissingError
@@ -58,3 +59,31 @@ def test_directories_are_made_whatever_a_server_says_of_one_whose_parent_is_miss
     with sftp_server(tmp_path, files=Curt) as endpoint, connect(endpoint) as transport:
         transport.rename("a.DAT", "backup/20261122/PAYM/a.DAT")
     assert (tmp_path / "backup/20261122/PAYM/a.DAT").exists()
+
+
+class Locked(asyncssh.SFTPServer):
+    """Cannot rename the new file, as where a virus scanner has it open."""
+
+    def rename(self, oldpath: bytes, newpath: bytes) -> None:
+        if oldpath.endswith(b".RCP.tmp"):
+            raise asyncssh.SFTPFailure("in use")
+        super().rename(oldpath, newpath)
+
+
+@pytest.mark.fault(24)
+@pytest.mark.parametrize("files", [Locked, asyncssh.SFTPServer])
+def test_sftp_without_a_rename_over_files_keeps_the_old_one_until_the_new_one_stands(
+    tmp_path: Path, files: type[asyncssh.SFTPServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    extensions = [each for each in SFTPServerHandler._extensions if not each[0].startswith(b"posix-rename")]
+    monkeypatch.setattr(SFTPServerHandler, "_extensions", extensions)
+    (tmp_path / "a.RCP").write_bytes(b"old")
+    (tmp_path / "a.RCP.old.tmp").write_bytes(b"left by a run that was killed")
+    with sftp_server(tmp_path, files=files) as endpoint, connect(endpoint) as transport:
+        if files is Locked:
+            with pytest.raises(TransferError, match="in use"):
+                transport.write("a.RCP", [b"new"])
+            assert (tmp_path / "a.RCP").read_bytes() == b"old"
+        else:
+            transport.write("a.RCP", [b"new"])
+            assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == {"a.RCP": b"new"}

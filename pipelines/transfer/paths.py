@@ -25,6 +25,11 @@ def parent(path: str) -> str:
     return path.rpartition("/")[0]
 
 
+def aside_of(path: str) -> str:
+    """Where the file that is replaced waits until the new one is in its place: a name that readers pass over."""
+    return f"{path}.old.tmp"
+
+
 def name_of(raw: bytes) -> str:
     """A name as it came over the wire; bytes that are not UTF-8 stand as surrogates, and survive `wire`."""
     return raw.decode("utf-8", "surrogateescape")

@@ -12,7 +12,7 @@ from pipelines.errors import TransferError
 from pipelines.transfer import sftp_files as files
 from pipelines.transfer.base import Endpoint, RemoteFile, RemoteMissingError, Sink, Transport
 from pipelines.transfer.failures import failure, lost, missing, target_exists
-from pipelines.transfer.paths import is_own, name_of, parent, remote_path, wire
+from pipelines.transfer.paths import aside_of, is_own, name_of, parent, remote_path, wire
 from pipelines.transfer.sftp_session import (
     Kind,
     SessionError,
@@ -75,9 +75,24 @@ class SftpTransport(Transport):
             if _POSIX_RENAME in self._session.extensions:
                 self._session.call(Kind.EXTENDED, string(_POSIX_RENAME) + self._two(partial, path))
                 return
-            if self.exists(path):  # a server without the extension: for a moment the file is not there
-                self._session.call(Kind.REMOVE, string(self._at(path)[1]))
+            if self.exists(path):
+                self._swap(partial, path)
+            else:
+                self._session.call(Kind.RENAME, self._two(partial, path))
+
+    def _swap(self, partial: str, path: str) -> None:
+        """Over a server that renames over nothing: the old file is deleted only once the new one is in its place."""
+        aside = aside_of(path)
+        if self.exists(aside):  # left by a run that was killed here; what stands at the path is newer
+            self._session.call(Kind.REMOVE, string(self._whole(aside)))
+        self._session.call(Kind.RENAME, self._two(path, aside))
+        try:
             self._session.call(Kind.RENAME, self._two(partial, path))
+        except StatusError:
+            with self._explained(aside):  # that a failure to put it back says where it is
+                self._session.call(Kind.RENAME, self._two(aside, path))
+            raise
+        self._session.call(Kind.REMOVE, string(self._whole(aside)))
 
     def rename(self, source: str, target: str) -> None:
         self._make_directory(parent(target))
