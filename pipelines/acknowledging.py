@@ -5,7 +5,8 @@ Every step can be made twice without harm: a receipt says the same again, and a 
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from pipelines.check_files import MAX_BYTES, CheckDigest
@@ -30,7 +31,17 @@ class Acknowledged:
 
     stems: list[str] = field(default_factory=list)
     alarms: list[str] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)  # batches that the server did not let us acknowledge
+    errors: list[str] = field(default_factory=list)  # batches, feeds and requests that the server said no to
+
+    @contextmanager
+    def noting_errors(self) -> Iterator[None]:
+        """What the server says no to keeps nothing that comes after it; a connection that is gone for good does."""
+        try:
+            yield
+        except GONE:
+            raise
+        except TransferError as error:
+            self.errors.append(str(error))
 
 
 def due_for_acknowledgement(site: Site, source: str, scope: Scope) -> list[Offering]:
@@ -75,7 +86,8 @@ def acknowledge_feed(site: Site, transport: Transport, feed: str, due: list[Offe
             directory, _, name = place.rpartition("/")
             moved.setdefault(directory, []).append((current, name))
     for directory, files in moved.items():
-        done.alarms += _check_backup(site, transport, directory, files)
+        with done.noting_errors():  # they are acknowledged: 'backups verify' compares the copies once more
+            done.alarms += _check_backup(site, transport, directory, files)
     return done
 
 

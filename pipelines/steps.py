@@ -91,7 +91,8 @@ def load_staged(site: Site) -> LoadResult:
 def acknowledge_source(site: Site, source: str, scope: Scope, found: list[CycleStatus] | None = None) -> Acknowledged:
     """Receipts and moves on the server for all judged batches of a source; requests for gaps and missing cycles.
 
-    `found` are its cycles where the caller has looked at them already. Raises TransferError.
+    `found` are its cycles where the caller has looked at them already. A feed or request that the server says no to
+    keeps no other: it is in the errors, and due again. Raises TransferError where there is no connection.
     """
     mine = Scope((source,), scope.feeds, scope.cycles)
     found = statuses(site, mine, watched_only=True) if found is None else found
@@ -105,13 +106,15 @@ def acknowledge_source(site: Site, source: str, scope: Scope, found: list[CycleS
             # Whoever takes files of this feed must not meet them half moved, nor another who acknowledges.
             with site.lock(f"take-{source}-{feed}", wait=True):
                 due = due_for_acknowledgement(site, source, Scope((source,), (feed,), scope.cycles))
-                part = acknowledge_feed(site, transport, feed, due)
-            done.stems += part.stems
-            done.alarms += part.alarms
-            done.errors += part.errors
+                with done.noting_errors():
+                    part = acknowledge_feed(site, transport, feed, due)
+                    done.stems += part.stems
+                    done.alarms += part.alarms
+                    done.errors += part.errors
         with site.lock(f"ask-{source}", wait=True):
             for name, reason in to_request(site, found):  # once more: another process may have asked meanwhile
-                request_resend(site, transport, name, GAP, reason, site.now)
+                with done.noting_errors():
+                    request_resend(site, transport, name, GAP, reason, site.now)
     return done
 
 

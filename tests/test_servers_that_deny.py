@@ -1,0 +1,141 @@
+"""A server that keeps one directory or file to itself, for a while or for good: all else goes its way."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import asyncssh
+import pytest
+from offers import GOOD, STEM, customers, in_ledger, payments, put_end
+from running import Run, make_home, tierline
+
+from pipelines.transfer.base import Endpoint
+from sftp_fixtures.servers import sftp_server
+
+HOUR = "PAYM_110_I_2026112210"  # its end file is late
+SNAPSHOT = customers("20261121", 5)
+
+
+@dataclass
+class Denied:
+    """Ends of paths that a server does not let us list, read, move or make, whatever stands there."""
+
+    lists: set[str] = field(default_factory=set)
+    reads: set[str] = field(default_factory=set)
+    moves: set[str] = field(default_factory=set)
+    directories: set[str] = field(default_factory=set)
+
+    def server(self) -> type[asyncssh.SFTPServer]:
+        denied = self
+
+        class Denying(asyncssh.SFTPServer):
+            async def scandir(self, path: bytes) -> AsyncIterator[asyncssh.SFTPName]:
+                _refuse(path, denied.lists, asyncssh.SFTPPermissionDenied)
+                async for entry in super().scandir(path):
+                    yield entry
+
+            def open(self, path: bytes, pflags: int, attrs: asyncssh.SFTPAttrs) -> object:
+                _refuse(path, denied.reads, asyncssh.SFTPNoSuchFile)  # as some say of a file that another holds
+                return super().open(path, pflags, attrs)
+
+            def rename(self, oldpath: bytes, newpath: bytes) -> None:
+                _refuse(oldpath, denied.moves, asyncssh.SFTPNoSuchFile)
+                super().rename(oldpath, newpath)
+
+            def mkdir(self, path: bytes, attrs: asyncssh.SFTPAttrs) -> None:
+                _refuse(path, denied.directories, asyncssh.SFTPNoSuchFile)
+                super().mkdir(path, attrs)
+
+        return Denying
+
+
+def _refuse(path: bytes, ends: set[str], kind: type[asyncssh.SFTPError]) -> None:
+    if path.decode().rstrip("/").endswith(tuple(ends)):
+        raise kind("not now")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "remote").mkdir()
+    GOOD.put(tmp_path / "remote")
+    return tmp_path / "remote"
+
+
+@pytest.fixture
+def denied() -> Denied:
+    return Denied()
+
+
+@pytest.fixture
+def endpoint(root: Path, denied: Denied) -> Iterator[Endpoint]:
+    with sftp_server(root, files=denied.server()) as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def home(tmp_path: Path, endpoint: Endpoint) -> Path:
+    return make_home(tmp_path / "home", endpoint)
+
+
+def run(home: Path, *words: str, minute: int = 0) -> Run:
+    return tierline(home, *words, now=f"2026-11-22T12:{minute:02}:00")
+
+
+def batches(home: Path) -> list[tuple[str, str, bool]]:
+    """Stem, state, and whether the producer knows."""
+    found = in_ledger(home, "select stem, state, acknowledged_at is not null from offering order by offering_id")
+    return [(stem, state, bool(is_told)) for stem, state, is_told in found]
+
+
+def alarms(home: Path) -> list[str]:
+    return [subject for (subject,) in in_ledger(home, "select subject from alarm where cleared_at is null")]
+
+
+def test_a_feed_that_may_not_be_listed_keeps_no_receipt_move_or_request_of_the_others(
+    home: Path, root: Path, denied: Denied
+) -> None:
+    SNAPSHOT.put(root)
+    put_end(root, GOOD, payments("PAYM_110_I_2026112210_0002_00", "CARD"))
+    run(home, "fetch")
+    denied.lists.add("outgoing/CUST")
+    ran = run(home, "load", minute=1)
+    assert ran.exit_status == 1
+    assert "outgoing/CUST" in ran.err
+    assert (SNAPSHOT.stem, "loaded", False) in batches(home)
+    assert (STEM, "loaded", True) in batches(home)
+    assert (root / f"receipt/PAYM/{STEM}.RCP").exists()
+    assert (root / f"backup/20261122/PAYM/{STEM}.DAT").exists()
+    assert (root / "request/PAYM/PAYM_110_I_2026112210_0002_00.RSD").exists()
+    denied.lists.clear()
+    assert run(home, "load", minute=2).exit_status == 0
+    assert (SNAPSHOT.stem, "loaded", True) in batches(home)
+
+
+def test_a_backup_that_may_not_be_listed_keeps_nothing_but_its_comparison(
+    home: Path, root: Path, denied: Denied
+) -> None:
+    SNAPSHOT.put(root)
+    denied.lists.add("backup/20261121/CUST")
+    run(home, "fetch")
+    ran = run(home, "load", minute=1)
+    assert ran.exit_status == 1
+    assert "backup/20261121/CUST" in ran.err
+    assert {is_told for _, _, is_told in batches(home)} == {True}
+    assert (root / f"receipt/PAYM/{STEM}.RCP").exists()
+
+
+def test_a_request_that_may_not_be_written_keeps_no_other(home: Path, root: Path, denied: Denied) -> None:
+    SNAPSHOT.put(root)
+    put_end(root, GOOD, payments("PAYM_110_I_2026112210_0002_00", "CARD"))
+    put_end(root, SNAPSHOT, customers("20261121", 5, seq="0002"))
+    run(home, "fetch")
+    denied.directories.add("request/CUST")
+    ran = run(home, "load", minute=1)
+    assert ran.exit_status == 1
+    assert "request/CUST" in ran.err
+    assert (root / "request/PAYM/PAYM_110_I_2026112210_0002_00.RSD").exists()
+    denied.directories.clear()
+    assert run(home, "load", minute=2).exit_status == 0
+    assert (root / "request/CUST/CUST_110_F_20261121_0002_00.RSD").exists()
