@@ -29,6 +29,7 @@ class CopyState(StrEnum):
     DAMAGED = "damaged"
     EXPIRED = "expired"  # deleted after the feed's retention
     UNREAD = "unread"  # the server could not be asked
+    UNASKED = "unasked"  # that of a source which the configuration names no longer
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Copies:
 
     @property
     def are_sound(self) -> bool:
-        return {self.archive, self.server} <= {CopyState.SOUND, CopyState.EXPIRED}
+        return {self.archive, self.server} <= {CopyState.SOUND, CopyState.EXPIRED, CopyState.UNASKED}
 
     @property
     def is_one_unsound(self) -> bool:
@@ -78,10 +79,11 @@ def compare(site: Site, transport: Transport, current: Offering) -> Copies:
 
 
 def compare_here(site: Site, current: Offering, problem: str) -> Copies:
-    """As `compare`, where the server cannot be asked any more."""
+    """As `compare`, where the server cannot be asked any more, or is not to be."""
     with site.ledger.reading() as connection:
         now = offerings.get(connection, current.offering_id)
-    server = CopyState.EXPIRED if now.server_pruned_at else CopyState.UNREAD
+    unknown = CopyState.UNREAD if now.source in site.config.sources else CopyState.UNASKED
+    server = CopyState.EXPIRED if now.server_pruned_at else unknown
     return Copies(now, _archive_state(site, now), server, server_place(site, now), problem)
 
 

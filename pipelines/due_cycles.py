@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from datetime import datetime, time
 
 from sqlalchemy import Connection, func, select
@@ -16,9 +17,19 @@ from pipelines.names import CycleKey
 
 
 def due_cycles(
-    connection: Connection, config: Config, contracts: Contracts, earliest: datetime, now: datetime, source: str | None
+    connection: Connection,
+    config: Config,
+    contracts: Contracts,
+    earliest: datetime,
+    now: datetime,
+    source: str | None = None,
+    known: Iterable[CycleKey] = (),
 ) -> set[CycleKey]:
-    """The cycles of all sources, or of one, that are due and ended between `earliest` and `now`."""
+    """The cycles of all sources, or of one, that are due and ended between `earliest` and `now`; but those `known`."""
+    left_out: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+    for key in known:
+        if key.mode == Mode.INCREMENT:
+            left_out[key.feed, key.source].add(key.cycle)
     ended = {cadence: list(_ended(cadence, earliest, now)) for cadence in Cadence}
     first_seen = _first_seen(connection)
     due: set[CycleKey] = set()
@@ -28,7 +39,8 @@ def due_cycles(
             first = _first_due(cadence, each, first_seen.get((feed, each.source), ""))
             if first is not None:
                 texts = ended[cadence][bisect_left(ended[cadence], first) :]  # texts of a cadence sort as their times
-                due |= {CycleKey(feed, each.source, Mode.INCREMENT.value, text) for text in texts}
+                missing = set(texts) - left_out[feed, each.source]
+                due |= {CycleKey(feed, each.source, Mode.INCREMENT.value, text) for text in missing}
     return due
 
 

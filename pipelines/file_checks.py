@@ -63,11 +63,11 @@ def check_files(paths: list[Path], contracts: Contracts, encoding_of: EncodingOf
     """
     offered = [path for each in paths for path in _offered(each)]
     found: dict[Path, FileFinding] = {}
-    totals: dict[Path, int] = {}  # by path without an ending
+    totals: dict[Path, dict[str, int]] = {}  # of each directory, by stem
     for path in sorted(offered, key=lambda path: parse_end_name(path.name) is not None):
         found[path] = finding = _check(path, contracts, encoding_of, now, totals)
         if finding.control_total is not None:
-            totals[path.with_name(path.name.partition(".")[0])] = finding.control_total
+            totals.setdefault(path.parent, {})[path.name.partition(".")[0]] = finding.control_total
     return [found[path] for path in offered]
 
 
@@ -93,7 +93,7 @@ def _data_beside(path: Path, name: BatchName) -> list[Path]:
 
 
 def _check(
-    path: Path, contracts: Contracts, encoding_of: EncodingOf, now: datetime, totals: dict[Path, int]
+    path: Path, contracts: Contracts, encoding_of: EncodingOf, now: datetime, totals: dict[Path, dict[str, int]]
 ) -> FileFinding:
     name = parse_data_name(path.name) or parse_check_name(path.name) or parse_end_name(path.name)
     feed, source = (name.feed, name.source) if name else ("", "")
@@ -101,7 +101,7 @@ def _check(
     if left := left_for(entry, name, feed, source, contracts.feed_names):
         return FileFinding(path.name, "LEFT", left.code, left.reason)
     if isinstance(name, CycleKey):
-        return _check_end(path, name, contracts[feed], now, totals)
+        return _check_end(path, name, contracts[feed], now, totals.get(path.parent, {}))
     assert name is not None, "a name without parts is left"
     data = _data_beside(path, name)
     if len(data) > 1:
@@ -138,12 +138,11 @@ def _check_data(path: Path, name: BatchName, contract: Contract, encoding: str, 
     return finding
 
 
-def _check_end(path: Path, key: CycleKey, contract: Contract, now: datetime, totals: dict[Path, int]) -> FileFinding:
+def _check_end(path: Path, key: CycleKey, contract: Contract, now: datetime, totals: dict[str, int]) -> FileFinding:
     problem, end = read_end(key, parse_cycle(contract.schedule.cadence, key.cycle), path.read_bytes(), now)
     if end is None:
         return FileFinding(path.name, "LEFT", "E207", problem)
-    beside = {place.name: total for place, total in totals.items() if place.parent == path.parent}
-    if problem := contradiction(end, _declared(path, end), beside):
+    if problem := contradiction(end, _declared(path, end), totals):
         return FileFinding(path.name, "LEFT", "E207", problem, end.records)
     named = {name.seq: name.version for entry in end.entries if (name := parse_stem(entry.stem))}
     if missing := gaps(end, named):

@@ -35,9 +35,9 @@ def never_came(
     now: datetime,
 ) -> list[CycleStatus]:
     """The cycles due from `earliest` on that are not among those known, in their order: open, and not on time."""
-    due = due_cycles(connection, config, contracts, earliest, now, None)
+    due = due_cycles(connection, config, contracts, earliest, now, known=(status.key for status in known))
     found = []
-    for key in sorted(due - {status.key for status in known}):
+    for key in sorted(due):
         schedule = contracts[key.feed].schedule
         cycle = parse_cycle(schedule.cadence, key.cycle)
         assert cycle is not None, "only sound cycles are due"

@@ -93,8 +93,19 @@ class Site:
 
     @cached_property
     def ledger(self) -> LedgerStore:
-        secret = self.config.ledger_secret
-        return LedgerStore(self.config.ledger_url(self.home.root), secret.read() if secret else None)
+        url, secret = self.config.ledger_url(self.home.root), self.config.ledger_secret
+        if url.get_backend_name() == "sqlite":
+            self._require_no_other(Path(str(url.database)))
+        return LedgerStore(url, secret.read() if secret else None)
+
+    def _require_no_other(self, path: Path) -> None:
+        """A new ledger beside an archive would have all that it knows nothing of sent again, with an alarm for each."""
+        if not path.exists() and any(self.home.archive.iterdir()):
+            raise StoreError(
+                f"expected the ledger {path}, found none beside {self.home.archive}, which holds batches; see the key "
+                "ledger of tierline.yaml, or put its newest copy back; where it is lost: "
+                "docs/engineers/deployment.md, 'A ledger that is lost'"
+            )
 
     @cached_property
     def objects(self) -> Objects:

@@ -33,11 +33,15 @@ class Due:
     standing: list[StandingStem]
     kept: frozenset[tuple[str, str]]
     found: list[Offering]
+    batches: list[StandingBatch]
     snapshots: list[Snapshot]
 
 
 def due_for_core(site: Site, warehouse: duckdb.DuckDBPyConnection) -> Due:
-    """What the ledger says of core now. Raises StoreError as `require_its_ledger` does."""
+    """What the ledger says of core now; the staged rows that it lacks are here then.
+
+    Raises StoreError as `require_its_ledger` does, and for an object store that does not answer.
+    """
     present = engine_of(site).loaded_batches(warehouse)
     with site.ledger.reading() as connection:
         standing = standing_stems(connection)
@@ -47,16 +51,16 @@ def due_for_core(site: Site, warehouse: duckdb.DuckDBPyConnection) -> Due:
         found = list(_found(connection, fresh))
         # In one transaction: a snapshot must not count as complete while a file of it is not among these.
         full = cycle_statuses(connection, site.config, site.contracts, site.now, Within(full_only=True))
-    return Due(standing, kept, found, complete_snapshots(site, full))
+    batches = [standing_batch(site, each) for each in found]
+    site.objects.bring(path for each in batches for path in (each.rows, each.rejects))
+    return Due(standing, kept, found, batches, complete_snapshots(site, full))
 
 
 def load_due(site: Site, warehouse: duckdb.DuckDBPyConnection, due: Due) -> LoadResult:
     """Make core hold that and no more, then the ledger say so."""
     if due.found:
         load_ahead()  # cycles will be judged as a whole; loads and builds hide what that needs to begin with
-    batches = [standing_batch(site, each) for each in due.found]
-    site.objects.bring(path for each in batches for path in (each.rows, each.rejects))
-    result = load_core(warehouse, site.contracts, batches, due.snapshots, due.kept, engine_of(site))
+    result = load_core(warehouse, site.contracts, due.batches, due.snapshots, due.kept, engine_of(site))
     fault_point("commit")
     _note_loaded(site, {(each.offering_id, each.staged_count) for each in due.standing if each.state is State.STAGED})
     return result

@@ -63,5 +63,7 @@ def _is_waited_for(site: Site, subject: str) -> bool:
 def _is_polled(site: Site, subject: str) -> bool:
     """Whether a source's directory is looked into in which a file was left: `110 outgoing/PAYM/NAME`."""
     source, _, path = subject.partition(" ")
-    _, *feed, _ = path.split("/")
-    return source in site.config.sources and set(feed) <= set(site.config.sources[source].feeds)
+    _, directory, *name = path.split("/", 2)  # a name may have slashes in it, and then stand where no feed does
+    if source not in site.config.sources:
+        return False
+    return not name or directory not in site.contracts or directory in site.config.sources[source].feeds

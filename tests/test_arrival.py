@@ -225,7 +225,10 @@ def test_names_that_lead_elsewhere_are_left_and_reported(tmp_path: Path) -> None
     with sftp_server(root, files=Liar) as endpoint:
         home = make_home(tmp_path / "home", endpoint)
         ran = take(home, NOW)
+        assert take(home, NOW).exit_status == 0
     assert ran.exit_status == 0, ran.err
+    ended = in_ledger(home, "select subject from alarm where kind = 'left' and cleared_at is not null")
+    assert ended == [], "each alarm is told once, however often is looked"
     assert states(home) == [("0001_00", "loaded", None)]
     assert b"elsewhere" not in files(home).values()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["home", "remote"]

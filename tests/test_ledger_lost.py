@@ -43,12 +43,23 @@ def take(home: Path, root: Path, *offers: Offer, status: int = 0) -> None:
 
 
 def lose(home: Path) -> None:
+    """It is gone, and one that knows nothing stands in its place."""
     assert [path.name for path in home.glob("ledger.sqlite*")] == ["ledger.sqlite"]
-    (home / "ledger.sqlite").unlink()
+    (home / "ledger.sqlite").write_bytes(b"")
 
 
 def put_back(home: Path) -> None:
     shutil.copy(home.parent / "backup.sqlite", home / "ledger.sqlite")
+
+
+def test_no_new_ledger_is_made_beside_an_archive(home: Path, root: Path) -> None:
+    """It would have the producer asked for all that it does not know."""
+    configuration = home / "tierline.yaml"
+    configuration.write_text(f"{configuration.read_text()}ledger: sqlite:///elsewhere.sqlite\n")
+    for words in (RUN, ("fetch",), ("batches",)):
+        ran = tierline(home, *words, now=NOW)
+        assert (ran.exit_status, f"expected the ledger {home / 'elsewhere.sqlite'}, found none" in ran.err) == (1, True)
+    assert (list(home.glob("elsewhere*")), (root / "request").exists()) == ([], False)
 
 
 @pytest.mark.parametrize(("harm", "unknown"), [(lose, (FIRST, SECOND)), (put_back, (SECOND,))])

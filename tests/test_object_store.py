@@ -291,6 +291,20 @@ def test_a_store_that_answers_otherwise_names_the_object(bucket: Bucket, tmp_pat
     assert path.read_bytes() == b"first"
 
 
+def test_a_store_that_is_away_during_a_load_has_nothing_judged_anew(postgres: Postgres, tmp_path: Path) -> None:
+    """The staged rows of another worker are not lost because they cannot be fetched just now."""
+    with rclone_s3_server(tmp_path / "objects") as bucket:
+        place = Place(tmp_path, postgres.trusted_url(postgres.new_database()), postgres.port, bucket)
+        whole, first = place.home("whole"), place.home("first", "intake")
+        for offer in (GOOD, payments("PAYM_110_I_2026112210_0002_00", "CARD")):
+            offer.put(tmp_path / "remote")
+        run(first, "fetch")
+        run(first, "load")
+    said = run(whole, "load", status=(1,))
+    assert said.count("expected the object store to answer") == 1
+    assert "no such file" not in said
+
+
 _LEDGER = 'ledger: "postgresql+psycopg://nobody@127.0.0.1/none"\n'
 _STORE = "store: {url: 's3://tierline', "
 

@@ -115,7 +115,9 @@ def prune(
         found = backups.kept_offerings(site, name, scope, cycles)
         due = pruning.due_for_pruning(site, found, of_archive=of_archive)
         say(f"source {name}: {len(due)} of {len(found)} copies are older than their feed's retention")
-        if delete and due:
+        if delete and due and not of_archive and name not in site.config.sources:
+            say(f"source {name}: not in tierline.yaml any more, so its server is left alone")
+        elif delete and due:
             kept += _prune(site, name, due, of_archive=of_archive)
     if not delete:
         say("nothing was deleted; --delete does it")
@@ -207,5 +209,5 @@ def _show(found: list[Copies], *, as_json: bool) -> None:
 
 def _overall(copies: Copies) -> str:
     """One word for a batch: that of its worse copy."""
-    worse = [state.value for state in (copies.archive, copies.server) if state not in ("sound", "expired")]
+    worse = [state.value for state in (copies.archive, copies.server) if state not in ("sound", "expired", "unasked")]
     return worse[0] if worse else "sound"

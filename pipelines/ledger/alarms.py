@@ -102,7 +102,7 @@ def open_alarms(connection: Connection) -> list[Alarm]:
 
 def untold_by(connection: Connection, channel: str) -> list[Alarm]:
     """Open alarms that a channel was not told of yet; what was mended before it could be told need not be."""
-    told = select(alarm_telling.c.alarm_id).where(alarm_telling.c.channel == channel)
+    told = select(alarm_telling.c.alarm_id).where(alarm_telling.c.channel.in_(_names(channel)))
     return _alarms(connection, alarm.c.cleared_at.is_(None), alarm.c.alarm_id.not_in(told))
 
 
@@ -114,13 +114,18 @@ def mark_told_by(connection: Connection, channel: str, alarms: list[Alarm], at: 
 
 def has_digest(connection: Connection, channel: str, day: date) -> bool:
     """Whether a channel has the digest of a day."""
-    here = (digest_telling.c.channel == channel, digest_telling.c.day == str(day))
+    here = (digest_telling.c.channel.in_(_names(channel)), digest_telling.c.day == str(day))
     return connection.execute(select(digest_telling.c.day).where(*here)).first() is not None
 
 
 def mark_digest(connection: Connection, channel: str, day: date, at: datetime) -> None:
     """Note that a channel has taken the digest of a day."""
     connection.execute(insert(digest_telling).values(channel=channel, day=str(day), told_at=at))
+
+
+def _names(channel: str) -> set[str]:
+    """A channel's, and that under which an earlier release noted what all addresses of it were told."""
+    return {channel, channel.partition(" ")[0]}
 
 
 def _alarms(connection: Connection, *conditions: Any) -> list[Alarm]:
