@@ -17,10 +17,10 @@ from pipelines.errors import TransferError
 from pipelines.faults import fault_point
 from pipelines.lanes import GONE
 from pipelines.ledger import offerings
-from pipelines.ledger.alarms import Kind, raise_alarm
 from pipelines.ledger.offerings import ACCEPTED, Offering, State
 from pipelines.ledger.tables import offering
 from pipelines.resends import ASKS_FOR_RESEND, request_resend
+from pipelines.server_copies import alarm_gone, check_backup
 from pipelines.site import Scope, Site, cycle_day
 from pipelines.transfer.base import RemoteMissingError, TargetExistsError, Transport, first_bytes
 
@@ -81,13 +81,13 @@ def acknowledge_feed(site: Site, transport: Transport, feed: str, due: list[Offe
                 continue  # an operator was faster: it is answered anew
         done.stems.append(current.stem)
         if place is None and current.server_pruned_at is None:
-            done.alarms.append(_gone(site, current))
+            done.alarms.append(alarm_gone(site, current))
         elif place is not None:
             directory, _, name = place.rpartition("/")
             moved.setdefault(directory, []).append((current, name))
     for directory, files in moved.items():
         with done.noting_errors():  # they are acknowledged: 'backups verify' compares the copies once more
-            done.alarms += _check_backup(site, transport, directory, files)
+            done.alarms += check_backup(site, transport, directory, files)
     return done
 
 
@@ -155,41 +155,46 @@ class _Move:
             for place in self._former:
                 if self._is_ours(check_path(self._current, place)):
                     self._move(place)
-        return self._target if self._transport.exists(self._target) else None
+        is_there = self._transport.exists(self._target) or self._is_listed(self._target)
+        return self._target if is_there else None
 
     def _move(self, place: str) -> None:
         """The data file goes first: its check file alone announces nothing. It may have gone where the verdict was."""
         if place.startswith("backup/") or self._current.file_name in self._outgoing:
-            with suppress(RemoteMissingError):
-                self._transport.rename(place, self._target)
+            self._rename(place, self._target)
         for data in self._former:
             if not self._transport.exists(self._target):
-                with suppress(RemoteMissingError):
-                    self._transport.rename(data, self._target)
-        with suppress(RemoteMissingError):
-            self._transport.rename(check_path(self._current, place), check_path(self._current, self._target))
+                self._rename(data, self._target)
+        self._rename(check_path(self._current, place), check_path(self._current, self._target))
+
+    def _rename(self, source: str, target: str) -> None:
+        """What is gone by now is passed over."""
+        try:
+            self._transport.rename(source, target)
+        except RemoteMissingError as error:
+            self._require_gone(source, error)
 
     def _is_ours(self, path: str) -> bool:
         digest = CheckDigest()
         try:
             digest.update(first_bytes(self._transport, path, MAX_BYTES))
-        except RemoteMissingError:
+        except RemoteMissingError as error:
+            self._require_gone(path, error)
             return False
         return digest.hexdigest() == self._current.check_digest
 
+    def _require_gone(self, path: str, error: RemoteMissingError) -> None:
+        """A server may say "no such file" of one that another program holds just now: its directory has the last word.
 
-def _gone(site: Site, current: Offering) -> str:
-    message = (
-        f"expected the judged file in outgoing/{current.feed} or backup/ on the server, found it gone or replaced; "
-        f"our copy stands{f' in {current.kept_in}' if current.kept_in else ''}; run 'tierline backups restore'"
-    )
-    return _alarm(site, current, message)
+        What is not gone would be acknowledged as lost, and come again as a duplicate.
+        """
+        if self._is_listed(path):
+            message = f"{path}: expected to read or move it, found it in its directory, but the server says: {error}"
+            raise TransferError(f"{message}; 'tierline load' tries again") from error
 
-
-def _alarm(site: Site, current: Offering, message: str) -> str:
-    with site.ledger.transaction() as connection:
-        raise_alarm(connection, Kind.COPIES, current.stem, message, site.now)
-    return f"E206 {current.stem}: {message}"
+    def _is_listed(self, path: str) -> bool:
+        directory, _, name = path.rpartition("/")
+        return any(entry.is_regular and entry.name == name for entry in self._transport.list(directory))
 
 
 def _answer(site: Site, transport: Transport, current: Offering, *, clears: bool) -> None:
@@ -227,24 +232,3 @@ def kept_rejects(site: Site, current: Offering) -> StagedPaths:
     site.objects.bring([staged.rejects, kept.rejects])
     is_with_its_bytes = current.state is State.DISCARDED and kept.rejects.exists()
     return kept if current.state is State.REFUSED or is_with_its_bytes else staged
-
-
-def _check_backup(site: Site, transport: Transport, directory: str, files: list[tuple[Offering, str]]) -> list[str]:
-    """E206: the server's backup and our copy both hold as many bytes as the check file said."""
-    sizes = {entry.name: entry.size for entry in transport.list(directory)}
-    alarms = []
-    for current, name in files:
-        if current.bytes is None or current.kept_in is None or name not in sizes:
-            continue  # a duplicate has no copy of its own; one that was not moved was told already
-        ours = site.home.shared / current.kept_in / current.file_name
-        our_size = site.objects.size(ours)
-        if current.archive_pruned_at is not None:
-            our_size = current.bytes  # expired, not lost
-        found = sizes[name] if sizes[name] is not None else current.bytes  # a server that knows no sizes
-        if found != current.bytes or our_size != current.bytes:
-            message = (
-                f"expected {current.bytes} bytes in {directory}/{name} on the server and in "
-                f"{current.kept_in} here, found {found} and {our_size}; run 'tierline backups restore'"
-            )
-            alarms.append(_alarm(site, current, message))
-    return alarms

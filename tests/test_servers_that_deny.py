@@ -139,3 +139,42 @@ def test_a_request_that_may_not_be_written_keeps_no_other(home: Path, root: Path
     denied.directories.clear()
     assert run(home, "load", minute=2).exit_status == 0
     assert (root / "request/CUST/CUST_110_F_20261121_0002_00.RSD").exists()
+
+
+def test_a_check_file_that_cannot_be_read_for_a_while_is_not_taken_for_gone(
+    home: Path, root: Path, denied: Denied
+) -> None:
+    run(home, "fetch")
+    denied.reads.add(f"{STEM}.CHK")
+    ran = run(home, "load", minute=1)
+    assert ran.exit_status == 1
+    assert f"outgoing/PAYM/{STEM}.CHK" in ran.err
+    assert batches(home) == [(STEM, "loaded", False)]
+    assert alarms(home) == [HOUR]
+    denied.reads.clear()
+    run(home, "fetch", minute=2)
+    assert run(home, "load", minute=3).exit_status == 0
+    assert batches(home) == [(STEM, "loaded", True)]
+    assert (root / f"backup/20261122/PAYM/{STEM}.DAT").exists()
+    assert (root / f"backup/20261122/PAYM/{STEM}.CHK").exists()
+
+
+@pytest.mark.parametrize("ending", ["DAT", "CHK"])
+def test_a_file_that_cannot_be_moved_for_a_while_is_not_taken_for_gone(
+    home: Path, root: Path, denied: Denied, ending: str
+) -> None:
+    run(home, "fetch")
+    denied.moves.add(f"{STEM}.{ending}")
+    ran = run(home, "load", minute=1)
+    assert ran.exit_status == 1
+    assert f"outgoing/PAYM/{STEM}.{ending}" in ran.err
+    assert batches(home) == [(STEM, "loaded", False)]
+    assert alarms(home) == [HOUR]
+    assert (root / f"outgoing/PAYM/{STEM}.{ending}").exists()
+    denied.moves.clear()
+    run(home, "fetch", minute=2)
+    assert run(home, "load", minute=3).exit_status == 0
+    assert batches(home) == [(STEM, "loaded", True)]
+    assert (root / f"backup/20261122/PAYM/{STEM}.DAT").exists()
+    assert (root / f"backup/20261122/PAYM/{STEM}.CHK").exists()
+    assert not list((root / "outgoing/PAYM").iterdir())
