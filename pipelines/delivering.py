@@ -106,7 +106,10 @@ class _Delivery:
                 self._try(transport, left[0])
                 left.pop(0)
                 self._tally.advance(1)
-            self._result.answers += read_receipts(self._site, transport, awaited(self._site, self._receiver))
+            answers, errors = read_receipts(self._site, transport, awaited(self._site, self._receiver))
+        self._result.answers += answers
+        if errors:
+            self._fail([], TransferError("; ".join(errors)))
 
     def _try(self, transport: Transport, current: Delivery) -> None:
         with self._site.ledger.reading() as connection:
