@@ -11,8 +11,9 @@ from pipelines.arrival import Arrivals, ArrivedPair, LeftFile, sort_out
 from pipelines.aside import put_aside_discarded
 from pipelines.config import SourceConfig
 from pipelines.contracts.model import Contract
+from pipelines.errors import TransferError
 from pipelines.faults import fault_point
-from pipelines.lanes import Lanes
+from pipelines.lanes import GONE, Lanes
 from pipelines.ledger.alarms import Kind, settle_alarms
 from pipelines.ledger.left_files import note_left, overdue
 from pipelines.ledger.offerings import State
@@ -96,10 +97,19 @@ def poll_feed(
 
 
 def poll_outgoing(site: Site, source: SourceConfig, transport: Transport) -> list[str]:
-    """What lies in `outgoing/` itself and is no directory of a feed that the source is configured for: noted, left."""
+    """What lies in `outgoing/` itself and is no directory of a feed that the source is configured for: noted, left.
+
+    Nothing where the server does not let us list it. Raises TransferError where there is no connection.
+    """
+    try:
+        entries = transport.list("outgoing")
+    except GONE:
+        raise
+    except TransferError:  # often on purpose, for good, and no batch lies here: `doctor` warns, not every poll
+        return []
     strangers = [
         LeftFile(entry.name, "E102", "expected only directories of the feeds that tierline.yaml lists for this source")
-        for entry in transport.list("outgoing")
+        for entry in entries
         if entry.name not in source.feeds and not entry.name.startswith(".") and not entry.name.endswith(".tmp")
     ]
     return _note_left(site, source, "outgoing", strangers, set())
