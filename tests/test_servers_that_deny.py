@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -178,3 +179,37 @@ def test_a_file_that_cannot_be_moved_for_a_while_is_not_taken_for_gone(
     assert (root / f"backup/20261122/PAYM/{STEM}.DAT").exists()
     assert (root / f"backup/20261122/PAYM/{STEM}.CHK").exists()
     assert not list((root / "outgoing/PAYM").iterdir())
+
+
+def test_an_outgoing_that_may_be_entered_but_not_listed_is_told_by_doctor_alone(
+    home: Path, root: Path, denied: Denied
+) -> None:
+    denied.lists.add("outgoing")
+    ran = run(home, "fetch")
+    assert (ran.exit_status, ran.err) == (0, "")
+    assert batches(home) == [(STEM, "verified", False)]
+    (warning,) = [each for each in doctor(home) if each["state"] == "warning"]
+    assert (warning["what"], "outgoing" in warning["found"]) == ("source 110", True)
+    assert "right to list" in warning["to_do"]
+    denied.lists.clear()
+    assert [each["state"] for each in doctor(home)] == ["ok", "ok"]
+    (root / "outgoing/stray").write_text("")
+    run(home, "fetch", minute=1)
+    assert "stray" in run(home, "batches", "--left", minute=1).out
+
+
+@pytest.mark.parametrize("name", ["backup", "receipt", "request", "receipt/CUST", "request/PAYM"])
+def test_doctor_tries_every_directory_that_we_write_in(home: Path, root: Path, denied: Denied, name: str) -> None:
+    denied.directories.add(name)
+    (failed,) = [each for each in doctor(home) if each["state"] == "failed"]
+    assert (failed["what"], f" {name}" in failed["found"]) == ("source 110", True)
+    denied.directories.clear()
+    (found,) = [each for each in doctor(home) if each["what"] == "source 110"]
+    assert "may write in backup/, receipt/, request/" in found["found"]
+    assert not list(root.rglob(".doctor*"))
+
+
+def doctor(home: Path) -> list[dict[str, str]]:
+    """What doctor says of contracts and source."""
+    found: list[dict[str, str]] = json.loads(run(home, "doctor", "--json").out)
+    return [each for each in found if each["what"] in ("configuration", "source 110")]

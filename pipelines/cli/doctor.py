@@ -18,17 +18,20 @@ from pipelines.cli.output import Exit, show_rows
 from pipelines.config import FILE_NAME as CONFIGURATION
 from pipelines.config import ReceiverConfig, SourceConfig
 from pipelines.config_fields import SecretRef
-from pipelines.errors import TierlineError
+from pipelines.errors import TierlineError, TransferError
+from pipelines.lanes import GONE
 from pipelines.ledger.tables import offering
 from pipelines.objects import ObjectStore
 from pipelines.rights import too_open
 from pipelines.site import DIRECTORIES, Site
+from pipelines.transfer.base import Transport
 from pipelines.transfer.connect import connect
 from warehouse.spark.session import require_spark
 from warehouse.store import FILE_NAME, open_warehouse
 from warehouse.versions import found_version
 
 _LOW_DISK_BYTES = 2 << 30
+_ANSWERS = ("receipt", "request")
 _WRITABLE = "give the user that runs tierline the right to write there; mount what the key shared names"
 _CONTRACT_GONE = "put it back; a feed that is no longer sent is taken out of its sources in tierline.yaml alone"
 
@@ -205,25 +208,44 @@ def _source(site: Site, source: SourceConfig) -> Iterator[Finding]:
     what = f"source {source.source}"
     try:
         with connect(source.with_secret()) as transport:
-            directories = [f"outgoing/{feed}" for feed in source.feeds]
-            entries = sum(len(transport.list(directory)) for directory in directories)
-            transport.write("receipt/.doctor", [])
-            transport.remove("receipt/.doctor")
+            entries = sum(len(transport.list(f"outgoing/{feed}")) for feed in source.feeds)
+            _try_to_write(transport, "backup", *(f"{place}/{feed}" for place in _ANSWERS for feed in source.feeds))
+            refusal = _refused_listing(transport, "outgoing")
     except TierlineError as error:
         yield Finding(what, "failed", str(error), "check url, secret and host_key of this source, and its server")
         return
-    yield Finding(what, "ok", f"connected; {entries} entries in {len(directories)} directories; may write receipts")
+    found = f"connected; {entries} entries of {len(source.feeds)} feeds; may write in backup/, receipt/, request/"
+    yield Finding(what, "ok", found)
+    if refusal:
+        to_do = "batches come all the same; to hear of what lies beside the feeds, ask for the right to list it"
+        yield Finding(what, "warning", refusal, to_do)
     if source.endpoint.scheme == "ftp":
         yield Finding(what, "warning", "plain FTP sends passwords and data readable", "use sftp or ftps")
+
+
+def _refused_listing(transport: Transport, directory: str) -> str | None:
+    """Why a directory may not be listed, by a server that answers."""
+    try:
+        transport.list(directory)
+    except GONE:
+        raise
+    except TransferError as error:
+        return str(error)
+    return None
+
+
+def _try_to_write(transport: Transport, *directories: str) -> None:
+    """Make a file in each, as a run would, and remove it. Raises TransferError."""
+    for directory in directories:
+        transport.write(f"{directory}/.doctor", [])
+        transport.remove(f"{directory}/.doctor")
 
 
 def _receiver(receiver: ReceiverConfig) -> Finding:
     what = f"receiver {receiver.receiver}"
     try:
         with connect(receiver.with_secret()) as transport:
-            for name in receiver.lists:
-                transport.write(f"{name}/.doctor", [])
-                transport.remove(f"{name}/.doctor")
+            _try_to_write(transport, *receiver.lists)
     except TierlineError as error:
         return Finding(what, "failed", str(error), "check url, secret and host_key of this receiver, and its server")
     return Finding(what, "ok", f"connected; may write {', '.join(receiver.lists)}")
