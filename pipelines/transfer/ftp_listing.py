@@ -66,6 +66,15 @@ def parse_long(listing: bytes) -> list[RemoteFile] | None:
     return files
 
 
+def is_itself(listed: list[RemoteFile], directory: str) -> bool:
+    """Whether a long listing shows the directory that was asked for, as vsftpd does with one that it may not read.
+
+    One that holds nothing but a directory of its own name looks the same.
+    """
+    own = directory.rpartition("/")[2]
+    return own != "" and [(file.name.rpartition("/")[2], file.is_regular) for file in listed] == [(own, False)]
+
+
 def narrowed(files: list[RemoteFile], listed: list[RemoteFile] | None) -> list[RemoteFile]:
     """The files, regular only where the long listing of the same directory does not say otherwise.
 

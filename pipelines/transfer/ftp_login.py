@@ -20,11 +20,11 @@ def raw(text: str) -> str:
     return wire(text).decode("latin-1")
 
 
-def open_ftp(endpoint: Endpoint) -> ftplib.FTP:
+def open_ftp(endpoint: Endpoint) -> Ftp:
     """Connect and log in; HostKeyError for a certificate that does not verify, before user or password is sent."""
     if any(sign in f"{endpoint.user}{endpoint.secret}" for sign in "\r\n"):
         raise ConfigurationError(f"ftp: {endpoint.host}: user or secret holds a line end; expected one line")
-    ftp = _Ftps(context=_context(endpoint)) if endpoint.scheme == "ftps" else _Ftp()
+    ftp = _Ftps(context=_context(endpoint)) if endpoint.scheme == "ftps" else Ftp()
     ftp.encoding = "latin-1"
     try:
         _connect(endpoint, ftp)
@@ -35,10 +35,15 @@ def open_ftp(endpoint: Endpoint) -> ftplib.FTP:
     return ftp
 
 
-class _Ftp(ftplib.FTP):
+class Ftp(ftplib.FTP):
     """Takes no reply that was cut in its middle for a whole one, and gives up on one that does not end."""
 
     _lines = 0
+    passive_port: int | None = None  # while a data connection to it is being made
+
+    def putcmd(self, line: str) -> None:
+        self.passive_port = None
+        super().putcmd(line)
 
     def getmultiline(self) -> str:
         self._lines = 0
@@ -61,12 +66,14 @@ class _Ftp(ftplib.FTP):
 
     def makepasv(self) -> tuple[str, int]:
         try:
-            return super().makepasv()
+            host, port = super().makepasv()
         except ValueError as error:
             raise ftplib.error_proto(f"a port that cannot be read: {error}") from error
+        self.passive_port = port
+        return host, port
 
 
-class _Ftps(_Ftp, ftplib.FTP_TLS):
+class _Ftps(Ftp, ftplib.FTP_TLS):
     """Continues the control connection's TLS session on every data connection, as many servers demand."""
 
     def ntransfercmd(self, cmd: str, rest: int | str | None = None) -> tuple[socket, int | None]:
