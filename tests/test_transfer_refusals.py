@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import asyncssh
 import pytest
 from asyncssh.sftp import SFTPServerHandler
+from pyftpdlib.authorizers import DummyAuthorizer
+from pyftpdlib.exceptions import AuthenticationFailed
 
+from pipelines.config import SourceConfig
 from pipelines.errors import TransferError
-from pipelines.transfer.base import RemoteMissingError
+from pipelines.lanes import Lanes
+from pipelines.transfer.base import RemoteMissingError, ShutOutError
 from pipelines.transfer.connect import connect
-from sftp_fixtures.servers import sftp_server
+from sftp_fixtures.proxy import Trouble, proxy
+from sftp_fixtures.servers import ftp_server, sftp_server
 
 
 class NoRights(asyncssh.SFTPServer):
@@ -87,3 +93,26 @@ def test_sftp_without_a_rename_over_files_keeps_the_old_one_until_the_new_one_st
         else:
             transport.write("a.RCP", [b"new"])
             assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == {"a.RCP": b"new"}
+
+
+def test_a_log_in_that_is_refused_after_a_cut_is_tried_once_for_all_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise AuthenticationFailed("the password was changed")
+
+    for number in range(20):
+        (tmp_path / f"{number}.DAT").write_bytes(b"x" * 100_000)
+    log = tmp_path / "log"
+    with ftp_server(tmp_path, log) as endpoint, proxy(replace(endpoint, retry_wait_s=0.02)) as between:
+        source = SourceConfig("110", between.endpoint, None, "utf-8", None, ("PAYM",), 1, 1, 1)
+        with Lanes(source) as lanes:
+            monkeypatch.setattr(DummyAuthorizer, "validate_authentication", refuse)
+            between.arm(150_000, Trouble.CUT)
+            outcome = lanes.each(lambda transport, number: transport.read(f"{number}.DAT", len), range(20))
+            assert [item for item, _ in outcome.done] == [0]
+            assert outcome.errors == []
+            assert "the log-in was refused: 530" in str(outcome.broken)
+            with pytest.raises(ShutOutError, match="the log-in was refused: 530"):
+                lanes.first.list("")
+    assert log.read_text().split().count("PASS") == 2

@@ -27,6 +27,10 @@ class UnreachableError(TransferError):
     """There is no connection: refused, no route, no such host. Nothing was sent."""
 
 
+class ShutOutError(UnreachableError):
+    """There was a connection, and the server lets us in no more; it is not asked again, lest it lock the account."""
+
+
 class ConnectionLostError(TransferError):
     """A connection that was there broke off; whether the last request was done is not known."""
 

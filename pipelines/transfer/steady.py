@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import TypeVar
 
-from pipelines.errors import TransferError
+from pipelines.errors import HostKeyError, TransferError
 from pipelines.transfer.base import (
     GRACE,
     LEAST_PACE,
@@ -16,6 +16,7 @@ from pipelines.transfer.base import (
     Endpoint,
     RemoteFile,
     RemoteMissingError,
+    ShutOutError,
     Sink,
     StalledError,
     TargetExistsError,
@@ -41,12 +42,14 @@ class SteadyTransport(Transport):
 
     Up to `retries` new connections in a row, counted anew once bytes came; then the last error stands. A server that
     stalls is not waited for again in the same call: StalledError passes at once, and the next call connects anew.
-    A server's no and a host key that is not the agreed one pass at once. File interface, section 3.
+    A server's no and a host key that is not the agreed one pass at once; a log-in that is refused now is ShutOutError,
+    and after either every further call is. File interface, section 3.
     """
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
         self._is_closed = False
+        self._shut_out: TransferError | None = None
         self._transport: Transport | None = connect(endpoint)
 
     def list(self, directory: str) -> builtins.list[RemoteFile]:
@@ -121,14 +124,25 @@ class SteadyTransport(Transport):
                 self._drop()
                 if progress() > came:
                     failed, came = 0, progress()
-                if failed == self._endpoint.retries or isinstance(error, StalledError):
+                if failed == self._endpoint.retries or isinstance(error, StalledError | ShutOutError):
                     raise
             time.sleep(self._endpoint.retry_wait_s * 2**failed)
             failed += 1
 
     def _connected(self) -> Transport:
+        if self._shut_out is not None:
+            raise ShutOutError(str(self._shut_out)) from self._shut_out
         if self._transport is None:
-            self._transport = connect(self._endpoint)
+            try:
+                self._transport = connect(self._endpoint)
+            except (ConnectionLostError, UnreachableError):
+                raise
+            except HostKeyError as error:
+                self._shut_out = error
+                raise
+            except TransferError as error:
+                self._shut_out = error
+                raise ShutOutError(str(error)) from error
         return self._transport
 
     def _drop(self) -> None:
