@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from offers import files
 
-from pipelines.transfer.base import Endpoint, RemoteMissingError
+from pipelines.transfer.base import Endpoint, RemoteMissingError, TargetExistsError
 from pipelines.transfer.connect import connect
 
 OLD, NEW = "outgoing/a.DAT", "backup/a.DAT"
@@ -43,13 +45,13 @@ def move(root: Path) -> None:
         transport.rename(OLD, NEW)
 
 
-def steps_of_a_move(root: Path) -> int:
+def steps_of_a_move(root: Path, back: Callable[[Path, Path], object] = os.rename) -> int:
     """How many links, renames and removals a move is made of."""
     seen: list[str] = []
     _before.append(seen.append)
     move(root)
     _before.clear()
-    (root / NEW).rename(root / OLD)
+    back(root / NEW, root / OLD)
     return len(seen)
 
 
@@ -120,3 +122,79 @@ def test_a_move_that_is_killed_at_any_step_is_found_again(root: Path) -> None:
         assert not (root / OLD).exists()
         assert set(files(root).values()) == {b"first"}
         (root / NEW).rename(root / OLD)
+
+
+@pytest.fixture
+def far_root(root: Path) -> Iterator[Path]:
+    """A root whose backup/ is on another volume."""
+    with TemporaryDirectory(dir="/dev/shm") as far:
+        if os.stat(far).st_dev == os.stat(root).st_dev:
+            pytest.skip("no second volume here")
+        (root / "backup").symlink_to(far)
+        yield root
+        _before.clear()
+
+
+def held(root: Path) -> dict[str, bytes]:
+    """What stands in outgoing/ and backup/."""
+    found = [each for directory in ("outgoing", "backup") for each in (root / directory).iterdir()]
+    return {f"{each.parent.name}/{each.name}": each.read_bytes() for each in found}
+
+
+def test_a_backup_on_another_volume_is_moved_to(far_root: Path) -> None:
+    move(far_root)
+    assert held(far_root) == {NEW: b"first"}
+    (far_root / OLD).write_bytes(b"first")
+    with pytest.raises(TargetExistsError):
+        move(far_root)
+    assert held(far_root) == {OLD: b"first", NEW: b"first"}, "the same bytes come again are another offering"
+
+
+@pytest.mark.fault(1)
+def test_a_move_to_another_volume_that_is_killed_at_any_step_is_found_again(far_root: Path) -> None:
+    count = steps_of_a_move(far_root, back=shutil.move)
+    assert count > 2
+    for killed in range(count):
+        step = 0
+
+        def kill(path: str, killed: int = killed) -> None:
+            nonlocal step
+            if step == killed:
+                raise KeyboardInterrupt
+            step += 1
+
+        _before.append(kill)
+        with pytest.raises(KeyboardInterrupt):
+            move(far_root)
+        _before.clear()
+        assert b"first" in held(far_root).values()
+        assert (far_root / NEW).exists() or (far_root / OLD).exists(), "at a name that is looked at"
+        with suppress(RemoteMissingError):
+            move(far_root)
+        assert (far_root / NEW).read_bytes() == b"first"
+        assert not (far_root / OLD).exists()
+        for path in held(far_root):
+            (far_root / path).unlink()
+        (far_root / OLD).write_bytes(b"first")
+
+
+@pytest.mark.fault(14)
+def test_what_a_producer_puts_there_while_it_is_moved_to_another_volume_is_kept(far_root: Path) -> None:
+    count = steps_of_a_move(far_root, back=shutil.move)
+    for moment in range(2, count):  # before it is copied, the producer itself overwrites the first
+        step = 0
+
+        def produce(path: str, moment: int = moment) -> None:
+            nonlocal step
+            if step == moment:
+                (far_root / "outgoing/a.tmp").write_bytes(b"second")
+                os.replace(far_root / "outgoing/a.tmp", far_root / OLD)
+            step += 1
+
+        _before.append(produce)
+        move(far_root)
+        _before.clear()
+        assert set(held(far_root).values()) == {b"first", b"second"}, moment
+        for path in held(far_root):
+            (far_root / path).unlink()
+        (far_root / OLD).write_bytes(b"first")

@@ -22,6 +22,7 @@ from pipelines.errors import ConfigurationError, HostKeyError, TransferError
 from pipelines.transfer.base import Endpoint
 from pipelines.transfer.connect import connect
 from pipelines.transfer.failures import failure
+from pipelines.transfer.host_keys import agreed_keys
 from sftp_fixtures.ports import free_ports
 from sftp_fixtures.servers import ftp_server, ftps_server
 from sftp_fixtures.sshd import sshd_server
@@ -217,3 +218,11 @@ def test_a_key_with_a_passphrase(tmp_path: Path) -> None:
             assert "wr0ng" not in str(caught.value)
         with pytest.raises(ConfigurationError, match="expected a private key"):
             connect(replace(endpoint, key_file=str(tmp_path / "none")))
+
+
+@pytest.mark.parametrize("host", ["10.0.0.8", "[10.0.0.8]:2222", "|1|c2FsdA==|aGFzaA=="])
+def test_a_pinned_key_may_stand_as_ssh_keyscan_writes_it(host: str) -> None:
+    plain = agreed_keys(Endpoint("sftp", "h", host_key=f"ssh-ed25519 {KEY} of the operator"))
+    assert agreed_keys(Endpoint("sftp", "h", host_key=f"{host} ssh-ed25519 {KEY}")) == plain
+    with pytest.raises(ConfigurationError, match="expected a whole public key"):
+        agreed_keys(Endpoint("sftp", "h", host_key=f"{host} ssh-rsa {KEY}"))

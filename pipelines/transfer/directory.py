@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import errno
+import filecmp
 import os
 import secrets
 import stat
@@ -74,16 +75,36 @@ class DirectoryTransport(Transport):
             try:
                 os.link(old, new, follow_symlinks=False)  # unlike a rename it never overwrites
             except FileExistsError:
+                if _was_carried(old, new):
+                    _end_carrying(old, new)
+                    return
                 if not os.path.samestat(os.lstat(old), os.lstat(new)):  # the same: a move that was broken off
                     raise target_exists(self._endpoint, source, target) from None
             except OSError as error:
+                if error.errno == errno.EXDEV:
+                    self._carry(source, new)
+                    _end_carrying(old, new)
+                    return
                 if error.errno not in _NO_LINKS:
                     raise
                 if os.path.lexists(new):
                     raise target_exists(self._endpoint, source, target) from error
                 os.rename(old, new)
                 return
-            _free(old, new)
+            _free(old, new, os.path.dirname(new))
+
+    def _carry(self, source: str, new: str) -> None:
+        """Copy a file to another volume, where no link leads; it stands there under its name once it is whole."""
+        partial = Path(_partial(new))
+        partial.unlink(missing_ok=True)
+        with self._regular(source) as file, partial.open("xb", buffering=0) as copy:
+            while block := file.read(_BLOCK):
+                _put(copy, block)
+            os.fsync(copy.fileno())
+        share(partial)
+        os.link(
+            partial, new, follow_symlinks=False
+        )  # both names stay until the end: so a move that was killed is known
 
     def remove(self, path: str) -> None:
         if not self.exists(path):
@@ -140,16 +161,43 @@ def _put(file: FileIO, piece: bytes) -> None:
         rest = rest[file.write(rest) :]
 
 
-def _free(old: str, new: str) -> None:
+def _partial(path: str) -> str:
+    return f"{path}.tmp"
+
+
+def _was_carried(old: str, new: str) -> bool:
+    """Whether a move from another volume was broken off when the copy stood already."""
+    try:
+        is_ours = os.path.samestat(os.lstat(_partial(new)), os.lstat(new))
+    except FileNotFoundError:
+        return False
+    return is_ours and _are_alike(old, new)
+
+
+def _end_carrying(old: str, new: str) -> None:
+    _free(old, new, os.path.dirname(old))
+    os.unlink(_partial(new))
+
+
+def _are_alike(one: str, other: str) -> bool:
+    """Whether two names are one file, or two of the same bytes; none is followed to another file or waited at."""
+    first, second = os.lstat(one), os.lstat(other)
+    if os.path.samestat(first, second):
+        return True
+    is_copy = first.st_dev != second.st_dev and stat.S_ISREG(first.st_mode) and stat.S_ISREG(second.st_mode)
+    return is_copy and filecmp.cmp(one, other, shallow=False)
+
+
+def _free(old: str, new: str, beside: str) -> None:
     """Take away the former name of a file that stands at `new` too; what came to stand there meanwhile is kept.
 
     An unlink would delete whatever its writer has put there by now; a rename takes hold of it, and then we look.
-    Killed in between, a second link to the moved file stays beside it in backup/, under a name that nobody asks for.
-    Only a writer within the same moment would find its new file there, unread: its bytes are kept, as all in backup/.
+    Killed in between, a second link to the moved file, or its original, stays in `beside` under a name that nobody asks
+    for. Only a writer within the same moment would find its new file there, unread: its bytes are kept, as all are.
     """
-    aside = f"{os.path.dirname(new)}/.moved-{secrets.token_hex(8)}"
+    aside = f"{beside}/.moved-{secrets.token_hex(8)}"
     os.rename(old, aside)
-    if not os.path.samestat(os.lstat(aside), os.lstat(new)):
+    if not _are_alike(aside, new):
         try:
             os.link(aside, old, follow_symlinks=False)
         except FileExistsError:

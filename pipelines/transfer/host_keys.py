@@ -34,7 +34,7 @@ def agreed_keys(endpoint: Endpoint) -> list[HostKey]:
     """The keys that the server may show; none where nothing is agreed. ConfigurationError where they cannot be read."""
     if endpoint.host_key:
         origin = f"host_key of {endpoint.scheme}://{endpoint.host}"
-        return [_key(line.split(), origin) for line in endpoint.host_key.strip().splitlines()]
+        return [_key(_without_host(line.split()), origin) for line in endpoint.host_key.strip().splitlines()]
     if endpoint.known_hosts:
         return _known(endpoint, Path(endpoint.known_hosts).expanduser())
     return []
@@ -52,18 +52,25 @@ def check_host_key(endpoint: Endpoint, shown: HostKey, agreed: list[HostKey]) ->
     raise failure_of(HostKeyError, endpoint, "", cause, advice)
 
 
+def _without_host(words: list[str]) -> list[str]:
+    """The words of a key that may have its host before it, as ssh-keyscan writes it."""
+    return words[1:] if len(words) > 2 and not _is_key(words) and _is_key(words[1:]) else words
+
+
 def _key(words: list[str], origin: str) -> HostKey:
-    try:
-        kind, content = words[0], base64.b64decode(words[1], validate=True)
-        is_key = _is_whole(kind, content)
-    except (IndexError, ValueError):  # text that is not ASCII is no base64 either
-        is_key = False
-    if not is_key:
+    if not _is_key(words):
         found = " ".join(words)
         raise ConfigurationError(
             f"{origin}: expected a whole public key, ssh-ed25519 AAAA… as ssh-keyscan writes it, found {found!r}"
         )
-    return HostKey(kind, content)
+    return HostKey(words[0], base64.b64decode(words[1]))
+
+
+def _is_key(words: list[str]) -> bool:
+    try:
+        return _is_whole(words[0], base64.b64decode(words[1], validate=True))
+    except (IndexError, ValueError):  # text that is not ASCII is no base64 either
+        return False
 
 
 def _is_whole(kind: str, content: bytes) -> bool:
