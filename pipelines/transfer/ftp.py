@@ -52,7 +52,10 @@ class FtpTransport(Transport):
         if offset and count == 0 and least is not None and offset < least:
             cause = f"its size is {least} bytes as the server says, and after {offset} none came"
             raise failure(self._endpoint, path, cause, "ask the server's operator what is wrong with this file")
-        self._check_whole(path, offset + count, least if offset else self._connection.size_or_none(path))
+        size = least if offset else self._connection.size_or_none(path)
+        if not offset and count and size is not None and count < size:
+            return count + self.read(path, sink, count)  # a cut, or it has grown, or its size is not what is said
+        self._check_whole(path, offset + count, size)
         return count
 
     def _write(self, path: str, blocks: Iterable[bytes]) -> None:
