@@ -11,7 +11,7 @@ from typing import Generic, Self, TypeVar
 
 from pipelines.config import SourceConfig
 from pipelines.errors import TransferError
-from pipelines.transfer.base import ConnectionLostError, OverrunError, Transport, UnreachableError
+from pipelines.transfer.base import ConnectionLostError, Transport, UnreachableError, small_contents
 from pipelines.transfer.steady import steady
 
 GONE = (ConnectionLostError, UnreachableError)  # no connection, and none to be had: nothing else will work either
@@ -69,7 +69,7 @@ class Lanes:
         outcome: Outcome[T, bytes | None] = Outcome()
         listed = list(paths)
         parts = [listed[start : start + _TOGETHER] for start in range(0, len(listed), _TOGETHER)]
-        read = self.each(lambda transport, part: _contents(transport, part, most), parts, items_a_lane=1)
+        read = self.each(lambda transport, part: small_contents(transport, part, most), parts, items_a_lane=1)
         for part, contents in read.done:
             for path, content in zip(part, contents, strict=True):
                 if isinstance(content, TransferError):
@@ -101,16 +101,6 @@ class Lanes:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _contents(transport: Transport, paths: Sequence[str], most: int) -> list[bytes | TransferError | None]:
-    """As `Transport.read_small`; where one of them is far too large, each by itself, for the others are sound."""
-    try:
-        return transport.read_small(paths, most)
-    except OverrunError:
-        if len(paths) == 1:
-            return [None]
-        return [content for path in paths for content in _contents(transport, [path], most)]
 
 
 def _drain(lane: Transport, work: Callable[[Transport, T], R], waiting: SimpleQueue[T], outcome: Outcome[T, R]) -> None:

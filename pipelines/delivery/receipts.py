@@ -17,7 +17,7 @@ from pipelines.ledger.deliveries import SENT, Delivery, DeliveryState
 from pipelines.ledger.tables import delivery
 from pipelines.plain_text import plain
 from pipelines.site import Site
-from pipelines.transfer.base import OverrunError, RemoteMissingError, Transport
+from pipelines.transfer.base import RemoteMissingError, Transport, small_contents
 
 _MOST = 4 << 10  # bytes of a receipt
 _TOGETHER = 32
@@ -65,7 +65,7 @@ def read_receipts(site: Site, transport: Transport, waiting: list[Delivery]) -> 
     for start in range(0, len(waiting), _TOGETHER):
         part = waiting[start : start + _TOGETHER]
         paths = [f"receipt/{each.name.feed}/{each.stem}.RCP" for each in part]
-        for each, content in zip(part, _contents(transport, paths), strict=True):
+        for each, content in zip(part, small_contents(transport, paths, _MOST), strict=True):
             if isinstance(content, RemoteMissingError):
                 continue
             if isinstance(content, TransferError):
@@ -75,16 +75,6 @@ def read_receipts(site: Site, transport: Transport, waiting: list[Delivery]) -> 
             if answer is not None and _note(site, answer):
                 answers.append(answer)
     return answers, errors
-
-
-def _contents(transport: Transport, paths: list[str]) -> list[bytes | TransferError | None]:
-    """As `Transport.read_small`; where one of them is far too large, each by itself, for the others are sound."""
-    try:
-        return transport.read_small(paths, _MOST)
-    except OverrunError:
-        if len(paths) == 1:
-            return [None]
-        return [content for path in paths for content in _contents(transport, [path])]
 
 
 def settle_overdue(site: Site, receiver: ReceiverConfig, waiting: Iterable[Delivery]) -> None:

@@ -187,3 +187,13 @@ def first_bytes(transport: Transport, path: str, most: int) -> bytes:
     with suppress(OverrunError):
         transport.read(path, at_most(MOST_SMALL, path, collect))
     return bytes(content)
+
+
+def small_contents(transport: Transport, paths: Sequence[str], most: int) -> list[bytes | TransferError | None]:
+    """As `Transport.read_small`; where one of them is far too large, each by itself, for the others are sound."""
+    try:
+        return transport.read_small(paths, most)
+    except OverrunError:
+        if len(paths) == 1:
+            return [None]
+        return [content for path in paths for content in small_contents(transport, [path], most)]
