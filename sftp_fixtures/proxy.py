@@ -92,7 +92,9 @@ class Proxy:
     async def end(self) -> None:
         """Close every connection at once: one that waits for its last bytes to go would outlive the loop."""
         for writer in self._writers:
-            writer.transport.abort()
+            transport = writer.transport
+            if not transport.is_closing() or transport.get_write_buffer_size():  # else it is closed, or about to be
+                transport.abort()
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, is_answer: bool) -> None:
         try:
