@@ -89,6 +89,15 @@ def read_date(item: Item) -> date:
         raise item.error("a day such as 2026-10-01") from None
 
 
+def is_http(url: str) -> bool:
+    """Whether it is a URL of HTTP; not with a user in it, who would be taken for a part of the server's name."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and "@" not in parts.netloc
+
+
 def read_endpoint(fields: dict[str, Item], home: Path) -> Endpoint:
     """A server or directory, and how a connection to it is kept."""
     try:

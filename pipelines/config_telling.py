@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from pipelines.config_fields import SecretRef, read_file, read_secret
+from pipelines.config_fields import SecretRef, is_http, read_file, read_secret
 from pipelines.config_keys import MAIL, WEBHOOK, optional, required
 from pipelines.contracts.yaml_lines import Item
 
@@ -48,19 +48,10 @@ def read_webhook(home: Path, item: Item) -> WebhookConfig:
     url = read_secret(fields, home, "url_secret")
     if url is None:
         stated = fields["url"].text()
-        if not is_webhook(stated):
+        if not is_http(stated):
             raise fields["url"].error("a URL such as https://chat.example/hooks/tierline", "another")
         url = SecretRef(f"text:{stated}", f"{item.file}, line {item.line}, key url")
     return WebhookConfig(url, read_secret(fields, home))
-
-
-def is_webhook(url: str) -> bool:
-    """Whether messages can be posted there; a user in it would be taken for a part of the server's name."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and "@" not in parts.netloc
 
 
 def read_mail(home: Path, item: Item) -> MailConfig:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from pipelines.config_fields import SecretRef, read_file, read_secret
+from pipelines.config_fields import SecretRef, is_http, read_file, read_secret
 from pipelines.config_keys import STORE, optional, required
 from pipelines.contracts.yaml_lines import Item
 from pipelines.errors import UsageError
@@ -96,10 +95,6 @@ def _store(item: Item, home: Path) -> StoreConfig:
 
 def _endpoint(item: Item) -> str:
     stated = item.text()
-    try:
-        parts = urlsplit(stated)
-    except ValueError:
-        parts = urlsplit("")
-    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+    if not is_http(stated):
         raise item.error("a URL such as https://minio.example:9000, without a user or password in it", "another")
     return stated

@@ -95,10 +95,10 @@ class Site:
     def ledger(self) -> LedgerStore:
         url, secret = self.config.ledger_url(self.home.root), self.config.ledger_secret
         if url.get_backend_name() == "sqlite":
-            self._require_no_other(Path(str(url.database)))
+            self._require_ledger_file(Path(str(url.database)))
         return LedgerStore(url, secret.read() if secret else None)
 
-    def _require_no_other(self, path: Path) -> None:
+    def _require_ledger_file(self, path: Path) -> None:
         """A new ledger beside an archive would have all that it knows nothing of sent again, with an alarm for each."""
         if not path.exists() and any(self.home.archive.iterdir()):
             raise StoreError(

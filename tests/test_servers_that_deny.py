@@ -142,6 +142,14 @@ def test_a_request_that_may_not_be_written_keeps_no_other(home: Path, root: Path
     assert (root / "request/CUST/CUST_110_F_20261121_0002_00.RSD").exists()
 
 
+def require_moved_by_the_next_run(home: Path, root: Path) -> None:
+    run(home, "fetch", minute=2)
+    assert run(home, "load", minute=3).exit_status == 0
+    assert batches(home) == [(STEM, "loaded", True)]
+    assert (root / f"backup/20261122/PAYM/{STEM}.DAT").exists()
+    assert (root / f"backup/20261122/PAYM/{STEM}.CHK").exists()
+
+
 def test_a_check_file_that_cannot_be_read_for_a_while_is_not_taken_for_gone(
     home: Path, root: Path, denied: Denied
 ) -> None:
@@ -153,11 +161,7 @@ def test_a_check_file_that_cannot_be_read_for_a_while_is_not_taken_for_gone(
     assert batches(home) == [(STEM, "loaded", False)]
     assert alarms(home) == [HOUR]
     denied.reads.clear()
-    run(home, "fetch", minute=2)
-    assert run(home, "load", minute=3).exit_status == 0
-    assert batches(home) == [(STEM, "loaded", True)]
-    assert (root / f"backup/20261122/PAYM/{STEM}.DAT").exists()
-    assert (root / f"backup/20261122/PAYM/{STEM}.CHK").exists()
+    require_moved_by_the_next_run(home, root)
 
 
 @pytest.mark.parametrize("ending", ["DAT", "CHK"])
@@ -173,11 +177,7 @@ def test_a_file_that_cannot_be_moved_for_a_while_is_not_taken_for_gone(
     assert alarms(home) == [HOUR]
     assert (root / f"outgoing/PAYM/{STEM}.{ending}").exists()
     denied.moves.clear()
-    run(home, "fetch", minute=2)
-    assert run(home, "load", minute=3).exit_status == 0
-    assert batches(home) == [(STEM, "loaded", True)]
-    assert (root / f"backup/20261122/PAYM/{STEM}.DAT").exists()
-    assert (root / f"backup/20261122/PAYM/{STEM}.CHK").exists()
+    require_moved_by_the_next_run(home, root)
     assert not list((root / "outgoing/PAYM").iterdir())
 
 

@@ -55,6 +55,21 @@ def steps_of_a_move(root: Path, back: Callable[[Path, Path], object] = os.rename
     return len(seen)
 
 
+def move_killed_at(killed: int, root: Path) -> None:
+    step = 0
+
+    def kill(path: str) -> None:
+        nonlocal step
+        if step == killed:
+            raise KeyboardInterrupt
+        step += 1
+
+    _before.append(kill)
+    with pytest.raises(KeyboardInterrupt):
+        move(root)
+    _before.clear()
+
+
 @pytest.mark.fault(14)
 def test_what_a_producer_renames_over_the_file_meanwhile_is_kept(root: Path) -> None:
     count = steps_of_a_move(root)
@@ -103,18 +118,7 @@ def test_a_move_that_is_killed_while_the_producer_comes_between_loses_no_bytes(r
 @pytest.mark.fault(1)
 def test_a_move_that_is_killed_at_any_step_is_found_again(root: Path) -> None:
     for killed in range(steps_of_a_move(root)):
-        step = 0
-
-        def kill(path: str, killed: int = killed) -> None:
-            nonlocal step
-            if step == killed:
-                raise KeyboardInterrupt
-            step += 1
-
-        _before.append(kill)
-        with pytest.raises(KeyboardInterrupt):
-            move(root)
-        _before.clear()
+        move_killed_at(killed, root)
         assert (root / NEW).exists() or (root / OLD).exists(), "at a name that is looked at"
         with suppress(RemoteMissingError):
             move(root)
@@ -127,9 +131,8 @@ def test_a_move_that_is_killed_at_any_step_is_found_again(root: Path) -> None:
 @pytest.fixture
 def far_root(root: Path) -> Iterator[Path]:
     """A root whose backup/ is on another volume."""
-    with TemporaryDirectory(dir="/dev/shm") as far:
-        if os.stat(far).st_dev == os.stat(root).st_dev:
-            pytest.skip("no second volume here")
+    places = (place for place in ("/dev/shm", "/tmp", Path.home()) if os.stat(place).st_dev != os.stat(root).st_dev)
+    with TemporaryDirectory(dir=next(places)) as far:
         (root / "backup").symlink_to(far)
         yield root
         _before.clear()
@@ -155,18 +158,7 @@ def test_a_move_to_another_volume_that_is_killed_at_any_step_is_found_again(far_
     count = steps_of_a_move(far_root, back=shutil.move)
     assert count > 2
     for killed in range(count):
-        step = 0
-
-        def kill(path: str, killed: int = killed) -> None:
-            nonlocal step
-            if step == killed:
-                raise KeyboardInterrupt
-            step += 1
-
-        _before.append(kill)
-        with pytest.raises(KeyboardInterrupt):
-            move(far_root)
-        _before.clear()
+        move_killed_at(killed, far_root)
         assert b"first" in held(far_root).values()
         assert (far_root / NEW).exists() or (far_root / OLD).exists(), "at a name that is looked at"
         with suppress(RemoteMissingError):

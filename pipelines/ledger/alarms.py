@@ -30,7 +30,8 @@ class Kind(StrEnum):
 # What an operator does about an alarm of each kind.
 TO_DO = {
     Kind.LATE: "Ask the producer when it comes; it is taken by itself. See 'tierline cycles --state late'.",
-    Kind.MISSING: "Ask the producer to send it; a request lies on its server. See 'tierline cycles --state missing'.",
+    Kind.MISSING: "Ask the producer to send it; a request lies on its server, unless end and check files contradict "
+    "each other. See 'tierline cycles --state missing'.",
     Kind.HELD: "Ask the producer whether so many are gone; if so: 'tierline cycles accept FEED SOURCE CYCLE --why …'.",
     Kind.LEFT: "Tell the producer; the file stays in outgoing/ until its other half comes or it goes.",
     Kind.REFUSED: "Look with 'tierline batch show STEM'; then retry, accept or discard it, or wait for the resend.",

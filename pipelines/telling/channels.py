@@ -18,7 +18,8 @@ from threading import Thread
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from pipelines.config_telling import MailConfig, WebhookConfig, is_webhook
+from pipelines.config_fields import is_http
+from pipelines.config_telling import MailConfig, WebhookConfig
 from pipelines.errors import ConfigurationError, TransferError
 from pipelines.telling.message import Message, Sent
 
@@ -44,7 +45,7 @@ class Webhook:
     def __init__(self, config: WebhookConfig) -> None:
         self._url = config.url.read().strip()
         self._secret = config.secret.read().strip() if config.secret else None
-        if not is_webhook(self._url):
+        if not is_http(self._url):
             raise ConfigurationError(
                 f"{config.url.where}: expected a URL such as https://chat.example/hooks/x, found something else, "
                 "not shown here"

@@ -102,9 +102,8 @@ class DirectoryTransport(Transport):
                 _put(copy, block)
             os.fsync(copy.fileno())
         share(partial)
-        os.link(
-            partial, new, follow_symlinks=False
-        )  # both names stay until the end: so a move that was killed is known
+        # Both names stay until the end: so a move that was killed is known.
+        os.link(partial, new, follow_symlinks=False)
 
     def remove(self, path: str) -> None:
         if not self.exists(path):
