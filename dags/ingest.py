@@ -34,7 +34,8 @@ from tierline_wiring import (
 
 from pipelines import fetching
 from pipelines.contracts.model import Contract
-from pipelines.errors import TierlineError, TransferError
+from pipelines.errors import LedgerAwayError, TierlineError, TransferError
+from pipelines.polling import Taken
 from pipelines.pools import WAREHOUSE_POOL, source_pool
 from pipelines.site import Scope
 from pipelines.waiting import is_waiting
@@ -85,26 +86,28 @@ def fetch(source: str, feed: str) -> Report:
     """remote → verified; skipped where nothing came and nothing of the feed waits from a run before."""
     here = site()
     scope = Scope((source,), (feed,))
-    report: Report = {}
+    taken = Taken()
+    problem: TierlineError | None = None
     try:
-        taken = fetching.fetch_source(here, source, scope)
-        if taken.busy:
-            raise TransferError(f"another process looks at {', '.join(taken.busy)} right now")
-        report = {name: len(getattr(taken, name)) for name in ("verified", "refused", "duplicates", "ends", "left")}
-    except TransferError as error:
-        if not is_last_try():
-            raise
-        report = {"error": f"source {source}: {error}"}  # it keeps nothing from core that came before, or elsewhere
+        taken = fetching.poll_source(here, source, scope)
+        busy = [f"another process looks at {name} right now" for name in taken.busy]
+        if errors := [*taken.errors, *busy]:
+            problem = TransferError("; ".join(errors))
     except TierlineError as error:
-        report = {"error": f"source {source}: {error}"}
+        problem = error
     tell(here)
-    for name in ("verified", "refused", "duplicates"):
-        count(f"batches_{name}", report.get(name, 0), feed, source)
+    report: Report = {name: len(getattr(taken, name)) for name in ("verified", "refused", "duplicates", "ends", "left")}
+    for name in ("verified", "refused", "duplicates"):  # of this try: the next finds them done
+        count(f"batches_{name}", report[name], feed, source)
+    if taken.verified and (said := lineage()):
+        said.fetched(here, source, feed, report["verified"])
+    if isinstance(problem, TransferError | LedgerAwayError) and not is_last_try():
+        raise problem
     report["waiting"] = is_waiting(here, scope)
-    if not (brought_news([report]) or report.get("error")):
+    if problem is not None:
+        report["error"] = f"source {source}: {problem}"  # it keeps nothing from core that came before, or elsewhere
+    elif not brought_news([report]):
         skip_the_rest("fetch_")
-    if said := lineage():
-        said.fetched(here, source, feed, report.get("verified", 0))
     return report
 
 
@@ -142,6 +145,8 @@ def load(polled: Reports, checked: Reports) -> int:
 
     here = site()
     result = steps.load_staged(here)
+    for ended in result.ended:
+        log.info("by absence from the snapshot %s %s %s ended: %s", *ended)
     if not (result.added or result.removed or brought_news([*(polled or ()), *(checked or ())])):
         raise AirflowSkipException("nothing came")
     context = get_current_context()

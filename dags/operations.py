@@ -24,7 +24,7 @@ from pipelines import backups, fetching, operating, rebuilding, steps
 from pipelines.backups import Range
 from pipelines.clock import compact
 from pipelines.copies import CopyState
-from pipelines.errors import StoreError, TransferError, UsageError
+from pipelines.errors import LedgerAwayError, StoreError, TransferError, UsageError
 from pipelines.operating import Action
 from pipelines.pools import WAREHOUSE_POOL, source_pool
 from pipelines.quality.running import judge_cycles
@@ -110,7 +110,8 @@ def audit_backups() -> None:
             tell(here)
         unsound = [each for each in verified if not each.are_sound]
         for each in unsound:
-            log.warning("%s: archive %s, server %s %s", each.current.stem, each.archive, each.server, each.problem)
+            problem = each.lost_rows or each.problem
+            log.warning("%s: archive %s, server %s %s", each.current.stem, each.archive, each.server, problem)
         if unread := [each for each in unsound if each.server is CopyState.UNREAD]:
             raise TransferError(f"{len(unread)} of {len(found)} copies could not be read: {unread[0].problem}")
         return {"verified": len(found), "unsound": len(unsound)}
@@ -172,6 +173,8 @@ def operate_batches() -> None:
         here, given = site(), get_current_context()["params"]
         try:
             said, failed, scope = _done(here, given)
+        except LedgerAwayError:
+            raise
         except (UsageError, StoreError) as error:  # for people to mend, not for another try
             raise AirflowFailException(str(error)) from error
         for line in said:
@@ -223,7 +226,9 @@ def operate_batches() -> None:
 def _done(here: Site, given: Mapping[str, Any]) -> tuple[list[str], list[str], Scope | None]:
     """What was asked for, done: what to say, what failed, and the scope to load, None where there is nothing to."""
     if given["action"] in _BATCH_ACTIONS:
-        stem = given["stem"] or ""
+        stem = given["stem"]
+        if not stem:
+            raise UsageError(f"{given['action']}: expected a batch, found none")
         number = given["offering"] or len(operating.offerings_of(here, stem))
         decided = operating.decide(here, Action(given["action"]), stem, given["why"], number)
         return [*decided.said, *decided.refused], decided.failed, decided.scope
@@ -249,7 +254,10 @@ def _done(here: Site, given: Mapping[str, Any]) -> tuple[list[str], list[str], S
 def _replay(here: Site, scope: Scope, given: Mapping[str, Any]) -> tuple[list[str], list[str]]:
     if given["feed"] is None or given["first"] is None or given["last"] is None:
         raise UsageError("replay: expected feed, first and last cycle, found not all of them")
-    replayed, failed = operating.replay(here, scope, given["feed"], given["first"], given["last"], given["why"])
+    feed, first, last = given["feed"], given["first"], given["last"]
+    replayed, failed = operating.replay(here, scope, feed, first, last, given["why"])
+    if not (replayed or failed):
+        raise UsageError(f"replay: expected batches of {feed} that stand from {first} to {last}, found none")
     return [f"{each.stem}: {each.code or 'judged again'}, {each.rejected} rejected" for each in replayed], failed
 
 

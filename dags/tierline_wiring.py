@@ -27,18 +27,20 @@ from pipelines.cli.context import open_contracts, open_site
 from pipelines.config import FILE_NAME, load_config
 from pipelines.config_fields import SECRET_READERS
 from pipelines.contracts.model import Contract, Schedule
-from pipelines.errors import TransferError
+from pipelines.errors import LedgerAwayError, SparkLostError, TransferError
 from pipelines.site import Site
-from pipelines.telling.alarms import tell_alarms
+from pipelines.telling.alarms import folded, tell_alarms
 
 log = logging.getLogger(__name__)
+logging.getLogger("great_expectations").setLevel(logging.WARNING)  # as it loads it says a line a function
 HOME = Path(os.environ.get("TIERLINE_HOME", "home"))
 CONTRACTS = open_contracts(HOME)
 MARTS = Asset("tierline://mart")
 LISTS = Asset("tierline://publish")
 OPERATED = Asset("tierline://core/operated")  # what an operator let through or took out, of whatever feed
 OWNER = "tierline"
-# A refused file is a state of its batch, not a failure here; what a server or the network did may pass by itself.
+# A refused file is a state of its batch, not a failure here; what a server, the network or a lack of memory did may
+# pass by itself.
 DEFAULTS: dict[str, Any] = {
     "owner": OWNER,
     "retries": 4,
@@ -46,7 +48,11 @@ DEFAULTS: dict[str, Any] = {
     "retry_exponential_backoff": 2.0,
     "max_retry_delay": timedelta(minutes=15),
     "retry_policy": ExceptionRetryPolicy(
-        rules=[RetryRule(exception=TransferError, action=RetryAction.RETRY, reason="the server or the network")],
+        rules=[
+            RetryRule(exception=TransferError, action=RetryAction.RETRY, reason="the server or the network"),
+            RetryRule(exception=SparkLostError, action=RetryAction.RETRY, reason="Spark ended or does not answer"),
+            RetryRule(exception=LedgerAwayError, action=RetryAction.RETRY, reason="the ledger's server is away"),
+        ],
         default=RetryAction.FAIL,
     ),
 }
@@ -129,7 +135,7 @@ def lineage() -> ModuleType | None:
 def tell(here: Site) -> None:
     """Alarms to wherever they go; a channel that cannot be told fails no task, the next one tells it."""
     told = tell_alarms(here)
-    for alarm in told.alarms:
+    for alarm in folded(told.alarms):
         log.warning("%s %s: %s", alarm.kind, alarm.subject, alarm.message)
     for message in told.errors:
         log.error("alarms: %s", message)

@@ -10,15 +10,15 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from pipelines.check_files import MAX_BYTES, CheckDigest
-from pipelines.checks.places import StagedPaths
 from pipelines.checks.staging import RejectLines
 from pipelines.clock import compact
-from pipelines.errors import TransferError
+from pipelines.errors import LostRejectsError, TransferError
 from pipelines.faults import fault_point
 from pipelines.lanes import GONE
 from pipelines.ledger import offerings
 from pipelines.ledger.offerings import ACCEPTED, Offering, State
 from pipelines.ledger.tables import offering
+from pipelines.rejects import has_rejects, kept_rejects
 from pipelines.resends import ASKS_FOR_RESEND, request_resend
 from pipelines.server_copies import alarm_gone, check_backup
 from pipelines.site import Scope, Site, cycle_day
@@ -72,7 +72,7 @@ def acknowledge_feed(site: Site, transport: Transport, feed: str, due: list[Offe
                 _answer(site, transport, current, clears=clears)
         except GONE:
             raise
-        except TransferError as error:  # one batch does not keep the receipts of the others
+        except (TransferError, LostRejectsError) as error:  # one batch does not keep the receipts of the others
             done.errors.append(str(error))
             continue
         fault_point("receipt")
@@ -200,7 +200,7 @@ class _Move:
 def _answer(site: Site, transport: Transport, current: Offering, *, clears: bool) -> None:
     """Receipt, rejects, request; `clears`: a reject file may be there of an offering or verdict before."""
     receipts = f"receipt/{current.feed}/{current.stem}"
-    if current.rejected and current.state is not State.DISCARDED:
+    if current.state is not State.DISCARDED and has_rejects(site, current):
         transport.write(f"{receipts}.REJ", RejectLines(kept_rejects(site, current)))
     elif clears:
         with suppress(RemoteMissingError):  # most often there is none
@@ -217,18 +217,3 @@ def _others(site: Site, current: Offering) -> list[Offering]:
         return offerings.find(
             connection, offering.c.stem == current.stem, offering.c.offering_id != current.offering_id
         )
-
-
-def kept_rejects(site: Site, current: Offering) -> StagedPaths:
-    """Where the rejects of a judged batch stand: beside its staged rows, or in quarantine.
-
-    Of a discarded one, where they stood before: with its bytes where it was refused, else they may be gone.
-    """
-    staged = site.staged_paths(current.name, cycle_day(site, current))
-    if current.kept_in is None:
-        return staged
-    directory = site.home.shared / current.kept_in
-    kept = StagedPaths(directory / f"{current.stem}.parquet", directory / f"{current.stem}.rejects.parquet")
-    site.objects.bring([staged.rejects, kept.rejects])
-    is_with_its_bytes = current.state is State.DISCARDED and kept.rejects.exists()
-    return kept if current.state is State.REFUSED or is_with_its_bytes else staged

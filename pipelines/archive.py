@@ -6,14 +6,12 @@ import filecmp
 import json
 import os
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from pipelines.durable import naming_full_disk, sync_directory
+from pipelines.durable import naming_full_disk, replace_durably, sync_all, sync_directories
 from pipelines.errors import StoreError
-
-_SEALING = 8
+from pipelines.names import parse_data_name
 
 
 def keep(landed: Path, directory: Path) -> Path:
@@ -38,13 +36,13 @@ def keep_all(files: Iterable[tuple[Path, Path]]) -> None:
     for directory in {directory for _, directory in moving}:
         with naming_full_disk(str(directory)):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with ThreadPoolExecutor(_SEALING) as threads:  # disks sync many at once in the time of a few
-        list(threads.map(_seal, (landed for landed, _ in moving)))
+    for landed, _ in moving:
+        landed.chmod(0o400)
+    sync_all(landed for landed, _ in moving)
     for landed, directory in moving:
         with naming_full_disk(str(directory / landed.name)):
             os.replace(landed, directory / landed.name)
-    for directory in {directory for _, directory in moving}:
-        sync_directory(directory)
+    sync_directories({directory for _, directory in moving})
 
 
 def _is_to_move(landed: Path, kept: Path) -> bool:
@@ -57,13 +55,10 @@ def _is_to_move(landed: Path, kept: Path) -> bool:
     return True
 
 
-def _seal(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fchmod(descriptor, 0o400)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def kept_stems(archive: Path) -> set[str]:
+    """The stems of the batches whose data files lie in the archive."""
+    files = (file for _, _, names in os.walk(archive) for file in names)
+    return {name.stem for file in files if (name := parse_data_name(file))}
 
 
 def reason_path(directory: Path, stem: str) -> Path:
@@ -77,4 +72,4 @@ def write_reason(directory: Path, stem: str, reason: dict[str, Any]) -> None:
     path = reason_path(directory, stem)
     part = path.with_name(path.name + ".part")
     part.write_text(json.dumps(reason, ensure_ascii=False, indent=2, default=str) + "\n")
-    os.replace(part, path)
+    replace_durably(part, path)

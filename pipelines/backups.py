@@ -134,6 +134,7 @@ def settle_copies(connection: Connection, results: list[Copies], at: datetime) -
     unsound = {each.current.stem: each for each in results if each.is_one_unsound}
     for stem, each in unsound.items():
         message = f"{each.current.kept_in} is {each.archive}, {each.server_place} on the server is {each.server}"
+        message += f"; {each.lost_rows}" if each.lost_rows else ""
         raise_alarm(connection, Kind.COPIES, stem, message, at)
     unsure = {each.current.stem for each in results if not each.are_sound}
     for stem in {each.current.stem for each in results} - unsure:
@@ -161,14 +162,20 @@ def _restore(site: Site, transport: Transport, copies: Copies) -> tuple[bool, st
         if current.acknowledged_at is None:
             return False, "the producer's file is not ours to write: 'tierline load' tells when it is acknowledged"
         done = _restore_server(site, transport, copies)
-    elif copies.server is CopyState.SOUND and copies.archive in (CopyState.MISSING, CopyState.DAMAGED):
+    elif copies.server is CopyState.SOUND and (
+        copies.archive in (CopyState.MISSING, CopyState.DAMAGED) or copies.lost_rows
+    ):
         done = _restore_archive(site, transport, copies)
     elif CopyState.UNREAD in (copies.archive, copies.server):
         return False, f"cannot be mended yet: archive {copies.archive}, server {copies.server}; run it again later"
+    elif copies.lost_rows:
+        said = f"its bytes were deleted after the retention, and {copies.lost_rows}"
+        return False, f"cannot be mended: {said}; restore staged/ from a backup of the home, or ask for it again"
     else:
         return False, f"cannot be mended: archive {copies.archive}, server {copies.server}; ask for it to be sent again"
     with site.ledger.transaction() as connection:
-        values = {"moved_to": copies.server_place} if copies.archive is CopyState.SOUND else {}
+        is_of_server = copies.archive is CopyState.SOUND
+        values = {"moved_to": copies.server_place} if is_of_server else {"archive_pruned_at": None}
         offerings.note(connection, current, site.change(done), **values)
     return True, done
 

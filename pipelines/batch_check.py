@@ -54,6 +54,9 @@ def read_archived(site: Site, current: Offering) -> ArchivedBatch:
 
     Raises StoreError where they are gone, or the check file is not the one that came: by it the data file is judged.
     """
+    if current.archive_pruned_at is not None:
+        deleted = f"its bytes were deleted after the retention, at {current.archive_pruned_at:%Y-%m-%d %H:%M}"
+        raise StoreError(f"{deleted}; it can be judged no more, and stands as before")
     assert current.kept_in is not None, "a verified batch is kept somewhere"
     directory = site.home.shared / current.kept_in
     cycle = parse_cycle(site.contracts[current.feed].schedule.cadence, current.cycle)
@@ -202,17 +205,21 @@ class BatchCheck:
         self.judgement = judgement = self.judge_alone()
         fault_point("check")
         if judgement.code is None:
-            has_other_rejects = self._has_other_rejects()
+            values = self._counts() | {"staged_count": self.current.staged_count + 1, "reason": judgement.reason}
             sync_all(self.made)
+            if self._has_other_rejects() or judgement.loaded != self.current.loaded:
+                values["acknowledged_at"] = None  # the producer's receipt says otherwise
+                # Said before they are replaced, too: the run after one that was killed finds no others to compare.
+                self._note(self._site.change("judged otherwise: its receipt is due anew"), acknowledged_at=None)
             sync_directories([self._place_staged()])
             self._site.objects.put(self.kept)
-            values = self._counts() | {"staged_count": self.current.staged_count + 1, "reason": judgement.reason}
-            if has_other_rejects or judgement.loaded != self.current.loaded:
-                values["acknowledged_at"] = None  # the producer's receipt says otherwise
-            with self._site.ledger.transaction() as connection:
-                offerings.note(connection, self.current, change, **values)
+            self._note(change, **values)
         self.drop()
         return judgement
+
+    def _note(self, change: Change, **values: Any) -> None:
+        with self._site.ledger.transaction() as connection:
+            offerings.note(connection, self.current, change, **values)
 
     def _has_other_rejects(self) -> bool:
         former = self._site.staged_paths(self.current.name, self.batch.cycle.day)

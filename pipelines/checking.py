@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipelines.batch_check import BatchCheck, bring_archived, make_work
-from pipelines.checks.judging import Judgement
-from pipelines.checks.together import judge_together
+from pipelines.checks.together import judge_small
+from pipelines.coming_back import stage_pruned
 from pipelines.durable import naming_full_disk, sync_all, sync_directories
 from pipelines.errors import StoreError
 from pipelines.faults import fault_point
@@ -104,7 +104,9 @@ def check_group(site: Site, group: Sequence[Offering], checked: Checked, *, wait
         with site.ledger.reading() as connection:
             found = offerings.find(connection, offering.c.offering_id.in_([each.offering_id for each in group]))
         checked.elsewhere += [each.stem for each in found if each.state is not State.VERIFIED]
-        ready = _ready(site, [each for each in found if each.state is State.VERIFIED], checked)
+        waiting = [each for each in found if each.state is State.VERIFIED]
+        _stage_pruned(site, [each for each in waiting if each.archive_pruned_at is not None], checked)
+        ready = _ready(site, [each for each in waiting if each.archive_pruned_at is None], checked)
         try:
             _note(site, _placed(site, _judged(site, ready, checked), checked), checked)
         finally:
@@ -136,6 +138,16 @@ def _note(site: Site, placed: list[BatchCheck], checked: Checked) -> None:
     checked.refused += [each.stem for each in refused]
 
 
+def _stage_pruned(site: Site, found: list[Offering], checked: Checked) -> None:
+    """Versions that come back without their bytes."""
+    for current in found:
+        with _telling(current, checked):
+            state, rejected = stage_pruned(site, current)
+            staged = checked.superseded if state is State.SUPERSEDED else checked.staged
+            (checked.elsewhere if state is None else staged).append(current.stem)
+            checked.partial += [current.stem] if state is State.STAGED and rejected else []
+
+
 def _ready(site: Site, found: list[Offering], checked: Checked) -> list[BatchCheck]:
     """Those whose bytes are there to be judged."""
     make_work(site, found)
@@ -149,16 +161,7 @@ def _ready(site: Site, found: list[Offering], checked: Checked) -> list[BatchChe
 
 def _judged(site: Site, ready: list[BatchCheck], checked: Checked) -> list[BatchCheck]:
     """Small batches of one feed and encoding together, the others alone."""
-    judgements: dict[str, Judgement] = {}
-    for feed, encoding in {(each.feed, each.batch.encoding) for each in ready}:
-        alike = [
-            (each.batch, each.paths)
-            for each in ready
-            if (each.feed, each.batch.encoding) == (feed, encoding) and not each.waives_limit
-        ]
-        # Where a file of them cannot be read, each is read alone, and that one tells of it.
-        with suppress(OSError), naming_full_disk(f"{feed}: rows of {len(alike)} batches cannot be staged"):
-            judgements |= judge_together(alike, site.contracts[feed], encoding)
+    judgements = judge_small(site.contracts, ((each.batch, each.paths) for each in ready if not each.waives_limit))
     judged = []
     for each in ready:
         with _telling(each.current, checked):

@@ -79,7 +79,7 @@ CODES = {
         "the gzip is not sound",
         _RESEND,
         "The disk of the producer was full while it compressed; something was appended to the file.",
-        "Compress it again and test it with gzip -t.",
+        "Compress it again and test it with gzip -t; nothing may follow its end, not even zeros, which it passes over.",
     ),
     "E205": Code(
         "beyond the limits of size, line length or gzip ratio",
@@ -94,10 +94,10 @@ CODES = {
         "Leave backup/ alone.",
     ),
     "E207": Code(
-        "the end file contradicts itself or the check files",
+        "the end file cannot be read, contradicts the check files, or comes before its cycle is over",
         "Tell the producer; it sends the end file again.",
-        "It was made before the last file, or counts header and trailer as records.",
-        "Make it from the check files, after all of them, and send it again.",
+        "It was made before the last file, or counts header and trailer as records; the producer's clock is ahead.",
+        "Make it from the check files, after all of them and once its cycle is over, and send it again.",
     ),
     "E301": Code(
         "the header is missing or does not agree with the name",
@@ -114,8 +114,10 @@ CODES = {
     "E303": Code(
         "the control total does not agree",
         _RESEND,
-        "The sum leaves refunds out, is in yuan, or was made over other rows than were written.",
-        "Sum the column that the contract names over the records of this file, in fen.",
+        "The sum leaves refunds out, is in yuan, or was made over other rows than were written. Or it is over values "
+        "that cannot be read, which count 0: see the code and line in the reason, or whether the encoding is right.",
+        "Correct the line that the reason names; sum the column that the contract names over the records of this file, "
+        "in fen.",
     ),
     "E304": Code(
         "the trailer is missing",
@@ -125,7 +127,8 @@ CODES = {
     ),
     "E305": Code(
         "the format version is not known",
-        _RESEND,
+        "See with 'feeds diff' whether version, holdsFrom and readUntil are right; if not, mend the contract, then "
+        "'batch retry'. Else nothing: the producer was asked to send it in another version.",
         "A new version of the contract before the day from which it holds, or an old one after its end.",
         "Send it in a version that is read for its cycle.",
     ),
@@ -144,7 +147,12 @@ CODES = {
         "Amounts in yuan with a point (10.5), leading zeros or spaces, days as 2026-2-8.",
         _CORRECT,
     ),
-    "E404": Code("too long", _ROWS, "Two values in one field; lengths were counted in bytes.", _CORRECT),
+    "E404": Code(
+        "too long or too short",
+        _ROWS,
+        "Two values in one field; lengths were counted in bytes; a number without its prefix or leading zeros.",
+        _CORRECT,
+    ),
     "E405": Code("does not follow its pattern", _ROWS, "Blanks, dashes or a country code within a number.", _CORRECT),
     "E406": Code(
         "the code is not in its list",
@@ -189,7 +197,7 @@ CODES = {
         "a SEQ is missing although the end file is there",
         _RESEND,
         "A file was not sent, or was refused or left; the numbers have a gap.",
-        "Send the file that the request names.",
+        "Send the file of each missing SEQ.",
     ),
     "E503": Code(
         "the stem was accepted before with other bytes",

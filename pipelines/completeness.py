@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -16,10 +16,13 @@ from pipelines.config import Config
 from pipelines.contracts.model import Contract, Contracts, Mode
 from pipelines.cycles import Cycle, parse_cycle
 from pipelines.due_cycles import due_cycles, is_due_by, is_waited_for
-from pipelines.ends import contradiction, gaps, needed, next_seq
-from pipelines.ledger.cycle_acceptances import accepted_cycles
+from pipelines.ends import contradiction, gaps, needed, next_seq, unnamed
+from pipelines.ledger.alarms import Kind
+from pipelines.ledger.cycle_acceptances import Words, words_of
 from pipelines.ledger.end_files import standing_ends
-from pipelines.ledger.offerings import ACCEPTED, STANDING, State
+from pipelines.ledger.known_cycles import Known, known_cycles
+from pipelines.ledger.left_files import ends_left
+from pipelines.ledger.offerings import Change
 from pipelines.ledger.tables import end_file, offering
 from pipelines.names import CycleKey
 from pipelines.punctuality import Punctuality
@@ -39,8 +42,10 @@ class CycleStatus:
 
     `gaps`: stems that its end file names and that were not accepted (E502); `next_seq`: the first SEQ of which nothing
     came; `standing`: the stems whose rows belong into core; `records`: what they declare; `is_whole`: every SEQ that is
-    named stands; `is_on_time`: whether it was complete before it counted as late; None where it may still be, was not
-    due or not asked.
+    named stands; `reason`: why it is not complete, or what it holds besides; `is_on_time`: whether it was complete
+    before it counted as late; None where it may still be, was not due or not asked. `offerings`: the ids of those
+    standing; `taken_out`: records declared where the word of an operator took some of a complete snapshot out, else
+    None; `let_through`: the word that ended E505's hold on it.
     """
 
     key: CycleKey
@@ -55,6 +60,9 @@ class CycleStatus:
     records: int
     is_whole: bool
     is_on_time: bool | None = None
+    offerings: frozenset[int] = frozenset()
+    taken_out: int | None = None
+    let_through: Change | None = None
 
     @property
     def is_overdue(self) -> bool:
@@ -64,16 +72,6 @@ class CycleStatus:
     def next_stem(self) -> str:
         """The stem that is asked for where nothing tells which files a cycle still lacks."""
         return f"{self.key}_{self.next_seq}_00"
-
-
-@dataclass
-class _Known:
-    """What the ledger knows of one cycle: versions by SEQ, and declared counts by stem."""
-
-    versions: dict[str, str] = field(default_factory=dict)  # SEQ -> newest version that was accepted or discarded
-    standing: dict[str, str] = field(default_factory=dict)  # SEQ -> stem
-    records: dict[str, int] = field(default_factory=dict)  # stem -> records as its check file declares
-    totals: dict[str, int] = field(default_factory=dict)  # stem -> control total as its trailer declares
 
 
 @dataclass(frozen=True)
@@ -117,7 +115,7 @@ def cycle_statuses(
     back: only these become late or missing.
     """
     watched_from = now - timedelta(days=config.watch_days)
-    known = _known(connection, *within.conditions(offering, watched_from))
+    known = known_cycles(connection, *within.conditions(offering, watched_from))
     ends = standing_ends(connection, *within.conditions(end_file, watched_from))
     due = set() if within.full_only else due_cycles(connection, config, contracts, watched_from, now, within.source)
     if within.cycles is not None:
@@ -125,15 +123,22 @@ def cycle_statuses(
     statuses = []
     for key in sorted(known.keys() | ends.keys() | due):
         cycle = _cycle(key, contracts)
-        seen = known.get(key, _Known())
+        seen = known.get(key, Known())
         if cycle is None or (cycle.end > now and not seen.versions and key not in ends):
             continue  # such a batch is refused (E104, E105, E106): it opens no cycle
         is_recent = key.mode == Mode.FULL and cycle.end > watched_from and is_waited_for(config, key, cycle)
         may_be_late = key in due or is_recent
         statuses.append(_status(key, cycle, contracts[key.feed], ends.get(key), seen, now if may_be_late else None))
+    left = ends_left(connection)
+    statuses = [
+        replace(each, reason=f"the end file that came was left (E207): {left[each.key]}")
+        if each.files is None and each.key in left
+        else each
+        for each in statuses
+    ]
     if within.is_all:
         statuses = _with_punctuality(connection, config, contracts, statuses, ends, now, within.source)
-    found = _hold(statuses, contracts, accepted_cycles(connection))
+    found = _hold(statuses, contracts, words_of(connection, Kind.HELD))
     return found if within.cycles is None else [each for each in found if each.key.cycle in within.cycles]
 
 
@@ -143,13 +148,13 @@ def closed_cycles(
     """Those of these cycles that are complete, or late or missing whatever their age: no more is to be waited for."""
     keys = list(keys)
     parts = {part: {getattr(key, part) for key in keys} for part in ("feed", "source", "cycle")}
-    known = _known(connection, *(offering.c[part].in_(values) for part, values in parts.items()))
+    known = known_cycles(connection, *(offering.c[part].in_(values) for part, values in parts.items()))
     ends = standing_ends(connection, *(end_file.c[part].in_(values) for part, values in parts.items()))
     closed = []
     for key in keys:
         cycle = _cycle(key, contracts)
         if cycle is not None:
-            status = _status(key, cycle, contracts[key.feed], ends.get(key), known.get(key, _Known()), now)
+            status = _status(key, cycle, contracts[key.feed], ends.get(key), known.get(key, Known()), now)
             if status.state is not CycleState.OPEN:
                 closed.append(key)
     return closed
@@ -158,28 +163,8 @@ def closed_cycles(
 def declared(connection: Connection, key: CycleKey) -> tuple[dict[str, int], dict[str, int]]:
     """Declared records and control totals of the accepted batches of one cycle, by stem."""
     here = [offering.c[part] == value for part, value in vars(key).items()]
-    known = _known(connection, *here).get(key, _Known())
+    known = known_cycles(connection, *here).get(key, Known())
     return known.records, known.totals
-
-
-def _known(connection: Connection, *conditions: Any) -> dict[CycleKey, _Known]:
-    """What was offered of each cycle; a discarded batch counts as come: the operator's word closes its gap."""
-    columns = ("feed", "source", "mode", "cycle", "seq", "version", "stem", "state", "records", "control_total")
-    known: dict[CycleKey, _Known] = {}
-    query = select(*(offering.c[name] for name in columns)).where(*conditions).order_by(offering.c.offering_id)
-    for feed, source, mode, cycle, seq, version, stem, state, records, total in connection.execute(query):
-        here = known.setdefault(CycleKey(feed, source, mode, cycle), _Known())
-        if state == State.VERIFIED:
-            here.records.setdefault(stem, records)
-        if state in ACCEPTED or state == State.DISCARDED:
-            here.versions[seq] = max(version, here.versions.get(seq, ""))
-        if state in STANDING:
-            here.standing[seq] = stem
-        if state in ACCEPTED:
-            here.records[stem] = records
-            if total is not None:
-                here.totals[stem] = total
-    return known
 
 
 def _cycle(key: CycleKey, contracts: Contracts) -> Cycle | None:
@@ -189,7 +174,7 @@ def _cycle(key: CycleKey, contracts: Contracts) -> Cycle | None:
 
 
 def _status(
-    key: CycleKey, cycle: Cycle, contract: Contract, end: EndFile | None, known: _Known, now: datetime | None
+    key: CycleKey, cycle: Cycle, contract: Contract, end: EndFile | None, known: Known, now: datetime | None
 ) -> CycleStatus:
     """`now` None: nobody waits for this cycle any more, or yet."""
     missing, reason = gaps(end, known.versions), "no end file"
@@ -201,11 +186,15 @@ def _status(
         if now is not None and now >= cycle.late_at(contract.schedule):
             state = CycleState.MISSING if now >= cycle.missing_at(contract.schedule) else CycleState.LATE
     standing = tuple(known.standing[seq] for seq in sorted(known.standing))
+    named = needed(end, known.versions)
+    if end is not None and not reason and not known.standing.keys() <= named:
+        reason = f"not named by the end file: {unnamed(end, standing)}"
     files = None if end is None else end.files
     return CycleStatus(
         key, state, cycle.expected_at(contract.schedule), files, len(known.versions), missing, reason,
         next_seq(known.versions), standing, sum(known.records[stem] for stem in standing),
-        is_whole=needed(end, known.versions) <= known.standing.keys(),
+        is_whole=named <= known.standing.keys(), offerings=frozenset(known.offerings),
+        taken_out=known.taken_out(named),
     )  # fmt: skip
 
 
@@ -228,24 +217,37 @@ def _with_punctuality(
     return found
 
 
-def _hold(
-    statuses: list[CycleStatus], contracts: Contracts, accepted: dict[CycleKey, set[tuple[str, ...]]]
-) -> list[CycleStatus]:
-    """E505: a complete full snapshot that shrank too much from the nearest earlier one is held until it is accepted."""
-    earlier: dict[tuple[str, str], CycleStatus] = {}
+def _hold(statuses: list[CycleStatus], contracts: Contracts, let_through: Words) -> list[CycleStatus]:
+    """E505: a complete full snapshot that shrank too much from the nearest earlier one is held until it is accepted.
+
+    Where no earlier one stands, the last one that was discarded goes on serving: a discard says that its rows are
+    wrong, not that whoever the next one leaves out has gone.
+    """
+    earlier: dict[tuple[str, str], tuple[int, str]] = {}
+    taken_out: dict[tuple[str, str], tuple[int, str]] = {}
     found = []
     for status in statuses:  # in the order of cycles
-        if status.key.mode == Mode.FULL and status.state is CycleState.COMPLETE and status.is_whole:
+        if status.key.mode == Mode.FULL and status.state is CycleState.COMPLETE:
             feed_source = (status.key.feed, status.key.source)
-            former = earlier.get(feed_source)
-            earlier[feed_source] = status
-            limit = contracts[status.key.feed].snapshot_drop_share
-            if former and limit is not None and _shrank(former.records, status.records, limit):
-                reason = f"E505: {status.records} records, {former.records} in the snapshot of {former.key.cycle}"
-                is_let_through = status.standing in accepted.get(status.key, set())
-                status = status if is_let_through else replace(status, state=CycleState.HELD, reason=reason)
+            if status.is_whole:
+                former = earlier.get(feed_source, taken_out.get(feed_source))
+                earlier[feed_source] = status.records, f"the snapshot of {status.key.cycle}"
+                status = _judged(status, former, contracts[status.key.feed].snapshot_drop_share, let_through)
+            elif status.taken_out is not None:
+                taken_out[feed_source] = status.taken_out, f"the discarded snapshot of {status.key.cycle}"
         found.append(status)
     return found
+
+
+def _judged(
+    status: CycleStatus, former: tuple[int, str] | None, limit: float | None, let_through: Words
+) -> CycleStatus:
+    if former is None or limit is None or not _shrank(former[0], status.records, limit):
+        return status
+    if word := let_through.get((status.key, status.offerings)):
+        return replace(status, let_through=word)
+    reason = f"E505: {status.records} records, {former[0]} in {former[1]}"
+    return replace(status, state=CycleState.HELD, reason=reason)
 
 
 def _shrank(former: int, records: int, limit: float) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from pipelines.config_keys import SOURCE, Key
 from pipelines.contracts.yaml_lines import Item
@@ -100,23 +100,12 @@ def is_http(url: str) -> bool:
 
 def read_endpoint(fields: dict[str, Item], home: Path) -> Endpoint:
     """A server or directory, and how a connection to it is kept."""
-    try:
-        url = urlsplit(fields["url"].text())
-        port = url.port
-    except ValueError:
-        found = "another, not shown here"  # a password may stand in it
-        raise fields["url"].error("a URL such as sftp://user@host:22/root", found) from None
-    if url.password is not None:
-        raise fields["url"].error("a URL without a password (use the key secret)", "one in it")
-    if url.scheme not in _PORTS:
-        raise fields["url"].error("a URL that begins with sftp://, ftps://, ftp:// or file:///")
-    if url.scheme != "file" and not (url.hostname and url.username):
-        raise fields["url"].error(f"{url.scheme}://user@host[:port]/root")
+    url = _url(fields["url"])
     optional = {key: fields[key].text() if key in fields else None for key in _PROOFS}
     return Endpoint(
         scheme=url.scheme,
         host=url.hostname or "",
-        port=port or _PORTS[url.scheme],
+        port=url.port or _PORTS[url.scheme],
         user=unquote(url.username or ""),
         root=unquote(url.path) or "/",
         key_file=read_file(optional["key_file"], home),
@@ -127,3 +116,24 @@ def read_endpoint(fields: dict[str, Item], home: Path) -> Endpoint:
         idle_timeout_s=read_whole(fields, SOURCE, "idle_timeout"),
         retries=read_whole(fields, SOURCE, "retries"),
     )
+
+
+def _url(item: Item) -> SplitResult:
+    """The URL of a server or directory; what may hold a password is not shown."""
+    text = item.text()
+    try:
+        url = urlsplit(text)
+        _ = url.port  # which is read only now
+    except ValueError:
+        raise item.error("a URL such as sftp://user@host:22/root", "another, not shown here") from None
+    if url.password is not None:
+        raise item.error("a URL without a password (use the key secret)", "one in it")
+    if "?" in text or "#" in text:  # what stands behind it is no part of the path, as a URL is read
+        raise item.error("a URL without ? and # (write %3F for ?, %23 for #)", "one of them")
+    if url.scheme not in _PORTS:
+        raise item.error("a URL that begins with sftp://, ftps://, ftp:// or file:///")
+    if url.scheme == "file" and (url.netloc not in ("", "localhost") or not url.path.startswith("/")):
+        raise item.error("file:// and a path from the root on, so three slashes: file:///root")
+    if url.scheme != "file" and not (url.hostname and url.username):
+        raise item.error(f"{url.scheme}://user@host[:port]/root", "no user, or no host")
+    return url

@@ -23,7 +23,8 @@ class Key:
 _CONNECTION = {
     "url": Key(
         "`sftp://user@host:port/root`, `ftps://…` (explicit TLS), `ftp://…` (insecure, `doctor` says so), or "
-        "`file:///root` for a directory of this machine; never with a password in it",
+        "`file:///root` for a directory of this machine; never with a password in it; "
+        "? and # of a directory's name are written %3F and %23",
         is_required=True,
     ),
     "secret": Key(
@@ -44,7 +45,7 @@ TOP = {
     "sources": Key('the producers, by their three digits in quotes, such as `"110"`', is_required=True),
     "receivers": Key("who gets which lists, by a short name", otherwise="nobody"),
     "timezone": Key("`Asia/Shanghai`; nothing else yet", "Asia/Shanghai"),
-    "policy": Key("the policy file", otherwise="`policy/default.yaml` that ships"),
+    "policy": Key("the policy file", otherwise="`schemas/policy/default.yaml` of the project"),
     "contracts": Key("the directory of schemas: `feeds/`, `codes/`", otherwise="those that ship"),
     "ledger": Key(
         "a PostgreSQL database, `postgresql+psycopg://tierline@db.example/tierline`, or a file, `sqlite:///PATH`, from "

@@ -14,8 +14,9 @@ from pipelines.check_files import CheckDigest
 from pipelines.errors import TransferError
 from pipelines.lanes import GONE
 from pipelines.ledger import offerings
-from pipelines.ledger.offerings import Offering
+from pipelines.ledger.offerings import STANDING, Offering
 from pipelines.site import Site
+from pipelines.staged_rows import rows_trouble
 from pipelines.transfer.base import MOST_SMALL, OverrunError, RemoteMissingError, StalledError, Transport, at_most
 
 _BLOCK = 1 << 20
@@ -41,15 +42,18 @@ class Copies:
     server: CopyState
     server_place: str
     problem: str = ""
+    lost_rows: str = ""  # of a batch that stands by its staged rows alone: what is wrong with them
 
     @property
     def are_sound(self) -> bool:
-        return {self.archive, self.server} <= {CopyState.SOUND, CopyState.EXPIRED, CopyState.UNASKED}
+        known = {CopyState.SOUND, CopyState.EXPIRED, CopyState.UNASKED}
+        return {self.archive, self.server} <= known and not self.lost_rows
 
     @property
     def is_one_unsound(self) -> bool:
         """Whether a copy is known to be lost or damaged; of one that could not be read nothing is known."""
-        return not {self.archive, self.server}.isdisjoint({CopyState.MISSING, CopyState.DAMAGED})
+        unsound = {CopyState.MISSING, CopyState.DAMAGED}
+        return bool(self.lost_rows) or not {self.archive, self.server}.isdisjoint(unsound)
 
 
 class FileBlocks:
@@ -84,23 +88,27 @@ def compare_here(site: Site, current: Offering, problem: str) -> Copies:
         now = offerings.get(connection, current.offering_id)
     unknown = CopyState.UNREAD if now.source in site.config.sources else CopyState.UNASKED
     server = CopyState.EXPIRED if now.server_pruned_at else unknown
-    return Copies(now, _archive_state(site, now), server, server_place(site, now), problem)
+    archive, lost_rows = _archive_state(site, now)
+    return Copies(now, archive, server, server_place(site, now), problem, lost_rows)
 
 
 def _compare(site: Site, transport: Transport, current: Offering) -> Copies:
-    place, archive = server_place(site, current), _archive_state(site, current)
+    place, (archive, lost_rows) = server_place(site, current), _archive_state(site, current)
     if current.server_pruned_at:
-        return Copies(current, archive, CopyState.EXPIRED, place)
+        return Copies(current, archive, CopyState.EXPIRED, place, lost_rows=lost_rows)
     try:
-        return Copies(current, archive, _remote(transport, current, place), place)
+        return Copies(current, archive, _remote(transport, current, place), place, lost_rows=lost_rows)
     except TransferError as error:
         if isinstance(error, GONE) and not isinstance(error, StalledError):  # one file that stalls keeps no other
             raise
-        return Copies(current, archive, CopyState.UNREAD, place, str(error))
+        return Copies(current, archive, CopyState.UNREAD, place, str(error), lost_rows)
 
 
-def _archive_state(site: Site, current: Offering) -> CopyState:
-    return CopyState.EXPIRED if current.archive_pruned_at else local_state(site, current)
+def _archive_state(site: Site, current: Offering) -> tuple[CopyState, str]:
+    """The state of the copy here; where it expired, what is wrong with the staged rows that the batch stands by."""
+    if current.archive_pruned_at is None:
+        return local_state(site, current), ""
+    return CopyState.EXPIRED, rows_trouble(site, current) if current.state in STANDING else ""
 
 
 def server_place(site: Site, current: Offering) -> str:

@@ -12,7 +12,7 @@ from pipelines.contracts.model import Cadence, Schedule
 from pipelines.errors import UsageError
 
 _FORMS = {Cadence.HOURLY: "%Y%m%d%H", Cadence.DAILY: "%Y%m%d", Cadence.MONTHLY: "%Y%m"}
-_LENGTHS = {Cadence.HOURLY: 10, Cadence.DAILY: 8, Cadence.MONTHLY: 6}
+LENGTHS = {Cadence.HOURLY: 10, Cadence.DAILY: 8, Cadence.MONTHLY: 6}  # of a cycle's text
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Cycle:
 @lru_cache(200_000)
 def parse_cycle(cadence: Cadence, text: str) -> Cycle | None:
     """The cycle that a name states, or None where it does not fit the cadence or is no real date (E104)."""
-    if not re.fullmatch(rf"[0-9]{{{_LENGTHS[cadence]}}}", text):
+    if not re.fullmatch(rf"[0-9]{{{LENGTHS[cadence]}}}", text):
         return None
     try:
         start = datetime.strptime(text, _FORMS[cadence])
@@ -81,5 +81,9 @@ def parse_day(text: str) -> date:
 
 def cycle_at(cadence: Cadence, moment: datetime) -> Cycle:
     """The cycle that a moment falls into."""
-    text = moment.strftime(_FORMS[cadence])
-    return Cycle(cadence, text, datetime.strptime(text, _FORMS[cadence]))
+    start = moment.replace(minute=0, second=0, microsecond=0, tzinfo=None)
+    if cadence is not Cadence.HOURLY:
+        start = start.replace(hour=0)
+    if cadence is Cadence.MONTHLY:
+        start = start.replace(day=1)
+    return Cycle(cadence, start.strftime(_FORMS[cadence]), start)

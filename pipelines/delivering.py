@@ -11,9 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from pipelines.config import ReceiverConfig
-from pipelines.delivery.due import Catalogue, Wanted, listed, series, settle_due
+from pipelines.delivery.due import Catalogue, Waiting, Wanted, listed, series, settle_due
 from pipelines.delivery.files import list_files
-from pipelines.delivery.receipts import Answer, awaited, read_receipts, settle_overdue
+from pipelines.delivery.receipts import Answer, Receipts, awaited, read_receipts, settle_overdue
 from pipelines.delivery.sending import OtherBytesError, send_list
 from pipelines.errors import ConfigurationError, StoreError, TierlineError, TransferError
 from pipelines.lanes import GONE
@@ -37,20 +37,24 @@ class Delivered:
 
     done: list[Delivery] = field(default_factory=list)
     failed: list[Delivery] = field(default_factory=list)
-    waiting: list[Delivery] = field(default_factory=list)  # increments whose full list the receiver has not yet
+    waiting: list[Waiting] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
+    unreadable: list[tuple[str, str]] = field(default_factory=list)  # receivers, and what their receipts are instead
     busy: list[str] = field(default_factory=list)  # receivers that another process delivers to right now
     errors: dict[str, list[str]] = field(default_factory=dict)
     superseded: int = 0
 
     def add(self, other: Delivered) -> None:
-        for name in ("done", "failed", "waiting", "answers", "busy"):
+        for name in ("done", "failed", "waiting", "answers", "unreadable", "busy"):
             getattr(self, name).extend(getattr(other, name))
         self.errors |= other.errors
 
 
 def deliver(site: Site, wanted: Wanted = EVERYTHING, progress: Callable[[int, int], None] | None = None) -> Delivered:
-    """Deliver what is due, and read receipts; a receiver that fails does not keep the others."""
+    """Deliver what is due, and read receipts; a receiver that fails does not keep the others.
+
+    Raises UsageError where what is wanted again is no list that was published.
+    """
     site.config.workers.require_warehouse("deliver")  # lists stand where they are published
     total, tally = Delivered(superseded=settle_due(site, wanted)), Tally(progress)
     names = [name for name in site.config.receivers if not wanted.receivers or name in wanted.receivers]
@@ -83,6 +87,7 @@ class _Delivery:
         self._wanted = wanted
         self._tally = tally
         self._result = Delivered()
+        self._receipts = Receipts()
         self._is_in_trouble = False
 
     def run(self) -> Delivered:
@@ -95,6 +100,8 @@ class _Delivery:
         except (TransferError, ConfigurationError) as error:
             self._fail(left, error)  # there is no connection, or none any more: none of the others would go
         self._settle_alarms()
+        self._result.answers += self._receipts.answers
+        self._result.unreadable += [(self._receiver.receiver, text) for text in self._receipts.unreadable.values()]
         return self._result
 
     def _exchange(self, left: list[Delivery]) -> None:
@@ -102,20 +109,24 @@ class _Delivery:
         if not left and not awaited(self._site, self._receiver):
             return
         with steady(self._receiver.with_secret()) as transport:
-            while left:
-                self._try(transport, left[0])
-                left.pop(0)
-                self._tally.advance(1)
-            answers, errors = read_receipts(self._site, transport, awaited(self._site, self._receiver))
-        self._result.answers += answers
-        if errors:
-            self._fail([], TransferError("; ".join(errors)))
+            self._try_all(transport, left)
+            self._receipts = read_receipts(self._site, transport, self._receiver)
+            if self._receipts.answers:  # that to a full list may be what an increment waits for
+                left += [each.delivery for each in self._result.waiting]
+                self._result.waiting = []
+                self._try_all(transport, left)
+
+    def _try_all(self, transport: Transport, left: list[Delivery]) -> None:
+        while left:
+            self._try(transport, left[0])
+            self._tally.advance(1)
+            left.pop(0)
 
     def _try(self, transport: Transport, current: Delivery) -> None:
         with self._site.ledger.reading() as connection:
-            has_to_wait = self._catalogue.has_to_wait(connection, current)
-        if has_to_wait:
-            self._result.waiting.append(current)
+            waiting = self._catalogue.waits(connection, current)
+        if waiting is not None:
+            self._result.waiting.append(waiting)
             return
         try:
             self._send(transport, current)
@@ -139,14 +150,17 @@ class _Delivery:
             with ledger.transaction() as connection:
                 deliveries.note_placed(connection, current, placed)
 
-        send_list(transport, name, files, current.placed, note, replace=self._wanted.replace)
-        self._note_delivered(current)
+        is_new = send_list(transport, name, files, current.placed, note, replace=self._wanted.replace)
+        self._note_delivered(current, stood_there=current.placed == 0 and not is_new)
 
-    def _note_delivered(self, current: Delivery) -> None:
+    def _note_delivered(self, current: Delivery, *, stood_there: bool) -> None:
+        """Where nothing was sent the receiver has nothing new to answer: its receipt of before speaks for it."""
         at = self._site.now
+        digest = None if stood_there else current.receipt_digest
         change = self._site.change(f"data, check and end file stand at {self._receiver.receiver}")
         with self._site.ledger.transaction() as connection:
-            deliveries.move(connection, current, DeliveryState.DELIVERED, change, delivered_at=at, message=None)
+            values = {"delivered_at": at, "message": None, "receipt_digest": digest}
+            deliveries.move(connection, current, DeliveryState.DELIVERED, change, **values)
             clear_alarm(connection, Kind.DELIVERY, current.subject, at)
             for subject in open_subjects(connection, Kind.RECEIPT):  # the newer list is what the receiver goes by
                 if subject.startswith(f"{current.receiver} {series(current.name)}") and subject <= current.subject:
@@ -155,6 +169,8 @@ class _Delivery:
     def _fail(self, lists: list[Delivery], error: TierlineError) -> None:
         """Note that lists were not delivered; one alarm a receiver, or a list where the cause is its alone."""
         message = str(error)
+        if isinstance(error, OtherBytesError):
+            message += f": '{_replacing(lists[0])}'"
         is_its_own = isinstance(error, OtherBytesError | StoreError)
         with self._site.ledger.transaction() as connection:
             for each in lists:
@@ -171,7 +187,7 @@ class _Delivery:
     def _settle_alarms(self) -> None:
         """What came through clears the receiver's alarm; receipts that did not come in time raise theirs."""
         receiver = self._receiver.receiver
-        settle_overdue(self._site, self._receiver, awaited(self._site, self._receiver))
+        settle_overdue(self._site, self._receiver, self._receipts.unreadable)
         with self._site.ledger.reading() as connection:
             is_open = receiver in open_subjects(connection, Kind.DELIVERY)
             left = {each.state for each in deliveries.of_receiver(connection, receiver, OPEN)}
@@ -179,6 +195,12 @@ class _Delivery:
         if is_open and not self._is_in_trouble and (is_through or not left):
             with self._site.ledger.transaction() as connection:
                 clear_alarm(connection, Kind.DELIVERY, receiver, self._site.now)
+
+
+def _replacing(current: Delivery) -> str:
+    name = current.name
+    of = f"--receiver {current.receiver} --list {name.feed} --source {name.source} --cycle {name.cycle}"
+    return f"tierline deliver {of} --again --replace"
 
 
 def _named(lists: list[Delivery]) -> str:

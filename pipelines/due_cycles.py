@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import datetime, time
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from pipelines.config import Config, SourceConfig
 from pipelines.contracts.model import Cadence, Contracts, Mode
@@ -31,12 +31,11 @@ def due_cycles(
         if key.mode == Mode.INCREMENT:
             left_out[key.feed, key.source].add(key.cycle)
     ended = {cadence: list(_ended(cadence, earliest, now)) for cadence in Cadence}
-    first_seen = _first_seen(connection)
     due: set[CycleKey] = set()
     for each in config.sources.values():
         for feed in each.feeds if source in (None, each.source) else ():
             cadence = contracts[feed].schedule.cadence
-            first = _first_due(cadence, each, first_seen.get((feed, each.source), ""))
+            first = _first_due(connection, cadence, feed, each)
             if first is not None:
                 texts = ended[cadence][bisect_left(ended[cadence], first) :]  # texts of a cadence sort as their times
                 missing = set(texts) - left_out[feed, each.source]
@@ -66,18 +65,20 @@ def _ended(cadence: Cadence, earliest: datetime, now: datetime) -> Iterator[str]
         cycle = cycle.next
 
 
-def _first_due(cadence: Cadence, source: SourceConfig, first_seen: str) -> str | None:
+def _first_due(connection: Connection, cadence: Cadence, feed: str, source: SourceConfig) -> str | None:
     if source.since is not None:
         return cycle_at(cadence, datetime.combine(source.since, time())).text
+    first_seen = _first_seen(connection, feed, source.source)
     return first_seen if parse_cycle(cadence, first_seen) else None
 
 
-def _first_seen(connection: Connection) -> dict[tuple[str, str], str]:
-    """The first cycle of each feed and source of which anything came, an increment of a sound cycle."""
-    found: dict[tuple[str, str], str] = {}
-    is_sound = offering.c.code.is_distinct_from("E104")
-    for table, more in ((offering, [is_sound]), (end_file, [])):
-        query = select(table.c.feed, table.c.source, func.min(table.c.cycle)).group_by(table.c.feed, table.c.source)
-        for feed, source, cycle in connection.execute(query.where(table.c.mode == Mode.INCREMENT.value, *more)):
-            found[feed, source] = min(cycle, found.get((feed, source), cycle))
-    return found
+def _first_seen(connection: Connection, feed: str, source: str) -> str:
+    """The first cycle of a feed and source of which anything came, an increment of a sound cycle; "" for none.
+
+    The first one in an index is found at once, where the least of all cycles of all feeds is not.
+    """
+    found: list[str] = []
+    for table, more in ((offering, [offering.c.code.is_distinct_from("E104")]), (end_file, [])):
+        of_it = (table.c.feed == feed, table.c.source == source, table.c.mode == Mode.INCREMENT.value)
+        found += connection.scalars(select(table.c.cycle).where(*of_it, *more).order_by(table.c.cycle).limit(1))
+    return min(found, default="")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from pipelines.check_files import EndFile, Unreadable, parse_end_file
 from pipelines.cycles import Cycle
 from pipelines.names import CycleKey, parse_stem
+
+_MOST_LISTED = 3
 
 
 def read_end(key: CycleKey, cycle: Cycle | None, content: bytes, now: datetime) -> tuple[str, EndFile | None]:
@@ -40,6 +43,19 @@ def needed(end: EndFile | None, versions: dict[str, str]) -> set[str]:
     if end is None:
         return set(versions)
     return {name.seq for entry in end.entries if (name := parse_stem(entry.stem)) is not None}
+
+
+def unnamed(end: EndFile, stems: Iterable[str]) -> str:
+    """Of these stems of its cycle those whose SEQ an end file does not name; as words, so the first few."""
+    named = needed(end, {})
+    found = [stem for stem in stems if (name := parse_stem(stem)) is not None and name.seq not in named]
+    return listed(found)
+
+
+def listed(stems: Sequence[str]) -> str:
+    """The first few of some stems."""
+    more = f" and {len(stems) - _MOST_LISTED} more" if len(stems) > _MOST_LISTED else ""
+    return ", ".join(stems[:_MOST_LISTED]) + more
 
 
 def next_seq(versions: dict[str, str]) -> str:

@@ -36,6 +36,22 @@ class StoreError(TierlineError):
     """The ledger, the archive or the warehouse cannot be used as it stands."""
 
 
+class LedgerAwayError(StoreError):
+    """The ledger's server is down, starts, stops or broke off; the same may be tried again."""
+
+
+class OtherLedgerError(StoreError):
+    """The warehouse holds batches that the ledger never let stand: one of them is not the other's."""
+
+
+class LostRejectsError(StoreError):
+    """The rejected rows of a batch are lost or damaged; the message says what makes them anew."""
+
+
+class SparkLostError(StoreError):
+    """Spark's process ended under way, or its cluster does not answer; the same may be tried again."""
+
+
 class HeldOpenError(StoreError):
     """Another process has the warehouse open; the message names it."""
 

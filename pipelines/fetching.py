@@ -10,7 +10,7 @@ from typing import TypeVar
 from pipelines.errors import StoreError, TransferError
 from pipelines.lanes import GONE, Lanes
 from pipelines.polling import Taken, Tally, poll_feed, poll_outgoing
-from pipelines.site import Scope, Site, require_free_space
+from pipelines.site import Scope, Site, require_cadences, require_free_space
 
 NEEDED_BYTES = 256 << 20
 _SOURCES_AT_ONCE = 32
@@ -25,19 +25,12 @@ class Fetched:
     errors: dict[str, str] = field(default_factory=dict)
 
 
-def fetch_source(site: Site, source: str, scope: Scope, tally: Tally | None = None) -> Taken:
-    """remote → verified for one source: take what has arrived of its feeds. Raises TransferError.
-
-    A file or feed that cannot be read does not keep the others of the source: they are taken before it raises.
-    """
-    taken = poll_source(site, source, scope, tally)
-    if taken.errors:
-        raise TransferError("; ".join(taken.errors))
-    return taken
-
-
 def poll_source(site: Site, source: str, scope: Scope, tally: Tally | None = None) -> Taken:
-    """As `fetch_source`, but errors of single files and feeds are in what it returns."""
+    """remote → verified for one source: take what has arrived of its feeds. Raises TransferError without a connection.
+
+    A file or feed that cannot be read does not keep the others of the source: why is in what it returns.
+    """
+    require_cadences(site)
     require_free_space(site.home.landing, NEEDED_BYTES)
     taken = Taken()
     config = site.source(source)

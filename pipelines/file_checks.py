@@ -20,7 +20,7 @@ from pipelines.checks.reading import ArchivedBatch
 from pipelines.checks.staging import RejectLines, read_rejects
 from pipelines.contracts.model import Contract, Contracts
 from pipelines.cycles import parse_cycle
-from pipelines.ends import contradiction, gaps, read_end
+from pipelines.ends import contradiction, gaps, listed, read_end, unnamed
 from pipelines.ledger.offerings import State
 from pipelines.names import (
     DATA_ENDINGS,
@@ -61,7 +61,7 @@ def check_files(paths: list[Path], contracts: Contracts, encoding_of: EncodingOf
 
     End files are held against the trailers of those data files that are checked with them.
     """
-    offered = [path for each in paths for path in _offered(each)]
+    offered = list(dict.fromkeys(path for each in paths for path in _offered(each)))
     found: dict[Path, FileFinding] = {}
     totals: dict[Path, dict[str, int]] = {}  # of each directory, by stem
     for path in sorted(offered, key=lambda path: parse_end_name(path.name) is not None):
@@ -72,9 +72,13 @@ def check_files(paths: list[Path], contracts: Contracts, encoding_of: EncodingOf
 
 
 def _offered(path: Path) -> Iterator[Path]:
-    """A file itself; of a directory those at which a poll would look, a check file only where it is alone."""
+    """A file itself, the data file for its check file; of a directory those at which a poll would look, a check file
+    only where it is alone.
+    """
     if not path.is_dir():
-        yield path
+        of_check = parse_check_name(path.name)
+        data = _data_beside(path, of_check) if of_check else []
+        yield data[0] if len(data) == 1 else path
         return
     for each in sorted(each for each in path.rglob("*") if each.is_symlink() or not each.is_dir()):
         name = parse_check_name(each.name)
@@ -98,7 +102,9 @@ def _check(
     name = parse_data_name(path.name) or parse_check_name(path.name) or parse_end_name(path.name)
     feed, source = (name.feed, name.source) if name else ("", "")
     entry = RemoteFile(path.name, path.lstat().st_size, _is_regular(path))
-    if left := left_for(entry, name, feed, source, contracts.feed_names):
+    here = path.absolute().parent.name
+    feed_here = here if here in contracts.feed_names else feed
+    if left := left_for(entry, name, feed_here, source, contracts.feed_names):
         return FileFinding(path.name, "LEFT", left.code, left.reason)
     if isinstance(name, CycleKey):
         return _check_end(path, name, contracts[feed], now, totals.get(path.parent, {}))
@@ -148,7 +154,20 @@ def _check_end(path: Path, key: CycleKey, contract: Contract, now: datetime, tot
     if missing := gaps(end, named):
         reason = f"expected every SEQ from 0001 on, found no {', '.join(missing)}"
         return FileFinding(path.name, "LEFT", "E502", reason, end.records)
-    return FileFinding(path.name, "SOUND", None, f"{end.files} files", end.records)
+    reason = f"{end.files} files"
+    beside = _stems_beside(path, key)
+    versions = {name.seq: name.version for stem in beside if (name := parse_stem(stem))}  # of each the newest
+    if absent := gaps(end, versions):
+        reason += f"; named, but not beside it: {listed(absent)}; without them the cycle is not complete"
+    if others := unnamed(end, beside):
+        reason += f"; beside it, but not named: {others}; make it after the last file"
+    return FileFinding(path.name, "SOUND", None, reason, end.records)
+
+
+def _stems_beside(path: Path, key: CycleKey) -> list[str]:
+    """Of the cycle of an end file, those whose check files stand beside it."""
+    found = (parse_check_name(each.name) for each in sorted(path.parent.glob(f"{key}_*.CHK")) if _is_regular(each))
+    return [name.stem for name in found if name is not None]
 
 
 def _declared(path: Path, end: EndFile) -> dict[str, int]:

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipelines.archive import keep_all
+from pipelines.archive import keep_all, reason_path, write_reason
 from pipelines.aside import make_way, pair_names, put_aside_discarded
 from pipelines.batch_check import judge_again
 from pipelines.checking import Checked, check_group
 from pipelines.errors import StoreError, UsageError
 from pipelines.ledger import offerings
-from pipelines.ledger.offerings import ON_ITS_WAY, STANDING, Change, Offering, State
+from pipelines.ledger.offerings import ACCEPTED, ON_ITS_WAY, STANDING, Change, Offering, State
 from pipelines.ledger.standing import Accepted, bring_back
 from pipelines.ledger.tables import offering
 from pipelines.resends import IN_HAND
@@ -40,8 +40,8 @@ class Replayed:
 def retry(site: Site, current: Offering, why: str, *, waive_limit: bool = False) -> Checked:
     """Judge a refused offering anew from its kept bytes, by contract, ledger and clock of now.
 
-    `waive_limit`: E501 need not hold, now and in replays. Raises UsageError where it is not refused, StoreError where
-    its bytes are not what was fetched.
+    `waive_limit`: E501 need not hold, now and in replays. Raises UsageError where it is not refused, or another of
+    its stem stands; StoreError where its bytes are not what was fetched.
     """
     if current.state is State.VERIFIED:
         return _judge(site, current)
@@ -61,10 +61,6 @@ def retry(site: Site, current: Offering, why: str, *, waive_limit: bool = False)
         with site.ledger.reading() as connection:
             accepted = Accepted(connection, [current.name])
         said = verdict(site, site.contracts[current.feed], accepted, received)
-        if said.state is State.DUPLICATE:
-            raise UsageError(
-                f"batch {current.stem}: the same bytes stand already; 'batch discard --offering' ends this one"
-            )
         waived = {"limit_waived": why} if waive_limit else {}
         cause = f"{LIMIT} waived: {why}" if waive_limit else f"retried: {why}"
         _apply(site, current, said, [data, check], site.change(cause), waived)
@@ -74,7 +70,10 @@ def retry(site: Site, current: Offering, why: str, *, waive_limit: bool = False)
 
 
 def _still_refused(site: Site, current: Offering) -> Offering:
-    """The offering as it is now, under the batch's lock. Raises UsageError where another command was faster."""
+    """The offering as it is now, under the batch's lock.
+
+    Raises UsageError where another command was faster, or another offering of the stem is on its way or was accepted.
+    """
     with site.ledger.reading() as connection:
         current = offerings.get(connection, current.offering_id)
         same = offerings.find(connection, offering.c.stem == current.stem)
@@ -84,6 +83,13 @@ def _still_refused(site: Site, current: Offering) -> Offering:
         )
     if any(each.state in ON_ITS_WAY for each in same):
         raise UsageError(f"batch {current.stem}: it was offered again and is on its way; 'tierline run' first")
+    # The producer's receipt is of the one that was accepted: what is said of another now would write over it.
+    if accepted := next((each for each in same if each.state in ACCEPTED), None):
+        if accepted.digest == current.digest:
+            advice = "the same bytes stand already; 'batch discard --offering' ends this one"
+        else:
+            advice = f"other bytes stand under its stem; 'tierline batch discard {current.stem}' takes them out first"
+        raise UsageError(f"batch {current.stem}: {advice}")
     return current
 
 
@@ -103,10 +109,19 @@ def _apply(
         values["judged_at"] = site.now
     if (said.state, said.code) != (State.REFUSED, current.code):
         values["acknowledged_at"] = None
+        if said.state is State.REFUSED:
+            _write_reason(site, current, said)
     with site.ledger.transaction() as connection:
         offerings.move(connection, current.offering_id, said.state, change, **values)
     if said.state is not State.REFUSED:
         site.objects.drop(quarantine_place(site, current) / path.name for path in pair)
+
+
+def _write_reason(site: Site, current: Offering, said: Verdict) -> None:
+    place = quarantine_place(site, current)
+    reason = {"stem": current.stem, "code": said.code, "reason": said.reason, "at": site.now}
+    write_reason(place, current.stem, reason)
+    site.objects.put([reason_path(place, current.stem)])
 
 
 def accept(site: Site, current: Offering, why: str) -> Checked:

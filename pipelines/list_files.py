@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -16,21 +15,6 @@ from pipelines.names import BatchName
 
 FORMAT_VERSION = "1"
 DELIMITER = "|"
-
-
-@dataclass(frozen=True)
-class PreparedList:
-    """One list of one source, written but not yet under its name."""
-
-    name: BatchName
-    records: int
-    body_digest: str  # of the records alone: equal content is recognised whenever it was written
-    directory: Path
-
-    @property
-    def file_names(self) -> tuple[str, ...]:
-        """In the order in which they appear: the end file last."""
-        return (f"{self.name.stem}.DAT", f"{self.name.stem}.CHK", f"{self.name.cycle_key}.END")
 
 
 def list_body(rows: pl.DataFrame) -> bytes:
@@ -46,27 +30,29 @@ def list_body(rows: pl.DataFrame) -> bytes:
     return written.encode()
 
 
-def prepare_list(name: BatchName, rows: pl.DataFrame, directory: Path, created: datetime) -> PreparedList:
+def file_names(name: BatchName) -> tuple[str, str, str]:
+    """Of a list's data, check and end file, in the order in which they appear: the end file last."""
+    return (f"{name.stem}.DAT", f"{name.stem}.CHK", f"{name.cycle_key}.END")
+
+
+def prepare_list(name: BatchName, body: bytes, records: int, directory: Path, created: datetime) -> None:
     """Write data, check and end file of a list as `NAME.tmp`; whoever notes that they are there syncs them before."""
-    body = list_body(rows)
-    header = ["H", FORMAT_VERSION, *vars(name).values(), compact(created), str(rows.height)]
-    content = f"{DELIMITER.join(header)}\n".encode() + body + f"T|{rows.height}|0\n".encode()
+    header = ["H", FORMAT_VERSION, *vars(name).values(), compact(created), str(records)]
+    content = f"{DELIMITER.join(header)}\n".encode() + body + f"T|{records}|0\n".encode()
     digest = hashlib.sha256(content).hexdigest()
-    check = f"{name.stem}.DAT|{len(content)}|{rows.height}|sha256:{digest}|{compact(created)}\n"
-    end = f"1|{rows.height}|0\n{name.stem}|{rows.height}\n"
-    prepared = PreparedList(name, rows.height, hashlib.sha256(body).hexdigest(), directory)
+    check = f"{name.stem}.DAT|{len(content)}|{records}|sha256:{digest}|{compact(created)}\n"
+    end = f"1|{records}|0\n{name.stem}|{records}\n"
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for file_name, data in zip(prepared.file_names, (content, check.encode(), end.encode()), strict=True):
+    for file_name, data in zip(file_names(name), (content, check.encode(), end.encode()), strict=True):
         path = directory / f"{file_name}.tmp"
         with path.open("wb") as file:
             os.fchmod(file.fileno(), 0o600)
             file.write(data)
-    return prepared
 
 
-def release_list(directory: Path, file_names: tuple[str, ...]) -> None:
+def release_list(directory: Path, name: BatchName) -> None:
     """Give the files of a prepared list their names; harmless for those that have them."""
-    for file_name in file_names:
+    for file_name in (f"{name.stem}.parquet", *file_names(name)):
         part = directory / f"{file_name}.tmp"
         if part.exists():
             replace_durably(part, directory / file_name)

@@ -11,10 +11,11 @@ from prometheus_client.openmetrics.exposition import generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
 from sqlalchemy import Connection, func, select
 
-from pipelines import steps
 from pipelines.clock import SHANGHAI
+from pipelines.completeness import Within, cycle_statuses
+from pipelines.ledger.publications import last_publication
 from pipelines.ledger.tables import alarm, delivery, offering, publication
-from pipelines.site import Site
+from pipelines.site import Site, require_cadences
 
 
 def metrics_text(site: Site) -> str:
@@ -33,14 +34,16 @@ class _Ledger(Collector):
         """Families in the order in which they are shown."""
         with self._site.ledger.reading() as connection:
             found = [*_batches(connection), _alarms(connection), _deliveries(connection), *_publication(connection)]
-        return [*found, self._cycles(), self._free()]
+            return [*found, self._cycles(connection), self._free()]
 
-    def _cycles(self) -> GaugeMetricFamily:
+    def _cycles(self, connection: Connection) -> GaugeMetricFamily:
         family = GaugeMetricFamily(
             "tierline_cycles", "Cycles that are watched, by state", labels=["feed", "source", "state"]
         )
         counts: dict[tuple[str, str, str], int] = {}
-        for each in steps.statuses(self._site, watched_only=True):
+        site = self._site
+        require_cadences(site)
+        for each in cycle_statuses(connection, site.config, site.contracts, site.now, Within(watched_only=True)):
             key = (each.key.feed, each.key.source, each.state.value)
             counts[key] = counts.get(key, 0) + 1
         for labels, count in sorted(counts.items()):
@@ -97,17 +100,12 @@ def _deliveries(connection: Connection) -> GaugeMetricFamily:
 
 
 def _publication(connection: Connection) -> list[Any]:
-    newest = (
-        select(publication.c.publication_id, publication.c.as_of_date, publication.c.published_at)
-        .where(publication.c.published_at.is_not(None))
-        .order_by(publication.c.published_at.desc())
-        .limit(1)
-    )
+    last = last_publication(connection, publication.c.state == "published")
     info = InfoMetricFamily("tierline_publication", "The publication that readers see")
     at = GaugeMetricFamily("tierline_publication_timestamp_seconds", "When it was published")
-    for publication_id, as_of_date, published_at in connection.execute(newest):
-        info.add_metric([], {"publication_id": publication_id, "as_of_date": as_of_date})
-        at.add_metric([], _seconds(published_at))
+    if last and last.published_at:
+        info.add_metric([], {"publication_id": last.publication_id, "as_of_date": last.as_of_date})
+        at.add_metric([], _seconds(last.published_at))
     return [info, at]
 
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 from pipelines import life
 from pipelines.contracts.model import Cadence
 from pipelines.cycles import parse_cycle
-from pipelines.errors import StoreError, UsageError
+from pipelines.errors import LedgerAwayError, StoreError, UsageError
 from pipelines.ledger import offerings
 from pipelines.ledger.offerings import STANDING, Offering, State
 from pipelines.ledger.tables import offering
@@ -25,12 +25,12 @@ class Action(StrEnum):
     DISCARD = "discard"
 
 
-# What an offering is once it was done: asked again of the same offering, nothing is left to do.
-_EXAMPLES = {
+EXAMPLES = {
     Cadence.HOURLY: "YYYYMMDDHH, such as 2026112210",
     Cadence.DAILY: "YYYYMMDD, such as 20261122",
     Cadence.MONTHLY: "YYYYMM, such as 202611",
 }
+# What an offering is once it was done: asked again of the same offering, nothing is left to do.
 _DONE = {Action.RETRY: STANDING, Action.ACCEPT: STANDING, Action.DISCARD: (State.DISCARDED,)}
 # Which offering of a stem each is about: the latest in the first of these states that one has.
 _OF = {
@@ -61,14 +61,16 @@ def decide(site: Site, action: Action, stem: str, why: str, number: int | None =
     where its bytes are not there.
     """
     if not why.strip():
-        raise UsageError(f"batch {stem}: expected a reason (--why), found none; it stands in the ledger with your name")
+        raise UsageError(f"batch {stem}: expected a reason, found none; it stands in the ledger with your name")
     current = _chosen(site, stem, number, _OF[action])
     scope = Scope((current.source,), (current.feed,))
     if number is not None and current.state in _DONE[action]:
         return Decided([f"{stem}: is {current.state} already"], [], [], scope)
     if action is Action.DISCARD:
         back = life.discard(site, current, why)
-        said = [f"{stem}: discarded", *([f"{back.stem}: comes back"] if back else [])]
+        # Where the load that follows stops, such as for want of space, it is enough to load: the ledger has the word.
+        said = [f"{stem}: discarded; 'tierline load', which follows, takes its rows out of core"]
+        said += [f"{back.stem}: comes back"] if back else []
         return Decided(said, [], [], scope)
     checked = (life.retry if action is Action.RETRY else life.accept)(site, current, why)
     if checked.failed:
@@ -76,7 +78,8 @@ def decide(site: Site, action: Action, stem: str, why: str, number: int | None =
     with site.ledger.reading() as connection:
         now = offerings.get(connection, current.offering_id)
     if now.state not in STANDING:  # whoever judged it
-        return Decided([], [f"{now.stem}: {now.state}, {now.code}: {now.reason}"], [], scope, is_refused=True)
+        kept = "; it is kept, and comes back if that version is discarded" if now.state is State.SUPERSEDED else ""
+        return Decided([], [f"{now.stem}: {now.state}, {now.code}: {now.reason}{kept}"], [], scope, is_refused=True)
     word = "accepted, with rejected rows" if now.rejected else "accepted"
     return Decided([f"{now.stem}: {word}"], [], [], scope, is_refused=bool(now.rejected))
 
@@ -86,7 +89,8 @@ def replay(
 ) -> tuple[list[life.Replayed], list[str]]:
     """Judge the standing batches of some cycles of a feed again; what became of each, and which could not be judged.
 
-    Raises UsageError for a source or feed that is not configured, and for cycles that the feed cannot have.
+    Raises UsageError for a source or feed that is not configured, and for cycles that the feed cannot have;
+    LedgerAwayError, which is of no batch.
     """
     for source in scope.sources:
         if source not in site.config.sources:
@@ -94,11 +98,12 @@ def replay(
     if feed not in site.contracts:
         raise UsageError(f"feed {feed}: expected one of {', '.join(site.contracts.feed_names)}")
     cadence = site.contracts[feed].schedule.cadence
-    for option, text in (("--from", first), ("--to", last)):
+    for place, text in (("first", first), ("last", last)):
         if parse_cycle(cadence, text) is None:
-            raise UsageError(f"{option} {text}: expected a cycle of {feed}, which is {cadence}: {_EXAMPLES[cadence]}")
+            expected = f"expected a cycle of {feed}, which is {cadence}: {EXAMPLES[cadence]}"
+            raise UsageError(f"{place} cycle {text}: {expected}")
     if first > last:
-        raise UsageError(f"--from {first} --to {last}: expected the first cycle not after the last")
+        raise UsageError(f"first cycle {first}, last cycle {last}: expected the first not after the last")
     with site.ledger.reading() as connection:
         found = offerings.find(
             connection, offering.c.state.in_(STANDING), offering.c.feed == feed, offering.c.cycle.between(first, last)
@@ -108,6 +113,8 @@ def replay(
     for done, current in enumerate(due, start=1):
         try:
             replayed.append(life.replay(site, current, site.change(f"replayed: {why}")))
+        except LedgerAwayError:
+            raise
         except (StoreError, OSError) as error:  # this batch cannot be judged; the others can
             failed.append(f"{current.stem}: {error}")
         if tell:
@@ -122,7 +129,8 @@ def offerings_of(site: Site, stem: str) -> list[Offering]:
     if not found:
         raise UsageError(
             f"batch {stem}: the ledger knows no such stem (a file's name up to its first dot, such as "
-            "PAYM_110_I_2026112210_0001_00); 'tierline batches' lists those it knows"
+            "PAYM_110_I_2026112210_0001_00); 'tierline batches' lists those it knows, 'tierline batches --left' those "
+            "that wait on the server"
         )
     return found
 

@@ -7,8 +7,11 @@ import unicodedata
 
 # Controls (escape sequences, line ends), marks that hide text or turn its direction, halves of characters.
 _STEERING = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+# Access names, as service numbers of broadband are (BBD59889695); ids have one letter. Letters are looked at from the
+# first of them on only: from each, a line of nothing else would take hours.
+ACCESS_NAME = "(?<![A-Za-z])[A-Za-z]{2,}[0-9]{7,}"
 # Service numbers, ID numbers, credit codes; a cycle has up to ten digits and begins with no zero.
-_NUMBER = re.compile(r"(?<![0-9])(?:0[0-9]{9}|[0-9]{11,})")
+_NUMBER = re.compile(rf"{ACCESS_NAME}|(?<![0-9])(?:0[0-9]{{9}}|[0-9]{{11,}})")
 
 
 def plain(text: str, keep: str = "") -> str:

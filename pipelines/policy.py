@@ -78,11 +78,11 @@ def _overrides(item: Item | None) -> Iterator[tuple[str, Item]]:
         raise item.error("a mapping from sources to what differs for them")
     for source, override in item.value.items():
         replace(override, value=source).text(_SOURCE)
-        fields = override.fields([], [*SHAPE, *COMMON])
         for section in COMMON:
-            if section in fields:
+            if isinstance(override.value, dict) and section in override.value:
                 expected = f"what a source may override ({section} is one for all sources)"
-                raise fields[section].error(expected, section)
+                raise override.value[section].error(expected, section)
+        override.fields([], SHAPE)
         yield source, replace(override, key=f"sources.{source}")
 
 

@@ -9,7 +9,7 @@ from pipelines.contracts.model import Contracts
 from pipelines.policy_shape import COMMON, Entry
 from pipelines.policy_values import TIERS
 
-_CAMPAIGNS = ("ARREARS", "RETAIN", "WINBACK", "CARE", "SURVEY")
+CAMPAIGNS = ("ARREARS", "RETAIN", "WINBACK", "CARE", "SURVEY")
 _BANDS = ("spend", "tenure", "product", "growth", "complaint")
 # Of which code list the codes are that rows are compared with.
 _CODE_LISTS = {
@@ -95,7 +95,7 @@ def _check_score(entries: Mapping[str, Entry]) -> None:
 
 def _check_campaigns(entries: Mapping[str, Entry]) -> None:
     seen: dict[int, str] = {}
-    for campaign in _CAMPAIGNS:
+    for campaign in CAMPAIGNS:
         entry = entries[f"calls.campaigns.{campaign}.priority"]
         if entry.value in seen:
             raise entry.item.error("a priority of its own", f"{entry.value}, that of {seen[entry.value]}")

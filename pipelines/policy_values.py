@@ -34,6 +34,9 @@ class Band:
     below: Decimal | None
     points: int
 
+    def __str__(self) -> str:
+        return f"else {self.points}" if self.below is None else f"below {self.below}: {self.points}"
+
 
 @dataclass(frozen=True)
 class Optional:
@@ -134,6 +137,8 @@ def bands(bound: str, reader: Reader) -> Reader:
         for above, below, entry in zip(found[1:], found, bounded[1:], strict=False):
             if above.below <= below.below:  # type: ignore[operator]  # every one of these has a bound
                 raise entry.error(f"{bound} above {below.below}, that of the band before", str(above.below))
+        if isinstance(last.value, dict) and bound in last.value:
+            raise last.value[bound].error("none in the last band, which takes all that is left over", bound)
         return (*found, Band(None, points(last.fields(["points"])["points"])))
 
     return read

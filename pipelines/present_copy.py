@@ -12,16 +12,19 @@ from pathlib import Path
 import duckdb
 
 from pipelines.completeness import CycleStatus, cycle_statuses
-from pipelines.errors import StoreError
+from pipelines.errors import OtherLedgerError, StoreError
 from pipelines.fetching import NEEDED_BYTES
 from pipelines.ledger import offerings
+from pipelines.ledger.leading import Leading, leading
 from pipelines.ledger.offerings import STANDING, Offering
 from pipelines.ledger.publications import Publication, publications
 from pipelines.ledger.tables import offering
 from pipelines.site import WRITER, Site, cycle_day, require_free_space
-from pipelines.to_core import complete_snapshots, engine_of, standing_batch
+from pipelines.to_core import complete_snapshots, engine_of, require_its_ledger, standing_batch
 from warehouse.build import LastBuilt, last_built
+from warehouse.damage import read_whole
 from warehouse.load import StandingBatch, load
+from warehouse.statements import literal
 from warehouse.store import FILE_NAME, open_warehouse
 
 _WAL = f"{FILE_NAME}.wal"
@@ -33,7 +36,7 @@ class Moment:
     """What the ledger said while the present warehouse was copied."""
 
     standing: list[Offering]
-    leading: list[Offering]
+    leading: list[Leading]
     cycles: list[CycleStatus]
     published: list[Publication]
     why_not: str  # it could not be copied; empty where it was, or where there is none
@@ -75,10 +78,10 @@ def look(site: Site, directory: Path) -> Moment:
             why_not = _copy_present(site, directory)
             if not why_not and site.config.spark:
                 why_not = _complete(site, directory)
-        leading = offerings.leading(offerings.find(connection))
+        batches = leading(connection)
         cycles = cycle_statuses(connection, site.config, site.contracts, site.now)
         published = [each for each in publications(connection) if each.state == "published"]
-    return Moment(standing, leading, cycles, published, why_not)
+    return Moment(standing, batches, cycles, published, why_not)
 
 
 def _copy_present(site: Site, directory: Path) -> str:
@@ -101,8 +104,14 @@ def _complete(site: Site, directory: Path) -> str:
         with open_warehouse(directory, site.contracts, site.config.memory_mb) as copy:
             engine_of(site).complete(copy, site.contracts)
     except (StoreError, duckdb.Error) as error:
-        return f"the present warehouse cannot be used: {str(error).splitlines()[0]}"
+        return _unusable(error)
     return ""
+
+
+def _unusable(error: Exception) -> str:
+    """What DuckDB says, not what one would be advised of the present warehouse: that is under way."""
+    said = error.__cause__ if isinstance(error.__cause__, duckdb.Error) else error
+    return f"the present warehouse cannot be used: {str(said).splitlines()[0]}"
 
 
 def _require_no_writer(path: Path) -> None:
@@ -111,14 +120,18 @@ def _require_no_writer(path: Path) -> None:
         return
     with duckdb.connect() as connection:
         try:
-            connection.execute(f"attach '{quoted(path)}' as present (read_only)")
+            connection.execute(f"attach {literal(path)} as present (read_only)")
         except duckdb.Error as error:
             if str(error).startswith(_LOCKED):  # any other message may hold the word in its path
                 raise StoreError(f"{path}: {str(error).splitlines()[0]}; end that process and run it again") from error
 
 
 def open_present(site: Site, directory: Path, moment: Moment) -> Present:
-    """Whether the copy can be compared with, once what waits for the next load is in it as well."""
+    """Whether the copy can be compared with, once what waits for the next load is in it as well: it is read whole.
+
+    Raises OtherLedgerError where it is of a newer ledger, or another: without the batches that this one does not know
+    it would be made equal to what they are missing in.
+    """
     if moment.why_not:
         return Present(None, moment.why_not)
     if not (directory / FILE_NAME).exists():
@@ -126,15 +139,15 @@ def open_present(site: Site, directory: Path, moment: Moment) -> Present:
     batches = [standing_batch(site, each) for each in moment.standing]
     try:
         with open_warehouse(directory, site.contracts, site.config.memory_mb) as copy:
+            with site.ledger.reading() as connection:
+                require_its_ledger(site, connection, copy, {each.stem for each in moment.standing})
             _load_waiting(site, copy, batches, moment)
+            read_whole(copy)
             return Present(last_built(copy), "")
+    except OtherLedgerError:
+        raise
     except (StoreError, duckdb.Error) as error:
-        return Present(None, f"the present warehouse cannot be used: {str(error).splitlines()[0]}")
-
-
-def quoted(path: Path) -> str:
-    """A path as it stands between quotes in SQL."""
-    return str(path).replace("'", "''")
+        return Present(None, _unusable(error))
 
 
 def _load_waiting(site: Site, copy: duckdb.DuckDBPyConnection, batches: list[StandingBatch], moment: Moment) -> None:

@@ -11,7 +11,7 @@ from pipelines.cycles import parse_cycle
 from pipelines.ledger import offerings
 from pipelines.ledger.offerings import Offering, State
 from pipelines.site import Site, cycle_day
-from pipelines.staged_rows import trouble
+from pipelines.staged_rows import rows_trouble
 from pipelines.transfer.base import RemoteMissingError, Transport
 
 _DELETABLE = (State.LOADED, State.SUPERSEDED, State.DISCARDED)
@@ -29,6 +29,11 @@ def due_for_pruning(site: Site, found: list[Offering], *, of_archive: bool) -> l
         if is_over and pruned_at is None and each.state in _DELETABLE and each.acknowledged_at is not None:
             due.append(each)
     return due
+
+
+def place(site: Site, current: Offering, *, of_archive: bool) -> str:
+    """Where the copy stands that is pruned."""
+    return f"{current.kept_in}/{current.file_name}" if of_archive else f"{server_place(site, current)} on the server"
 
 
 def prune(site: Site, transport: Transport | None, current: Offering) -> str:
@@ -72,17 +77,8 @@ def _rows_missing(site: Site, current: Offering) -> str:
 
     Rows and rejects are read whole: a warehouse that is rebuilt has nothing else of them then.
     """
-    if current.state is not State.LOADED:
-        return ""
-    place = site.staged_paths(current.name, cycle_day(site, current))
-    counts = {place.rows: current.loaded, place.rejects: current.rejected}
-    lost = site.objects.bring(counts, afresh=True)
-    for path, count in counts.items():
-        if path in lost:
-            return f"kept: expected {count} rows in {site.relative(path)}, found none in the object store"
-        if found := trouble(site, path, count):
-            return f"kept: {found}"
-    return ""
+    found = rows_trouble(site, current) if current.state is State.LOADED else ""
+    return f"kept: {found}" if found else ""
 
 
 def _note_pruned(site: Site, current: Offering, cause: str, column: str) -> None:

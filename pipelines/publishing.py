@@ -7,38 +7,29 @@ given: the state, then the lists, each list's end file last. A run that finds a 
 from __future__ import annotations
 
 import hashlib
-import logging
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 import duckdb
-import polars as pl
 
 from pipelines.durable import sync_all, sync_directories
 from pipelines.errors import HeldError, UsageError
 from pipelines.faults import fault_point
 from pipelines.fetching import NEEDED_BYTES
-from pipelines.increments import increment
-from pipelines.ledger.publications import ListRecord, Publication, mark_published, prepare, publications, regular
+from pipelines.ledger.publications import Publication, last_publication, mark_published, prepare, publications
 from pipelines.ledger.quality import holding
-from pipelines.list_files import list_body, prepare_list, release_list
-from pipelines.lists import LISTS, NATION, ListKind
-from pipelines.names import BatchName
-from pipelines.published_lists import last_lists, read_list
+from pipelines.list_files import release_list
+from pipelines.preparing import prepare_lists
 from pipelines.quality.running import judge_closed
 from pipelines.site import WRITER, Site, require_free_space
 from pipelines.steps import build_in
 from warehouse.build import known_sources, last_built, made_by
 from warehouse.changes import forget_changes
-from warehouse.policy_tables import ALL
 from warehouse.publish import write_state
-from warehouse.states import CURRENT, show_state, state_is_sound
+from warehouse.states import CURRENT, greatest_number, show_state, shown_state, state_is_sound
 from warehouse.store import open_warehouse
-
-_LAST_VERSION = 99  # two digits of a file's name
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -58,7 +49,7 @@ def publish(site: Site, *, republish: bool = False) -> Published:
     for directory in (site.home.warehouse, site.home.bi, site.home.publish):
         require_free_space(directory, NEEDED_BYTES)
     with site.lock(WRITER, wait=True):
-        with site.ledger.transaction() as connection:
+        with site.ledger.reading() as connection:
             known = publications(connection)
         for each in known:
             if each.state == "prepared":
@@ -78,18 +69,23 @@ def publish(site: Site, *, republish: bool = False) -> Published:
             if not republish:
                 _require_later(_as_of(last) if last else None, as_of)
             fingerprint = _fingerprint(site, warehouse, as_of)
-            if last and last.fingerprint == fingerprint and state_is_sound(site.home.bi):
+            if last and last.fingerprint == fingerprint and _is_shown(site, last):
                 return Published(last, is_new=False)
             made = _prepare(site, warehouse, as_of, fingerprint, known)
         _release(site, made)
         return Published(made, is_new=True)
 
 
+def _is_shown(site: Site, last: Publication) -> bool:
+    """Not so where the ledger was put back from a copy: readers have a state that it does not know."""
+    return shown_state(site.home.bi) == last.publication_id and state_is_sound(site.home.bi)
+
+
 def last_as_of(site: Site) -> date | None:
     """The as-of date of the last publication; None: nothing was published yet."""
     with site.ledger.reading() as connection:
-        known = publications(connection)
-    return _as_of(known[-1]) if known else None
+        last = last_publication(connection)
+    return _as_of(last) if last else None
 
 
 def require_later(site: Site, as_of: date) -> None:
@@ -143,7 +139,7 @@ def _prepare(
     site: Site, warehouse: duckdb.DuckDBPyConnection, as_of: date, fingerprint: str, known: list[Publication]
 ) -> Publication:
     at = site.now
-    publication_id = f"{as_of:%Y%m%d}-{len(known) + 1:06d}"
+    publication_id = f"{as_of:%Y%m%d}-{_next_number(site, known):06d}"
     # One that a killed run left says what it would have held.
     warehouse.execute(
         "delete from ops.publication where not list_contains(cast($known as varchar[]), publication_id)",
@@ -155,7 +151,7 @@ def _prepare(
         {"id": publication_id, "as_of": as_of, "at": at},
     )
     forget_changes(warehouse)
-    lists = tuple(_prepare_lists(site, warehouse, as_of, known))
+    lists = tuple(prepare_lists(site, warehouse, as_of, known))
 
     def add_report(directory: Path) -> None:
         from pipelines.reporting.report import write_report  # charts and templates: only who publishes waits for them
@@ -173,69 +169,16 @@ def _prepare(
     return made
 
 
-def _prepare_lists(
-    site: Site, warehouse: duckdb.DuckDBPyConnection, as_of: date, known: list[Publication]
-) -> Iterator[ListRecord]:
-    """Every list of every source: whole, unless that of the day stands; and what changed since the last whole one."""
-    is_regular = not known or as_of.isoformat() >= regular(known)[-1].as_of_date
-    last = last_lists(known)
-    for kind in LISTS:
-        table = _rows(warehouse, kind)
-        for source in _sources_known(site, warehouse, kind, table):
-            rows = table.filter(pl.col("source") == (ALL if source == NATION else source))
-            rows = rows if kind.is_monthly else rows.drop("source")
-            cycle = rows["month"].max() if kind.is_monthly else f"{as_of:%Y%m%d}"
-            name = BatchName(kind.name, source, "F", str(cycle), "0001", "00")
-            full = last.get((kind.name, source, "F"))
-            if kind.key and is_regular and full and full.name.cycle == cycle:
-                yield full
-            else:
-                yield _prepare_list(site, name, rows, known)
-            base = read_list(site.home.publish, full.stem) if kind.key and is_regular and full else None
-            if base is not None:
-                yield _prepare_list(site, replace(name, mode="I"), increment(kind, rows, base), known)
-
-
-def _sources_known(site: Site, warehouse: duckdb.DuckDBPyConnection, kind: ListKind, table: pl.DataFrame) -> list[str]:
-    """Sources with subscribers in core: for another an empty list would tell receivers that it has none left."""
-    if kind.is_monthly:
-        found = set(table["source"].to_list())
-        return [source for source in (*site.config.sources, NATION) if (ALL if source == NATION else source) in found]
-    known = {source for (source,) in warehouse.execute("select distinct source from core.subscriber").fetchall()}
-    return [source for source in site.config.sources if source in known]
-
-
-def _rows(warehouse: duckdb.DuckDBPyConnection, kind: ListKind) -> pl.DataFrame:
-    frame = pl.from_arrow(warehouse.sql(f"from {kind.table} order by all").to_arrow_table())
-    assert isinstance(frame, pl.DataFrame)
-    return frame
-
-
-def _prepare_list(site: Site, name: BatchName, rows: pl.DataFrame, known: Iterable[Publication]) -> ListRecord:
-    """Write a source's list, unless the newest one of its cycle says the same already; a newer one replaces it."""
-    prefix = name.stem[: -len(name.version)]
-    former = [each for publication in known for each in publication.lists if each.stem.startswith(prefix)]
-    body_digest = hashlib.sha256(list_body(rows)).hexdigest()
-    if former and former[-1].body_digest == body_digest:
-        return former[-1]
-    version = len({each.stem for each in former})
-    if version > _LAST_VERSION:  # of one list: it must not keep the state and all other lists from whoever waits
-        _log.warning(
-            "%s has %d versions, all that names can tell: it stays as it is until its next cycle", prefix, version
-        )
-        return former[-1]
-    name = replace(name, version=f"{version:02d}")
-    prepared = prepare_list(name, rows, site.home.publish / name.feed, site.now)
-    rows.write_parquet(site.home.publish / name.feed / f"{name.stem}.parquet.tmp")
-    return ListRecord(name.stem, prepared.records, prepared.body_digest)
+def _next_number(site: Site, known: Iterable[Publication]) -> int:
+    """Past all that the ledger or `bi/` knows: under an id that readers have open nothing else may appear."""
+    return 1 + max([each.number for each in known] + [greatest_number(site.home.bi)])
 
 
 def _release(site: Site, made: Publication) -> None:
-    show_state(site.home.bi, made.publication_id)
+    if (site.home.bi / "states" / made.publication_id).exists():  # it went where an older ledger was put back
+        show_state(site.home.bi, made.publication_id)
     fault_point("release")
     for each in made.lists:
-        name = each.name
-        file_names = (f"{name.stem}.parquet", f"{name.stem}.DAT", f"{name.stem}.CHK", f"{name.cycle_key}.END")
-        release_list(site.home.publish / name.feed, file_names)
+        release_list(site.home.publish / each.name.feed, each.name)
     with site.ledger.transaction() as connection:
         mark_published(connection, made.publication_id, site.now)

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.errors import UsageError
+from pipelines.errors import StoreError, UsageError
 from pipelines.names import parse_stem
-from pipelines.present_copy import Moment, Present, look, open_present, quoted, require_room
+from pipelines.present_copy import Moment, Present, look, open_present, require_room
 from pipelines.published_lists import recall_lists
 from pipelines.restaging import Failure, Restaged, restage
 from pipelines.site import Home, Site
@@ -27,6 +27,7 @@ from warehouse.comparing import Comparison, compare
 from warehouse.load import load
 from warehouse.models import GIVEN
 from warehouse.ops import refresh_ops
+from warehouse.statements import literal
 from warehouse.store import FILE_NAME, open_warehouse
 
 BROKEN_OFF = "REBUILDING"  # stands in the directory while a rebuild is at work
@@ -66,13 +67,19 @@ def rebuild(site: Site, into: Path, progress: Progress = _silent) -> Rebuilt:
     """Make a warehouse from the archive in `into`/warehouse, its staged rows in `into`/staged, and compare.
 
     Nothing of the home is changed. `progress` says what is under way. Raises UsageError where `into` is neither new nor
-    empty, StoreError where there is no room.
+    empty, StoreError where there is no room, and where the present warehouse is not this ledger's.
     """
     site.config.workers.require_warehouse("rebuild")
     _claim(into)
     try:
         require_room(site, into)
         return _rebuild(site, replace(site, home=Home(into.resolve())), progress)
+    except (OSError, duckdb.Error) as error:
+        _clear(into)
+        raise StoreError(
+            f"{into}: {' '.join(str(error).split())}; check rights and free space, then run it again: it begins anew, "
+            "and left nothing there"
+        ) from error
     except BaseException:
         _clear(into)
         raise
@@ -167,7 +174,7 @@ def _to_build(moment: Moment, present: Present) -> tuple[date | None, str | None
 
 def _carry_over(warehouse: duckdb.DuckDBPyConnection, path: Path, present: Present) -> None:
     """What no file tells: the ledger as of the last build, which marts rest on, and the lists published before."""
-    warehouse.execute(f"attach '{quoted(path)}' as present (read_only)")
+    warehouse.execute(f"attach {literal(path)} as present (read_only)")
     for table in _AS_OF_LAST_BUILD:
         # Which load a publication came after counts the loads of that warehouse.
         kept = "columns(lambda name: name <> 'load_no')"

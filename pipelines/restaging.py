@@ -6,7 +6,7 @@ What stands is not touched: no ledger, no staged/ of the home. An operator's wor
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,14 +15,14 @@ from pipelines.checking import in_groups
 from pipelines.checks.judging import Judgement, judge
 from pipelines.checks.places import StagedPaths
 from pipelines.checks.reading import ArchivedBatch
-from pipelines.checks.together import judge_together
-from pipelines.durable import naming_full_disk, sync_all, sync_directories
+from pipelines.checks.together import judge_small
+from pipelines.durable import sync_all, sync_directories
 from pipelines.errors import StoreError
 from pipelines.ledger import offerings
 from pipelines.ledger.offerings import Offering
 from pipelines.ledger.tables import offering
 from pipelines.site import Home, Site, cycle_day
-from pipelines.staged_rows import trouble
+from pipelines.staged_rows import rows_trouble
 
 
 @dataclass(frozen=True)
@@ -100,16 +100,9 @@ def _restage_group(site: Site, group: list[Offering], rebuilt: Site, done: Resta
 
 def _judged(site: Site, ready: list[_Read], done: Restaged) -> Iterator[_Read]:
     """Small batches of one feed and encoding together, the others alone, as when they came."""
-    judgements: dict[str, Judgement] = {}
-    for feed, encoding in {(each.current.feed, each.batch.encoding) for each in ready}:
-        alike = [
-            (each.batch, each.place)
-            for each in ready
-            if (each.current.feed, each.batch.encoding) == (feed, encoding) and each.current.limit_waived is None
-        ]
-        # Where a file of them cannot be read, each is read alone, and that one tells of it.
-        with suppress(OSError), naming_full_disk(f"{feed}: rows of {len(alike)} batches cannot be staged"):
-            judgements |= judge_together(alike, site.contracts[feed], encoding)
+    judgements = judge_small(
+        site.contracts, ((each.batch, each.place) for each in ready if each.current.limit_waived is None)
+    )
     for each in ready:
         with _telling(each.current, done):
             judgement = judgements.get(each.current.stem) or judge(
@@ -134,13 +127,12 @@ def _refused(each: _Read, judgement: Judgement) -> Failure:
 
 def _take_staged(site: Site, current: Offering, done: Restaged) -> None:
     place = site.staged_paths(current.name, cycle_day(site, current))
-    site.objects.bring([place.rows, place.rejects])
-    for path, count in ((place.rows, current.loaded), (place.rejects, current.rejected)):
-        if found := trouble(site, path, count):
-            found = f"{found}; the archive's copy was deleted after retention"
-            to_do = "restore staged/ from a backup of the home, or ask the producer to send it again"
-            done.failed.append(Failure(current.stem, path.name, found, to_do))
-            return
+    if found := rows_trouble(site, current):
+        name = place.rejects.name if place.rejects.name in found else place.rows.name
+        found = f"{found}; the archive's copy was deleted after retention"
+        to_do = "restore staged/ from a backup of the home, or ask the producer to send it again"
+        done.failed.append(Failure(current.stem, name, found, to_do))
+        return
     done.unproven.append(current)
     done.places[current.offering_id] = place
 

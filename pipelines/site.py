@@ -9,14 +9,17 @@ from datetime import date, datetime
 from functools import cached_property
 from pathlib import Path
 
+from sqlalchemy import select
+
 from pipelines.checks.places import StagedPaths
 from pipelines.clock import now
 from pipelines.config import Config, SourceConfig
 from pipelines.contracts.model import Contract, Contracts
-from pipelines.cycles import parse_cycle
+from pipelines.cycles import LENGTHS, parse_cycle
 from pipelines.errors import ConfigurationError, StoreError
-from pipelines.ledger.offerings import Change, Offering
+from pipelines.ledger.offerings import ACCEPTED, Change, Offering
 from pipelines.ledger.store import LedgerStore
+from pipelines.ledger.tables import offering
 from pipelines.locks import FileLocks, Locks
 from pipelines.names import BatchName
 from pipelines.objects import NoObjects, Objects, ObjectStore
@@ -83,20 +86,24 @@ class Scope:
 
 @dataclass(frozen=True)
 class Site:
-    """One installation at work. `actor` stands in the ledger for whoever runs the step."""
+    """One installation at work. `actor` stands in the ledger for whoever runs the step.
+
+    `as_found`: a ledger that an older release made is looked at and not brought along.
+    """
 
     home: Home
     config: Config
     contracts: Contracts
     policy: Policy
     actor: str
+    as_found: bool = False
 
     @cached_property
     def ledger(self) -> LedgerStore:
         url, secret = self.config.ledger_url(self.home.root), self.config.ledger_secret
         if url.get_backend_name() == "sqlite":
             self._require_ledger_file(Path(str(url.database)))
-        return LedgerStore(url, secret.read() if secret else None)
+        return LedgerStore(url, secret.read() if secret else None, as_found=self.as_found)
 
     def _require_ledger_file(self, path: Path) -> None:
         """A new ledger beside an archive would have all that it knows nothing of sent again, with an alarm for each."""
@@ -165,6 +172,25 @@ class Site:
     def relative(self, path: Path) -> str:
         """A path of a batch, below what workers share, as the ledger keeps it."""
         return str(path.relative_to(self.home.shared))
+
+
+def require_cadences(site: Site) -> None:
+    """Every feed keeps the cadence of the cycles that were accepted of it; any one tells, and is found at once.
+
+    Under another cadence these would be no cycles any more: alarms would end as if mended, and what comes be refused.
+    Raises StoreError.
+    """
+    with site.ledger.reading() as connection:
+        for contract in site.contracts.feeds:
+            cadence = contract.schedule.cadence
+            of_feed = (offering.c.feed == contract.feed, offering.c.state.in_(ACCEPTED))
+            cycle = connection.scalar(select(offering.c.cycle).where(*of_feed).limit(1))
+            if cycle and len(cycle) != LENGTHS[cadence]:
+                (was,) = (each for each in LENGTHS if LENGTHS[each] == len(cycle))
+                raise StoreError(
+                    f"{contract.feed}: expected the cadence {was} in its contract, as of the cycle {cycle} in the "
+                    f"ledger, found {cadence}; put it back, or give what comes {cadence} a feed of its own"
+                )
 
 
 def cycle_day(site: Site, current: Offering) -> date:

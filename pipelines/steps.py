@@ -23,17 +23,19 @@ from pipelines.fetching import NEEDED_BYTES, each_source
 from pipelines.kpi_cycles import kpis_from, never_came
 from pipelines.ledger import offerings
 from pipelines.ledger.deliveries import deliveries
+from pipelines.ledger.leading import leading
 from pipelines.ledger.offerings import STANDING, Offering, State
 from pipelines.ledger.publications import publications
 from pipelines.ledger.tables import offering
 from pipelines.lost_rows import stage_lost
+from pipelines.overdue import without_those_in_hand
 from pipelines.published_lists import recall_lists
 from pipelines.quality.running import Judged, judge_cycles
-from pipelines.resends import GAP, request_resend, to_request
-from pipelines.site import WRITER, Scope, Site, require_free_space
+from pipelines.resends import GAP, answered_requests, remove_requests, request_resend, to_request
+from pipelines.site import WRITER, Scope, Site, require_cadences, require_free_space
 from pipelines.to_core import due_for_core, engine_of, load_due, require_its_ledger
 from pipelines.transfer.steady import steady
-from pipelines.watching import settle_cycle_alarms
+from pipelines.watching import released, settle_cycle_alarms
 from warehouse.build import BuildResult
 from warehouse.load import LoadResult
 from warehouse.ops import refresh_ops
@@ -52,6 +54,7 @@ class Loaded:
     acknowledged: Acknowledged
     errors: dict[str, str]
     quality: Judged
+    released: list[CycleStatus]  # snapshots that were held and are no longer, though nobody said so
 
 
 def check(
@@ -61,6 +64,7 @@ def check(
     offering_ids: frozenset[int] | None = None,
 ) -> Checked:
     """verified → staged for all batches of a scope that wait for it; of these offerings alone where they are named."""
+    require_cadences(site)
     require_free_space(site.home.staged, NEEDED_BYTES)
     due = due_for_check(site, scope)
     if offering_ids is not None:
@@ -91,15 +95,18 @@ def load_staged(site: Site) -> LoadResult:
 def acknowledge_source(site: Site, source: str, scope: Scope, found: list[CycleStatus] | None = None) -> Acknowledged:
     """Receipts and moves on the server for all judged batches of a source; requests for gaps and missing cycles.
 
+    Requests that were answered are taken away.
+
     `found` are its cycles where the caller has looked at them already. A feed or request that the server says no to
     keeps no other: it is in the errors, and due again. Raises TransferError where there is no connection.
     """
     mine = Scope((source,), scope.feeds, scope.cycles)
     found = statuses(site, mine, watched_only=True) if found is None else found
+    found = without_those_in_hand(site, found)
     settle_cycle_alarms(site, found)  # before anything else: a server that is down is why cycles go missing
     feeds = sorted({each.feed for each in due_for_acknowledgement(site, source, scope)})
     done = Acknowledged()
-    if not feeds and not to_request(site, found):
+    if not feeds and not to_request(site, found) and not answered_requests(site, found, source, scope):
         return done
     with steady(site.source(source).with_secret()) as transport:
         for feed in feeds:
@@ -115,6 +122,7 @@ def acknowledge_source(site: Site, source: str, scope: Scope, found: list[CycleS
             for name, reason in to_request(site, found):  # once more: another process may have asked meanwhile
                 with done.noting_errors():
                     request_resend(site, transport, name, GAP, reason, site.now)
+            remove_requests(site, transport, answered_requests(site, found, source, scope))
     return done
 
 
@@ -137,7 +145,9 @@ def load(
     core = None if site.config.workers.is_intake else load_staged(site)
     acknowledged, errors = Acknowledged(), dict[str, str]()
     by_source: dict[str, list[CycleStatus]] = {source: [] for source in site.config.sources}
-    for status in statuses(site, scope, watched_only=True):
+    found = statuses(site, scope, watched_only=True)
+    no_longer_held = released(site, found)
+    for status in found:
         by_source.setdefault(status.key.source, []).append(status)
     results = each_source(site, scope, lambda source: acknowledge_source(site, source, scope, by_source[source]))
     for source, result in results.items():
@@ -152,7 +162,8 @@ def load(
     checked.partial += [each.stem for each in told if each.state is not State.REFUSED]
     checked.refused += [each.stem for each in told if each.state is State.REFUSED]
     is_to_judge = judge and not site.config.workers.is_intake
-    return Loaded(checked, core, acknowledged, errors, judge_cycles(site) if is_to_judge else Judged(0, ()))
+    judged = judge_cycles(site) if is_to_judge else Judged(0, ())
+    return Loaded(checked, core, acknowledged, errors, judged, no_longer_held)
 
 
 def _untold(site: Site, scope: Scope) -> list[Offering]:
@@ -193,7 +204,7 @@ def build_in(
     """As `build`, in a warehouse that the caller has open under the writer's lock."""
     require_free_space(site.home.warehouse, NEEDED_BYTES)
     with site.ledger.reading() as connection:
-        batches = offerings.leading(offerings.find(connection))
+        batches = leading(connection)
         require_its_ledger(site, connection, warehouse, {each.stem for each in batches if each.state in STANDING})
         published, sent = publications(connection), deliveries(connection)
     recall_lists(site.home.publish, warehouse, published)
@@ -211,6 +222,7 @@ def _cycles_for_kpis(site: Site, as_of: date, bill_month: str | None) -> list[Cy
 
 def statuses(site: Site, scope: Scope = EVERYTHING, *, watched_only: bool = False) -> list[CycleStatus]:
     """Every cycle of a scope that was seen or is due, with its state now; or only those that somebody waits for."""
+    require_cadences(site)
     within = Within(scope.sources[0] if len(scope.sources) == 1 else None, watched_only=watched_only)
     with site.ledger.reading() as connection:
         found = cycle_statuses(connection, site.config, site.contracts, site.now, within)

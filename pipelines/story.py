@@ -9,19 +9,19 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from pipelines.acknowledging import kept_rejects
 from pipelines.checks.staging import read_rejects
 from pipelines.clock import COMPACT
-from pipelines.contracts.model import Column, Contract, Type
-from pipelines.errors import StoreError
+from pipelines.completeness import CycleState, Within, cycle_statuses
+from pipelines.contracts.model import Column, Contract, Mode, Type
 from pipelines.ledger import offerings
-from pipelines.ledger.offerings import ACCEPTED, STANDING, Offering, State
+from pipelines.ledger.cycle_acceptances import said
+from pipelines.ledger.offerings import ACCEPTED, STANDING, Offering
 from pipelines.ledger.quality import profiles, results
 from pipelines.ledger.tables import quality_result
 from pipelines.operating import offerings_of
 from pipelines.plain_text import unnumbered
+from pipelines.rejects import kept_rejects
 from pipelines.site import Site
-from pipelines.staged_rows import trouble
 
 _FIELDS = (
     "state", "code", "reason", "bytes", "digest", "records", "loaded", "rejected", "control_total", "control_loaded",
@@ -57,35 +57,6 @@ def rejecting(offered: list[Offering]) -> Offering:
     return (accepted or [each for each in offered if each.rejected] or offered)[-1]
 
 
-def has_rejects(site: Site, current: Offering) -> bool:
-    """Whether an offering has rejected rows. Raises StoreError where it has, and they are lost or damaged."""
-    if not current.rejected:
-        return False
-    found = trouble(site, kept_rejects(site, current).rejects, current.rejected)
-    if current.state is State.DISCARDED and (found or _is_replaced(site, current)):
-        found = f"its {current.rejected} rejected rows are not kept any more, for it was discarded"
-    if found:
-        raise StoreError(f"batch {current.stem}: {found}; {_mending(current)}")
-    return True
-
-
-def _is_replaced(site: Site, current: Offering) -> bool:
-    """Whether another offering of the stem was staged since, in the place of this one."""
-    since = (current.judged_at or current.taken_at, current.offering_id)
-    return any(
-        each.staged_count and ((each.judged_at or each.taken_at), each.offering_id) > since
-        for each in offerings_of(site, current.stem)
-    )
-
-
-def _mending(current: Offering) -> str:
-    if current.state is State.REFUSED:
-        return f"'tierline batch retry {current.stem}' makes them anew"
-    if current.state in STANDING and current.archive_pruned_at is None:
-        return f"'tierline replay --feed {current.feed} --from {current.cycle} --to {current.cycle}' makes them anew"
-    return f"where its bytes are: 'tierline batch show {current.stem}'"
-
-
 def rejected_rows(site: Site, current: Offering, *, masked: bool, most: int | None = None) -> Iterator[RejectedRow]:
     """The rejected rows of an offering, as they came or with personal data hidden."""
     encoding = site.source(current.source).encoding if current.source in site.config.sources else "utf-8"
@@ -116,9 +87,9 @@ def _masked(record: str, contract: Contract | None) -> str:
 def _without_numbers(field: str, column: Column) -> str:
     """A value that is not personal where it belongs: in a rejected row it may stand where another was expected.
 
-    What tells which row it is stays: an id that begins with a letter, and a time.
+    What tells which row it is stays: an id of a letter and digits, and a time.
     """
-    is_id = column.type is Type.ID and re.fullmatch("[A-Za-z][0-9A-Za-z]+", field) is not None
+    is_id = column.type is Type.ID and re.fullmatch("[A-Za-z][0-9]+", field) is not None
     is_time = column.type is Type.TIMESTAMP and _is_time(field)
     return field if is_id or is_time else unnumbered(field)
 
@@ -136,9 +107,29 @@ def _is_time(text: str) -> bool:
 def _described(site: Site, each: Offering) -> dict[str, Any]:
     described = {name: getattr(each, name) for name in _FIELDS}
     described["quality"] = _quality(site, each) if each.state in STANDING else None
-    described["kept in"] = each.kept_in
-    described["on the server"] = each.moved_to or ("gone" if each.acknowledged_at else f"outgoing/{each.feed}/")
+    is_snapshot = each.state in STANDING and each.mode == Mode.FULL
+    described |= _snapshot(site, each) if is_snapshot else {"held": None, "let_through": None}
+    described["kept in"] = _expired(each.archive_pruned_at) or each.kept_in
+    place = each.moved_to or ("gone" if each.acknowledged_at else f"outgoing/{each.feed}/")
+    described["on the server"] = _expired(each.server_pruned_at) or place
     return described
+
+
+def _snapshot(site: Site, each: Offering) -> dict[str, str | None]:
+    """Whether E505 holds the snapshot that a batch is of, or who let it through."""
+    within = Within(each.source, full_only=True)
+    with site.ledger.reading() as connection:
+        found = cycle_statuses(connection, site.config, site.contracts, site.now, within)
+    status = next((status for status in found if status.key == each.name.cycle_key), None)
+    is_held = status is not None and status.state is CycleState.HELD
+    return {
+        "held": status.reason if status and is_held else None,
+        "let_through": said(status.let_through) or None if status else None,
+    }
+
+
+def _expired(pruned_at: datetime | None) -> str:
+    return f"deleted after the retention, {pruned_at}" if pruned_at else ""
 
 
 def _quality(site: Site, each: Offering) -> str | None:
@@ -151,5 +142,6 @@ def _quality(site: Site, each: Offering) -> str | None:
         return None
     failed = [result.measure for result in found if not result.success]
     verdict = f"failed: {', '.join(failed)}" if failed else "all met"
+    verdict += f", accepted by {said(judged.accepted)}" if judged.accepted else ""
     page = f"; {judged.page}" if judged.page and (site.home.root / judged.page).exists() else ""
-    return f"{len(found)} expectations of its cycle, {verdict}{page}"
+    return f"{len(found)} expectations of its cycle, {verdict}{page}" if found else f"nothing to judge{page}"

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from pipelines.completeness import CycleState, CycleStatus, Within, cycle_statuses
 from pipelines.contracts.model import Mode
 from pipelines.cycles import parse_cycle
-from pipelines.errors import StoreError
+from pipelines.errors import OtherLedgerError
 from pipelines.faults import fault_point
 from pipelines.ledger import offerings
 from pipelines.ledger.offerings import Move, Offering, State
@@ -40,7 +40,7 @@ class Due:
 def due_for_core(site: Site, warehouse: duckdb.DuckDBPyConnection) -> Due:
     """What the ledger says of core now; the staged rows that it lacks are here then.
 
-    Raises StoreError as `require_its_ledger` does, and for an object store that does not answer.
+    Raises OtherLedgerError as `require_its_ledger` does, and StoreError for an object store that does not answer.
     """
     present = engine_of(site).loaded_batches(warehouse)
     with site.ledger.reading() as connection:
@@ -69,14 +69,14 @@ def load_due(site: Site, warehouse: duckdb.DuckDBPyConnection, due: Due) -> Load
 def require_its_ledger(
     site: Site, connection: Connection, warehouse: duckdb.DuckDBPyConnection, standing: set[str]
 ) -> None:
-    """Raises StoreError where core holds batches that this ledger never let stand: it is new, another, or older.
+    """Raises OtherLedgerError where core holds batches that this ledger never let stand: it is new, another, or older.
 
     By its word core would be emptied of them, and that published.
     """
     held = {stem for stem, _ in noted_batches(warehouse)}
     if unknown := never_stood(connection, held - standing):
         first = ", ".join(unknown[:3]) + (", …" if len(unknown) > 3 else "")
-        raise StoreError(
+        raise OtherLedgerError(
             f"{site.home.warehouse}: expected batches that {site.ledger.where} let stand, found {len(unknown)} that it "
             f"never did: {first}; nothing was taken out. Put the newest copy of the ledger back; where it is lost, let "
             "these be offered again: docs/engineers/deployment.md, 'A ledger that is lost'"

@@ -1,4 +1,4 @@
-"""Cycles that are late, missing or held: one alarm each (file interface, section 8)."""
+"""Cycles that are late, missing, held, or hold more than their end file names: one alarm each (sections 3 and 8)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pipelines.completeness import CycleState, CycleStatus
 from pipelines.cycles import parse_cycle
 from pipelines.due_cycles import is_waited_for
-from pipelines.ledger.alarms import Kind, settle_alarms
+from pipelines.ledger.alarms import Kind, open_subjects, settle_alarms
 from pipelines.names import CycleKey
 from pipelines.site import Site
 
@@ -15,17 +15,19 @@ _KINDS = {CycleState.LATE: Kind.LATE, CycleState.MISSING: Kind.MISSING, CycleSta
 
 
 def settle_cycle_alarms(site: Site, statuses: Iterable[CycleStatus]) -> None:
-    """Raise one alarm for each cycle that became late, missing or held; clear those of cycles that no longer are.
+    """Raise one alarm for each cycle that became one of these; clear those of cycles that no longer are.
 
     One that nobody waits for any more, for it is too old, did not come all the same: its alarm stays. What the
     configuration has taken back is over, whatever source it was of: cycles before `since`, feeds and sources that it
     names no longer, and files that they left on a server.
     """
-    found: dict[Kind, dict[str, str]] = {kind: {} for kind in _KINDS.values()}
+    found: dict[Kind, dict[str, str]] = {kind: {} for kind in (*_KINDS.values(), Kind.UNNAMED)}
     settled = set()
     for status in statuses:
         if (kind := _KINDS.get(status.state)) and _is_configured(site, status.key):
-            found[kind][str(status.key)] = f"{status.reason or 'nothing came'}, expected {status.expected_at}"
+            found[kind][str(status.key)] = _said(status)
+        if status.state is CycleState.COMPLETE and status.reason and _is_configured(site, status.key):
+            found[Kind.UNNAMED][str(status.key)] = status.reason
         if status.state is not CycleState.OPEN:
             settled.add(str(status.key))
 
@@ -37,10 +39,28 @@ def settle_cycle_alarms(site: Site, statuses: Iterable[CycleStatus]) -> None:
 
     with site.ledger.transaction() as connection:
         for kind, subjects in found.items():
-            # A snapshot of history may be held too: 'cycles accept' ends that, no date does.
-            covers = is_held_no_longer if kind is Kind.HELD else is_over
+            # What was taken of history may be held or unnamed too: 'cycles accept' or an end file ends that, no date.
+            covers = is_held_no_longer if kind in (Kind.HELD, Kind.UNNAMED) else is_over
             settle_alarms(connection, kind, subjects, covers, site.now)
         settle_alarms(connection, Kind.LEFT, {}, lambda subject: not _is_polled(site, subject), site.now)
+
+
+def released(site: Site, statuses: Iterable[CycleStatus]) -> list[CycleStatus]:
+    """Snapshots of which an alarm still says that they are held, though they end periods now without anybody's word."""
+    with site.ledger.reading() as connection:
+        held = open_subjects(connection, Kind.HELD)
+    return [
+        each
+        for each in statuses
+        if str(each.key) in held and each.state is CycleState.COMPLETE and each.is_whole and not each.let_through
+    ]
+
+
+def _said(status: CycleStatus) -> str:
+    if status.state is CycleState.HELD:
+        key = status.key
+        return f"{status.reason}; 'tierline cycles accept {key.feed} {key.source} {key.cycle} --why …' where that is so"
+    return f"{status.reason or 'nothing came'}, expected {status.expected_at}"
 
 
 def _key(subject: str) -> CycleKey:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from running import forking
 
-import warehouse.renewal
+import warehouse.touched
 from pipelines.transfer.base import Endpoint
 from sftp_fixtures import ports
 from sftp_fixtures.proftpd import proftpd_server
@@ -76,6 +76,19 @@ class Site:
         return file
 
 
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Where the directory of a producer's server is to be made."""
+    return tmp_path / "remote"
+
+
+@pytest.fixture
+def acd(tmp_path: Path) -> Path:
+    """The directory of a receiver that takes TIER lists."""
+    (tmp_path / "acd").mkdir()
+    return tmp_path / "acd"
+
+
 @pytest.fixture(scope="session", params=SERVERS)
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     root = tmp_path_factory.mktemp(request.param)
@@ -100,7 +113,7 @@ def _forking() -> ForkServerContext:
 
 
 # Worlds of tests are small: a file touches most of them, and a share would have every build make everything anew.
-warehouse.renewal._MOST_SHARE = 1.0
+warehouse.touched._MOST_SHARE = 1.0
 
 # How long an example takes says something of the machine only, and of what else runs on it.
 settings.register_profile("tierline", deadline=None, suppress_health_check=[HealthCheck.too_slow])

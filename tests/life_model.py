@@ -78,17 +78,31 @@ class Model:
     def snapshots(self, feed: str) -> Iterator[tuple[Snapshot, list[Batch]]]:
         """Complete ones that are not held (E505), and their batches."""
         former: dict[str, int] = {}
+        taken_out: dict[str, int] = {}  # the last that was discarded serves where no earlier one stands
         for key in sorted(key for key in self.ends if key[0] == feed):
             came = {each.batch.slot for each in self.offered if each.state in ("accepted", "discarded")}
             parts = [each.batch for each in self.standing() if each.batch.slot[:4] == key]
-            if not self._is_complete(key) or {slot for slot in came if slot[:4] == key} != {b.slot for b in parts}:
+            source, records = key[1], sum(len(each.rows) for each in parts)
+            if not self._is_complete(key):
                 continue
-            records, source = sum(len(each.rows) for each in parts), key[1]
-            is_held = former.get(source, 0) - records > _DROPPED_SHARE * former.get(source, 0)
+            if {slot for slot in came if slot[:4] == key} != {b.slot for b in parts}:
+                taken_out[source] = records + self._discarded(key, {each.slot for each in parts})
+                continue
+            before = former.get(source, taken_out.get(source, 0))
+            is_held = before - records > _DROPPED_SHARE * before
             former[source] = records
             if not is_held:
                 end = datetime.strptime(key[3], "%Y%m%d") + timedelta(days=1)
                 yield Snapshot(source, key[3], end), parts
+
+    def _discarded(self, key: tuple[str, ...], but: set[tuple[str, ...]]) -> int:
+        """Records of the newest discarded versions of a cycle's SEQ of which nothing stands."""
+        newest: dict[tuple[str, ...], tuple[str, int]] = {}
+        for each in self.offered:
+            slot = each.batch.slot
+            if each.state == "discarded" and slot[:4] == key and slot not in but:
+                newest[slot] = max(newest.get(slot, ("", 0)), (each.batch.version, len(each.batch.rows)))
+        return sum(records for _, records in newest.values())
 
     def is_named(self, batch: Batch) -> bool:
         """Whether the end file of its cycle names the SEQ, where the cycle is a full snapshot's."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from datetime import datetime, timedelta
 
 from mart_oracle import first_day, midnight
@@ -52,6 +53,7 @@ def _contacts(drawing: Drawing, user_id: str | None) -> list[Row]:
             "satisfaction": ratings[number % len(ratings)],
             "retention_result": dice.choice(("KEPT", "LOST", "PENDING", None)) if purpose == "RETENTION" else None,
             "work_order_id": dice.choice((None, "W00001")),
+            "service_number": f"1380000{random.Random(f'{user_id} {number} {arrived_at}').randrange(60):04d}",
         }
         rows.append({**row, **_course(drawing, row, arrived_at)})
     return rows

@@ -46,7 +46,7 @@ def current(oracle: Oracle, table: str, time: str) -> list[Row]:
     return [row for row in oracle.province[table] if row["is_current"] and row[time] < oracle.end]
 
 
-def of_user(rows: Iterable[Row], user_id: str) -> list[Row]:
+def of_user(rows: Iterable[Row], user_id: str | None) -> list[Row]:
     return [row for row in rows if row["user_id"] == user_id]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from mart_oracle import DAY, Oracle, Row, midnight, month_of
@@ -109,15 +109,31 @@ def call_list(oracle: Oracle) -> tuple[dict[str, Row], Counter[tuple[str, str]]]
 
 
 def _cause(oracle: Oracle, campaign: str, state: Row, customer: Row | None, called: dict[str, Row]) -> str | None:
+    if campaign == "WINBACK" and state["service_number"] in open_numbers(oracle):
+        return "NUMBER_REASSIGNED"
     if customer is not None and customer["blacklisted"] == "Y":
         return "BLACKLISTED"
     if campaign != "ARREARS" and (customer is None or customer["marketing_consent"] != "Y"):
         return "NO_CONSENT"
-    contacts = of_user(current(oracle, "core.contact", "arrived_at"), state["user_id"])
-    week = oracle.end - timedelta(days=7)
-    if any(row["channel"] == "OUTBOUND" and row["arrived_at"] >= week for row in contacts):
+    if is_called_lately(oracle, state, by_number=False) or is_called_lately(oracle, state, by_number=True):
         return "CALLED_LATELY"
     return "OTHER_CAMPAIGN" if state["user_id"] in called else None
+
+
+def open_numbers(oracle: Oracle) -> set[str]:
+    """The numbers of open subscribers: who calls one reaches these."""
+    return {state["service_number"] for state in subscriber_states(oracle).values() if is_open(state)}
+
+
+def is_called_lately(oracle: Oracle, state: Row, *, by_number: bool) -> bool:
+    """By OUTBOUND in the last 7 days; a contact that names nobody is with whom has its number at D."""
+    contacts = current(oracle, "core.contact", "arrived_at")
+    if by_number:
+        contacts = [row for row in of_user(contacts, None) if row["service_number"] == state["service_number"]]
+    else:
+        contacts = of_user(contacts, state["user_id"])
+    week = oracle.end - timedelta(days=7)
+    return any(row["channel"] == "OUTBOUND" and row["arrived_at"] >= week for row in contacts)
 
 
 def overdue_fen(oracle: Oracle, user_id: str) -> int:
@@ -210,7 +226,9 @@ def _desk_facts(oracle: Oracle, user_id: str) -> Row:
     over = [cycle for cycle in months if cycle < month_of(oracle.as_of) or cycle <= reach]
     last_bill = bill(oracle, user_id, max(over, default=None))
     issued = [row for (billed, _), row in oracle.bills.items() if billed == user_id and row["issued_at"] < oracle.end]
-    paid = [row for row in of_user(current(oracle, "core.payment", "paid_at"), user_id) if row["kind"] in "123"]
+    payments = current(oracle, "core.payment", "paid_at")
+    reversed_ids = {row["reversed_payment_id"] for row in payments}
+    paid = [row for row in of_user(payments, user_id) if row["kind"] in "123" and row["payment_id"] not in reversed_ids]
     payment = max(paid, key=lambda row: (row["paid_at"], row["payment_id"]), default={})
     contacts = of_user(current(oracle, "core.contact", "arrived_at"), user_id)
     contact = max(contacts, key=lambda row: (row["arrived_at"], row["contact_id"]), default={})
@@ -226,17 +244,28 @@ def _desk_facts(oracle: Oracle, user_id: str) -> Row:
     }
 
 
-def work_list(oracle: Oracle) -> dict[tuple[str, str], str]:
-    """WORK: the subscriber by category and what it follows; complaints of D−6…D, as the policy has it."""
+DUE_H = {"D": 12, "G": 24, "S": 36, "N": 48}
+
+
+def work_list(oracle: Oracle) -> dict[tuple[str, str], Row]:
+    """WORK by category and what it follows; complaints of D−6…D, as the policy has it."""
+    states = subscriber_states(oracle)
+
+    def follow_up(user_id: str, since: datetime) -> Row:
+        return {"user_id": user_id, "due_at": since + timedelta(hours=DUE_H[tier_at_end(oracle, states[user_id])])}
+
     orders = [periods[-1] for periods in work_orders(oracle).values()]
     at_work = {row["user_id"] for row in orders if row["category"] == "RETENTION" and row["status"] != "CLOSED"}
     leaving = {user_id for user_id, row in warnings(oracle).items() if row["level"] == "HIGH"}
     followed = {row["contact_id"] for row in orders}
-    found = {("RETENTION", f"WARN-{oracle.as_of:%Y%m%d}-{user_id}"): user_id for user_id in leaving - at_work}
+    found = {
+        ("RETENTION", f"WARN-{oracle.as_of:%Y%m%d}-{user_id}"): follow_up(user_id, oracle.end)
+        for user_id in leaving - at_work
+    }
     for row in current(oracle, "core.contact", "arrived_at"):
         is_followed = row["work_order_id"] is not None or row["contact_id"] in followed
         is_recent = row["arrived_at"] >= oracle.end - timedelta(days=7)
-        is_known = row["user_id"] in subscriber_states(oracle)
+        is_known = row["user_id"] in states
         if row["purpose"] == "COMPLAINT" and is_recent and is_known and not is_followed:
-            found["COMPLAINT", row["contact_id"]] = row["user_id"]
+            found["COMPLAINT", row["contact_id"]] = follow_up(row["user_id"], row["arrived_at"])
     return found

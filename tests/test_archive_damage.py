@@ -39,11 +39,6 @@ def changed(path: Path, change: Callable[[bytes], bytes] | None) -> None:
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path / "remote"
-
-
-@pytest.fixture
 def home(tmp_path: Path, root: Path) -> Path:
     """A home that has fetched three batches of one hour, and judged none."""
     home = make_home(tmp_path / "home", Endpoint("file", root=str(root)))

@@ -256,6 +256,7 @@ def test_what_belongs_to_no_feed_of_the_source_is_reported(home: Path, site: Sit
 
 @both
 def test_an_end_file_that_cannot_be_read_is_left_since_it_was_first_seen(home: Path, site: Site) -> None:
+    payments(STEM, "CARD").put(site.directory)
     site.put(f"{DIRECTORY}/{CYCLE}.END", b"1|3\n")
     for moment in (NOW, LATER, "2026-11-22T12:10:00"):
         take(home, moment)
@@ -263,6 +264,9 @@ def test_an_end_file_that_cannot_be_read_is_left_since_it_was_first_seen(home: P
     assert (found["code"], found["first_seen_at"]) == ("E207", NOW.replace("T", " "))
     assert in_ledger(home, "select count(*) from alarm where kind = 'left'") == [(1,)]
     assert os.listdir(site.directory / DIRECTORY) == [f"{CYCLE}.END"]
+    (cycle,) = [each for each in json.loads(tierline(home, "cycles", "--json", now=LATER).out) if each["accepted"]]
+    why = "line 1: expected files|records|control_total, found '1|3'"
+    assert cycle["reason"] == f"the end file that came was left (E207): {why}"
 
 
 @both

@@ -17,7 +17,7 @@ from pipelines.transfer.base import Endpoint
 from sftp_fixtures.province import make_province
 from warehouse.comments import comment_on
 from warehouse.models import GIVEN, load_models, load_views
-from warehouse.reference import refresh_reference
+from warehouse.reference import refresh_plans
 from warehouse.store import open_warehouse
 from warehouse.views import make_views
 
@@ -36,7 +36,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert tierline(home, *words, now=NOW).exit_status == 0
     contracts = load_contracts()
     with open_warehouse(home / "warehouse", contracts) as connection:
-        refresh_reference(connection, contracts)
+        refresh_plans(connection, contracts)
         make_views(connection, "warehouse")
     return home / "warehouse" / "warehouse.duckdb"
 

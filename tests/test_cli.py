@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 from offers import STEM, files, payments
+from receivers import TIER, publish
 from running import make_home, tierline, tierline_process
 
 from pipelines.cli import app
@@ -50,6 +53,13 @@ def test_a_query_neither_reads_nor_writes_other_files(home: Path, tmp_path: Path
     assert ran.exit_status == 2
     assert "query: " in ran.err
     assert file.read_text() == "a,b\n1,2\n"
+
+
+def test_a_short_command_says_nothing_beside_its_answer(home: Path) -> None:
+    """DuckDB's binding complains at the end of a process that imported it before its garbage was frozen."""
+    words = [sys.executable, "-m", "pipelines.cli", "--home", str(home), "feeds"]
+    ran = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (0, "")
 
 
 def test_doctor_leaves_nothing_behind(home: Path) -> None:
@@ -185,6 +195,7 @@ def test_wrong_words_are_answered_with_what_to_do(home: Path, words: list[str], 
 def test_a_wrong_configuration_is_refused_with_file_line_and_key(tmp_path: Path, config: str, says: str) -> None:
     (tmp_path / "tierline.yaml").write_text(config)
     ran = tierline(tmp_path, "run", now=NOW)
+    assert tierline(tmp_path, "feeds", now=NOW) == ran, "the check that the manual names for contracts"
     assert ran.exit_status == 2
     assert "tierline.yaml" in ran.err
     assert says in ran.err
@@ -250,6 +261,15 @@ def test_a_broken_ledger_is_named_without_a_traceback(tmp_path: Path) -> None:
     assert "key ledger" in ran.err
 
 
+def test_a_published_file_that_is_damaged_is_told_without_a_traceback(tmp_path: Path) -> None:
+    """Polars reads it, whose errors are told in a line as DuckDB's are."""
+    home = make_home(tmp_path / "home", Endpoint("file", root=str(tmp_path)))
+    publish(home, TIER)
+    (home / "publish" / "TIER" / f"{TIER}.parquet").write_bytes(b"PAR1 half")
+    ran = tierline(home, "build", "--as-of", "2026-11-21", now=NOW)
+    assert (ran.exit_status, ran.err.startswith("tierline: "), len(ran.err.splitlines())) == (1, True, 1), ran.err
+
+
 def test_late_cycles_are_told_by_the_exit_status(home: Path) -> None:
     ran = tierline(home, "run", "--as-of", "2026-11-21", now="2026-11-22T18:00:00")
     assert ran.exit_status == 4
@@ -257,12 +277,33 @@ def test_late_cycles_are_told_by_the_exit_status(home: Path) -> None:
     assert {"PAYM", "CHNG"} <= {each["feed"] for each in late}
 
 
+def test_a_source_that_went_stays_readable(tmp_path: Path) -> None:
+    """Taken out of the configuration, with its batches in the ledger: commands that look take it, doctor names it."""
+    home = make_home(tmp_path / "home", Endpoint("file", root=str(tmp_path / "remote")))
+    payments(STEM, "CARD").put(tmp_path / "remote")
+    assert tierline(home, "run", "--as-of", "2026-11-21", now=NOW).exit_status in (0, 4)
+    configuration = home / "tierline.yaml"
+    configuration.write_text(configuration.read_text().replace('"110"', '"111"'))
+    for words in (["batches"], ["cycles"], ["quality"], ["backups", "verify"]):
+        ran = tierline(home, *words, "--source", "110", now=NOW)
+        assert ran.exit_status == 0, ran.err
+        if words != ["quality"]:
+            assert "PAYM" in ran.out or "1 batches" in ran.out
+    assert STEM in tierline(home, "batches", "--source", "110", now=NOW).out
+    for words in (["batches", "--source", "112"], ["fetch", "--source", "110"]):
+        assert "expected one of 111" in tierline(home, *words, now=NOW).err
+    lines = tierline(home, "doctor", now=NOW).out.splitlines()
+    (line,) = [line for line in lines if line.startswith("source 110 ")]
+    assert "warning" in line
+    assert "1 batches in the ledger, and tierline.yaml names it no longer" in line
+
+
 def test_home_may_be_named_by_the_environment(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import subprocess
     import sys
 
     ran = subprocess.run(
-        [sys.executable, "-m", "pipelines.cli.app", "batches"],
+        [sys.executable, "-m", "pipelines.cli", "batches"],
         env=os.environ | {"TIERLINE_HOME": str(home)}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert ran.returncode == 0

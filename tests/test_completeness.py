@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.check_files import EndEntry, EndFile
-from pipelines.completeness import cycle_statuses
+from pipelines.completeness import CycleState, cycle_statuses
 from pipelines.config import Config, SourceConfig
 from pipelines.contracts.load import DEFAULT_SCHEMAS, load_contracts
 from pipelines.contracts.model import Cadence
@@ -126,6 +126,23 @@ def test_a_cycle_is_complete_when_every_named_stem_or_a_newer_version_was_accept
 def test_an_empty_cycle_is_complete_with_its_end_file(ledger: LedgerStore) -> None:
     end(ledger, "2026112210")
     assert states(ledger, "PAYM", NOON)["2026112210"] == "complete"
+
+
+def test_a_batch_that_the_end_file_does_not_name_leaves_the_cycle_complete_and_is_told(ledger: LedgerStore) -> None:
+    """Section 3: it is loaded and reported."""
+    stems = [f"PAYM_110_I_2026112210_{seq}_00" for seq in ("0001", "0002", "0003")]
+    for stem in stems:
+        accept(ledger, stem)
+    for named, reason in (
+        ([stems[0]], f"not named by the end file: {stems[1]}, {stems[2]}"),
+        (stems[:2], f"not named by the end file: {stems[2]}"),
+        (stems, ""),
+    ):
+        end(ledger, "2026112210", *((stem, 1) for stem in named))
+        with ledger.transaction() as connection:
+            found = cycle_statuses(connection, config("PAYM"), CONTRACTS, NOON)
+        (status,) = (each for each in found if each.key.cycle == "2026112210")
+        assert (status.state, status.reason) == (CycleState.COMPLETE, reason)
 
 
 def test_an_end_file_that_batches_contradict_leaves_the_cycle_open(ledger: LedgerStore) -> None:

@@ -46,6 +46,11 @@ greatest(amount_fen, balance_after_fen) / 0 > 1
 substr(operator_id, 2, 3) = '123' or length(operator_id) > 5
 paid_at > date '2026-01-01' + interval '3 days' or amount_fen = null
 true or amount_fen > 1
+cast(amount_fen as hugeint) * balance_after_fen >= 0
+cast(extract(month from paid_at) as integer) * 100 > 0 and cast(length(operator_id) as integer) - 5 > 0
+(amount_fen - balance_after_fen) % 100 <> 7 and amount_fen // balance_after_fen * 4 < 1 and mod(amount_fen, -3) < 3
+abs(amount_fen) + 8 * balance_after_fen > -balance_after_fen and nullif(amount_fen, 3) - greatest(5, amount_fen) < 9
+cast(amount_fen as double) * balance_after_fen > 0 and amount_fen * 1.5 > 2 and pow(cast(amount_fen as hugeint), 2) > 0
 """.strip().split("\n")
 
 

@@ -69,6 +69,13 @@ feeds/PAYM.yaml | amount_fen <> 0 | amount <> 0 | range | columns of this feed, 
 feeds/PAYM.yaml | amount_fen <> 0 | amount_fen + 0 | range | true or false for each row
 feeds/PAYM.yaml | amount_fen <> 0 | sum(amount_fen) > 0 | range | of one row, without aggregates
 feeds/PAYM.yaml | amount_fen <> 0 | 1 = 1 | range | true or false for each row
+feeds/PAYM.yaml | amount_fen <> 0 | amount_fen * balance_after_fen >= 0 | range | numbers fit
+feeds/PAYM.yaml | amount_fen <> 0 | amount_fen // balance_after_fen * 9223372036854775807 > 0 | range | numbers fit
+feeds/PAYM.yaml | amount_fen <> 0 | -(10 - amount_fen * 10) <> 0 | range | numbers fit
+feeds/PAYM.yaml | amount_fen <> 0 | cast(amount_fen as hugeint) * amount_fen * amount_fen > 0 | range | numbers fit
+feeds/PAYM.yaml | amount_fen <> 0 | try_cast(channel as bigint) * try_cast(method as bigint) > 0 | range | numbers fit
+feeds/PAYM.yaml | amount_fen <> 0 | extract(month from paid_at) * 100 > 0 | range | numbers fit
+feeds/PAYM.yaml | amount_fen <> 0 | length(payment_id) - 5 > 0 | range | numbers fit
 feeds/PAYM.yaml | amount_fen <> 0 | paid_at > '2026-01-01' | range | cannot compare
 feeds/PAYM.yaml | amount_fen <> 0 | amount_fen <> '0' | range | cannot compare
 feeds/PAYM.yaml | "amount_fen <> 0"} | "amount_fen <> 0", when: "true"} | when | pattern or check_digit only
@@ -106,6 +113,8 @@ feeds/PAYM.yaml | value: payment} | value: bill} | name | expected bill | - name
 feeds/PAYM.yaml | status: active | status: active⏎name: PAYM | name | name twice
 feeds/PAYM.yaml | required: true | required: *yes | - | found undefined alias
 feeds/PAYM.yaml | required: true | required: ]true | - | expected YAML
+feeds/PAYM.yaml | status: active | status: active⏎	tenant: x | - | expected YAML, found a tab; put blanks in its place
+feeds/PAYM.yaml | required: true | required: @true | - | expected YAML, found character that cannot start any token
 feeds/PAYM.yaml | primaryKey: true⏎        primaryKeyPosition: 1 | primaryKey: true | name | together | name: payment_id
 feeds/CUST.yaml | physicalType: date | physicalType: date⏎        logicalTypeOptions: {} | logicalTypeOptions | id only
 feeds/PAYM.yaml | - {property: mask, value: phone} | # | classification | property mask | classification: personal
@@ -202,6 +211,13 @@ def test_a_number_of_thousands_of_digits_is_refused_in_a_short_sentence(schemas,
     line = put(schemas / "feeds/PAYM.yaml", "fileBytes: 4294967296", f"fileBytes: {number}")
     expected = "expected a number of at most 18 digits, found one of 5000 (quotes make it a text)."
     assert refusal(schemas) == f"feeds/PAYM.yaml, line {line}, key fileBytes: {expected}"
+
+
+@pytest.mark.parametrize("name", ["feeds/PAYM.yml", "codes/yes_no.YAML"])
+def test_yaml_under_another_ending_is_not_passed_over(schemas, name):
+    (schemas / name).with_suffix(".yaml").rename(schemas / name)
+    (schemas / name).with_suffix(".yaml~").write_text("what an editor leaves is no contract")
+    assert refusal(schemas) == f"{name}: expected the ending .yaml, found {Path(name).suffix}; rename it."
 
 
 def test_a_directory_without_contracts_is_refused(tmp_path):

@@ -13,10 +13,12 @@ PLUGIN = "pipelines/page/plugin.py"
 MODULES = [
     path for folder in ("pipelines", "warehouse", "dags", "sftp_fixtures") for path in (ROOT / folder).rglob("*.py")
 ]
-# What may import the warehouse: the steps, what publishes or judges it, and the command. The rest is below it.
+# What may import the warehouse: the steps, what publishes, judges or describes it, and commands. The rest is below it.
 ABOVE_WAREHOUSE = (
-    "pipelines/steps.py", "pipelines/publishing.py", "pipelines/quality/running.py", "pipelines/cli/",
+    "pipelines/steps.py", "pipelines/preparing.py", "pipelines/publishing.py", "pipelines/quality/running.py",
+    "pipelines/cli/",
     "pipelines/rebuilding.py", "pipelines/present_copy.py", "pipelines/published_lists.py", "pipelines/to_core.py",
+    "pipelines/reference/",
 )  # fmt: skip
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +22,7 @@ from running import make_home, tierline
 
 from pipelines.contracts.load import DEFAULT_SCHEMAS, load_contracts
 from sftp_fixtures.ports import free_ports
+from sftp_fixtures.postgres import postgres_server
 from sftp_fixtures.province import make_province
 from sftp_fixtures.sshd import sshd_server
 
@@ -32,12 +35,14 @@ OTHERS = (
     "build_marts", "publish_lists", "deliver_lists", "watch_cycles", "audit_backups", "daily_digest", "operate_batches"
 )  # fmt: skip
 AIRFLOW = [sys.executable, "-m", "airflow"]
-# The runner, where a task that would be tried again for minutes fails at once.
-TRIED_ONCE = (
+# The runner, with other settings of all tasks.
+RUNNER = (
     f"import sys; sys.path[:0] = [{str(ROOT / 'dags')!r}, {str(ROOT / 'tests')!r}]\n"
-    "import tierline_wiring; tierline_wiring.DEFAULTS['retries'] = 0\n"
+    "import tierline_wiring; tierline_wiring.DEFAULTS.update({settings})\n"
     "import airflow_runner; airflow_runner.main()"
 )
+TRIED_ONCE = "retries=0"
+TRIED_SOON = "retry_delay=__import__('datetime').timedelta(seconds=3)"
 
 
 @dataclass(frozen=True)
@@ -48,10 +53,10 @@ class Installation:
     home: Path
     remote: Path
 
-    def run(self, *dags: str, is_tried_once: bool = False) -> dict[str, list[dict[str, object]]]:
-        """Run DAGs one after the other; by DAG, the runs in their order. `is_tried_once`: no task is tried again."""
+    def run(self, *dags: str, settings: str = "") -> dict[str, list[dict[str, object]]]:
+        """Run DAGs one after the other; by DAG, the runs in their order."""
         found = self.home.parent / "runs.jsonl"
-        runner = ["-c", TRIED_ONCE] if is_tried_once else [str(ROOT / "tests" / "airflow_runner.py")]
+        runner = ["-c", RUNNER.replace("{settings}", settings)]
         ran = subprocess.run(
             [sys.executable, *runner, str(found), *dags],
             env=self.environment, capture_output=True, text=True, timeout=600, check=False,
@@ -137,7 +142,7 @@ def test_runs_and_airflow_at_once_load_each_batch_once(airflow: Installation) ->
         scheduled = threads.submit(airflow.run, *INGEST)
         rounds = 0
         while not scheduled.done() or not rounds:
-            command = [sys.executable, "-m", "pipelines.cli.app", "--home", str(airflow.home), "run", *AS_OF]
+            command = [sys.executable, "-m", "pipelines.cli", "--home", str(airflow.home), "run", *AS_OF]
             environment = os.environ | {"TIERLINE_NOW": NOW}
             both = [
                 subprocess.Popen(
@@ -184,12 +189,13 @@ def test_what_operators_do_and_what_watches(airflow: Installation) -> None:
         asked(action="retry", stem=bad), asked(action="accept", stem=good), asked(action="discard", stem=bad),
         asked(action="discard", stem=good, why=" "),
         asked(action="replay", **hours), asked(action="rebuild"),
+        asked(action="replay", feed="PAYM", first="2025112210", last="2025112211"),
     )  # fmt: skip
     states = [str(run["state"]) for run in runs["operate_batches"]]
     assert [runs[name][0]["state"] for name in ("watch_cycles", "audit_backups", "daily_digest")] == ["success"] * 3
     # A retry ends in a state of the batch, whatever that is; what is loaded need not be accepted; replay and rebuild
-    # want sound bytes.
-    assert states == ["success", "success", "success", "failed", "failed", "failed"], runs["operate_batches"]
+    # want sound bytes; a replay of nothing is a mistake in the form.
+    assert states == ["success", "success", "success", *["failed"] * 4], runs["operate_batches"]
     batches = airflow.batches()
     assert batches[bad]["state"] == "discarded"
     (story,) = json.loads(tierline(airflow.home, "batch", "show", bad, "--json", now=NOW).out)
@@ -226,7 +232,7 @@ def test_what_failed_for_good_leaves_no_run_green(airflow: Installation) -> None
     (home / "tierline.yaml").write_text(f"sources:\n{sources}{down}receivers:{receivers}")
 
     asked = {"why": "ticket 4711", "action": "discard", "stem": spare.stem}
-    runs = airflow.run("watch_cycles", "audit_backups", f"operate_batches:{json.dumps(asked)}", is_tried_once=True)
+    runs = airflow.run("watch_cycles", "audit_backups", f"operate_batches:{json.dumps(asked)}", settings=TRIED_ONCE)
     states = {name: (run["state"], run["tasks"]) for name, (run,) in runs.items() if name != "imported"}
     assert states["watch_cycles"] == (
         "failed", {"watch_110[-1]": "success", "watch_440[-1]": "failed", "judge[-1]": "failed"}
@@ -241,17 +247,45 @@ def test_what_failed_for_good_leaves_no_run_green(airflow: Installation) -> None
     assert (found[spare.stem], found[waiting.stem], found[kept.stem]) == ("discarded", "verified", "loaded")
 
 
+def test_a_moment_without_the_ledgers_server_fails_no_run(airflow: Installation) -> None:
+    """What an operator asked for in that minute is done when the server is back."""
+    stem = "PAYM_110_I_2026112210_0009_00"
+    payments(stem, "CARD").put(airflow.remote)
+    with postgres_server() as postgres, ThreadPoolExecutor(1) as threads:
+        with (airflow.home / "tierline.yaml").open("a") as file:
+            file.write(f"ledger: {postgres.trusted_url(postgres.new_database())}\n")
+        for word in ("fetch", "load"):
+            assert tierline(airflow.home, word, now=NOW).exit_status in (0, 3)
+        asked = f"operate_batches:{json.dumps({'why': 'ticket 4711', 'action': 'discard', 'stem': stem})}"
+        postgres.stop()
+        running = threads.submit(airflow.run, asked, settings=TRIED_SOON)
+        with socket.create_server(("127.0.0.1", postgres.port)) as server:
+            server.settimeout(300)
+            server.accept()[0].close()  # it was asked for
+            server.settimeout(1)
+            with suppress(TimeoutError):
+                while True:
+                    server.accept()[0].close()
+        postgres.start()
+        (run,) = running.result()["operate_batches"]
+        assert run["state"] == "success", run
+        assert airflow.batches()[stem]["state"] == "discarded"
+
+
 def test_conventions() -> None:
     """Owner, tags and documentation on every DAG; parsing reads no secret and stays below two seconds."""
     code = (
         "import sys, json, time; sys.path.insert(0, sys.argv[1]); begun = time.perf_counter()\n"
+        "import logging; logging.getLogger().setLevel(logging.INFO)\n"
         "import ingest, marts, operations\n"
+        "print('LOUD', logging.getLogger('great_expectations._docs_decorators').isEnabledFor(logging.INFO))\n"
         "from airflow.sdk import DAG\n"
         "found = {d.dag_id: d for m in (ingest, marts, operations) for d in vars(m).values() if isinstance(d, DAG)}\n"
         "print('DAGS', json.dumps({n: [d.owner, sorted(d.tags), bool(d.doc_md)] for n, d in found.items()}))\n"
-        "from tierline_wiring import DEFAULTS; from pipelines.errors import ConfigurationError, HostKeyError\n"
+        "from tierline_wiring import DEFAULTS\n"
+        "from pipelines.errors import ConfigurationError, HostKeyError, LedgerAwayError, SparkLostError, StoreError\n"
         "policy = DEFAULTS['retry_policy']\n"
-        "errors = (HostKeyError, ConfigurationError, ValueError)\n"
+        "errors = (HostKeyError, SparkLostError, LedgerAwayError, ConfigurationError, StoreError, ValueError)\n"
         "print('RETRY', [policy.evaluate(error('x'), 1, 5).action.value for error in errors])\n"
         "from tierline_wiring import CONTRACTS, timetable\n"
         "polls = {c.feed: [t.expression for t in timetable(c.schedule).timetables] for c in CONTRACTS.feeds}\n"
@@ -260,7 +294,8 @@ def test_conventions() -> None:
     ran = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code, str(ROOT / "dags")], capture_output=True, text=True, check=True
     )
-    assert "RETRY ['retry', 'fail', 'fail']" in ran.stdout, "only what a server or the network did is worth a retry"
+    assert "RETRY ['retry', 'retry', 'retry', 'fail', 'fail', 'fail']" in ran.stdout
+    assert "LOUD False" in ran.stdout, "its hundreds of lines hide what a task says"
     dags = json.loads(ran.stdout.partition("DAGS ")[2].splitlines()[0])
     assert set(INGEST) <= set(dags)
     polls = json.loads(ran.stdout.partition("POLLS ")[2].splitlines()[0])

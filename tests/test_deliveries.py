@@ -1,13 +1,15 @@
-"""The ledger of deliveries, delivery on demand, and receipts; ledgers from before there were deliveries."""
+"""The ledger of deliveries, and delivery on demand; ledgers from before there were deliveries."""
 
 from __future__ import annotations
 
 import fcntl
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 
 import pytest
-from offers import in_ledger
 from receivers import (
     NOW,
     PEOPLE,
@@ -26,30 +28,19 @@ from running import tierline
 from test_ledger import Place
 from test_ledger_growth import execute, shape, version_of
 
+from pipelines.cli.context import close_sites, open_site
+from pipelines.delivery.due import Wanted, settle_due
 from pipelines.ledger.deliveries import DeliveryState, deliveries
+from pipelines.ledger.publications import ListRecord, Publication, prepare
 from pipelines.ledger.store import VERSION
 from pipelines.transfer.base import Endpoint
 
 LATER = "TIER_110_F_20261122_0001_00"
-NUMBER = "13900000811"
-
-
-@pytest.fixture
-def acd(tmp_path: Path) -> Path:
-    (tmp_path / "acd").mkdir()
-    return tmp_path / "acd"
 
 
 @pytest.fixture
 def home(tmp_path: Path, acd: Path) -> Path:
     return home_with(tmp_path, receiver("acd", Endpoint("file", root=str(acd)), "receipts: true"))
-
-
-def put_receipt(acd: Path, status: str, stem: str = TIER, reason: str = "", at: str = "20261122120500") -> Path:
-    path = acd / "receipt" / "TIER" / f"{stem}.RCP"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"{stem}.DAT|{status}|3|2|1||{reason}|{at}\n")
-    return path
 
 
 # The ledger.
@@ -115,6 +106,21 @@ def test_a_list_for_an_earlier_day_goes_to_no_receiver(home: Path, acd: Path) ->
     assert len(files_below(acd)) == 3
 
 
+def test_a_list_that_is_published_meanwhile_is_due(home: Path) -> None:
+    """What is there is read before the transaction, in which the newest must not pass for none that is due."""
+    publish(home, TIER)
+    site, at = open_site(home), datetime.fromisoformat(NOW)
+    lists = (ListRecord(LATER, 1, ""),)
+    with ThreadPoolExecutor(1) as threads, ledger_of(home) as store:
+        with store.transaction() as connection:
+            asked = threads.submit(settle_due, site, Wanted())
+            time.sleep(0.5)  # it has read, and waits for this transaction
+            prepare(connection, Publication("20261122-000002", "2026-11-22", "published", "", lists, at, at))
+        asked.result()
+    close_sites()
+    assert states(home) == {f"acd {LATER}": "due"}
+
+
 def test_what_a_receiver_is_to_have_follows_the_configuration(home: Path, acd: Path) -> None:
     here, warn = Endpoint("file", root=str(acd)), TIER.replace("TIER", "WARN")
     publish(home, TIER, warn)
@@ -136,7 +142,8 @@ def test_a_ledger_from_before_there_were_deliveries_is_brought_along(home: Path,
     for each in (place, fresh):
         with each.open():
             pass
-    execute(place, "drop table delivery_event", "drop table delivery", "update ledger_version set version = 3")
+    execute(place, "drop table delivery_event", "drop table delivery", "drop index offering_by_taken_at")
+    execute(place, "update ledger_version set version = 3")
     publish(home, TIER)
     assert deliver(home).exit_status == 0
     assert (version_of(place), shape(place)) == ([f"({VERSION},)"], shape(fresh))
@@ -151,13 +158,22 @@ def test_a_list_is_delivered_again_on_demand(home: Path, acd: Path) -> None:
     made |= publish(home, LATER, as_of="2026-11-22", people=PEOPLE[:1])
     deliver(home)
     assert files_below(acd) == made
-    for words, lists in ((["--list", "WARN"], 0), ([], 1), (["--cycle", "20261121"], 1)):
+    for words in ([], ["--cycle", "20261121"]):
         for path in (acd / "TIER").iterdir():
             path.unlink()
-        assert f"deliver: {lists} lists delivered" in deliver(home, "--again", *words).out
+        assert "deliver: 1 lists delivered" in deliver(home, "--again", *words).out
         assert set(states(home).values()) == {"delivered"}
-        assert files_below(acd).keys() == {path for path in made if lists and ("1121" in path) == bool(words)}
+        assert files_below(acd).keys() == {path for path in made if ("1121" in path) == bool(words)}
     assert files_below(acd).items() <= made.items()
+
+
+@pytest.mark.parametrize("words", [["--list", "CARD"], ["--list", "KPIM"], ["--cycle", "20261101"]])
+def test_what_is_wanted_again_and_is_not_there_is_said(home: Path, words: list[str]) -> None:
+    publish(home, TIER, TIER.replace("TIER", "CARD"))  # which acd is not to have
+    deliver(home)
+    ran = deliver(home, "--receiver", "acd", "--again", *words)
+    assert (ran.exit_status, "--again: expected a published list" in ran.err) == (2, True)
+    assert states(home) == {f"acd {TIER}": "delivered"}
 
 
 @pytest.mark.fault(24)
@@ -169,103 +185,14 @@ def test_other_bytes_under_the_name_are_replaced_on_demand_only(home: Path, acd:
         for words in (["--again"], []):
             ran = deliver(home, *words)
             assert (ran.exit_status, f"receiver acd: {TIER}: TIER/{name}: expected none" in ran.err) == (1, True)
+            narrowed = "--receiver acd --list TIER --source 110 --cycle 20261121 --again --replace"
+            assert f"write over it: 'tierline --home {home} deliver {narrowed}'" in ran.err
             assert set((acd / "TIER" / name).read_text()) == {"x"}
             assert [each for each in alarms(home) if each[2]] == [("delivery", f"acd {TIER}", True)]
-        assert deliver(home, "--again", "--replace").exit_status == 0
+        assert deliver(home, *narrowed.split()).exit_status == 0
         assert files_below(acd) == made
         assert not any(is_open for _, _, is_open in alarms(home))
     assert len(alarms(home)) == 3
-
-
-# Receipts.
-
-
-@pytest.mark.parametrize(
-    ("status", "state", "exit_status"),
-    [("ACCEPTED", "accepted", 0), ("DUPLICATE", "accepted", 0), ("PARTIAL", "partial", 3), ("REFUSED", "refused", 3)],
-)
-def test_a_receipt_decides_the_state(home: Path, acd: Path, status: str, state: str, exit_status: int) -> None:
-    publish(home, TIER)
-    deliver(home)
-    assert states(home) == {f"acd {TIER}": "delivered"}
-    path = put_receipt(acd, status, reason=f"no such number {NUMBER}")
-    ran = deliver(home)
-    assert (ran.exit_status, states(home)) == (exit_status, {f"acd {TIER}": state})
-    assert path.exists()
-    assert alarms(home) == ([("receipt", f"acd {TIER}", True)] if state == "refused" else [])
-    told = (home / "ledger.sqlite").read_bytes() + ran.out.encode() + ran.err.encode()
-    assert (NUMBER.encode() in told, b"139****0811" in told) == (False, True)
-    assert deliver(home).exit_status == 0
-
-
-@pytest.mark.parametrize(
-    "line", ["", "x", f"{LATER}.DAT|ACCEPTED|1|1|0|||x", f"{TIER}.DAT|GOOD|1|1|0|||x", "x" * 9_000]
-)
-def test_what_is_no_receipt_of_the_list_says_nothing(home: Path, acd: Path, line: str) -> None:
-    publish(home, TIER)
-    put_receipt(acd, "").write_text(line)
-    assert deliver(home).exit_status == 0
-    assert states(home) == {f"acd {TIER}": "delivered"}
-
-
-def test_a_receipt_that_does_not_come_raises_one_alarm(home: Path, acd: Path) -> None:
-    publish(home, TIER)
-    deliver(home, now="2026-11-22T12:00:00")
-    for now, count in (("2026-11-23T11:59:59", 0), ("2026-11-23T12:00:00", 1), ("2026-11-24T12:00:00", 1)):
-        assert deliver(home, now=now).exit_status == 0
-        assert alarms(home) == [("receipt", f"acd {TIER}", True)] * count
-    put_receipt(acd, "ACCEPTED")
-    deliver(home, now="2026-11-24T13:00:00")
-    assert alarms(home) == [("receipt", f"acd {TIER}", False)]
-
-
-def test_the_receipt_of_an_earlier_delivery_does_not_speak_for_the_next(home: Path, acd: Path) -> None:
-    publish(home, TIER)
-    deliver(home)
-    put_receipt(acd, "REFUSED")
-    assert deliver(home).exit_status == 3
-    assert deliver(home, "--again").exit_status == 0
-    assert states(home) == {f"acd {TIER}": "delivered"}
-    put_receipt(acd, "ACCEPTED", at="20261122130000")
-    deliver(home)
-    assert states(home) == {f"acd {TIER}": "accepted"}
-    assert [event for (event,) in in_ledger(home, "select state from delivery_event order by event_id")] == [
-        "due", "delivered", "refused", "due", "delivered", "accepted",
-    ]  # fmt: skip
-
-
-def test_a_newer_list_ends_the_alarm_about_the_former(home: Path, acd: Path) -> None:
-    publish(home, TIER)
-    deliver(home)
-    put_receipt(acd, "REFUSED")
-    deliver(home)
-    publish(home, LATER, as_of="2026-11-22")
-    deliver(home)
-    assert alarms(home) == [("receipt", f"acd {TIER}", False)]
-    assert states(home) == {f"acd {TIER}": "refused", f"acd {LATER}": "delivered"}
-
-
-def test_of_each_list_only_the_newest_is_asked_for(home: Path, acd: Path) -> None:
-    """What a newer list took the place of is waited for no longer: no alarm a list and day that it goes without."""
-    publish(home, TIER)
-    deliver(home, now="2026-11-22T12:00:00")
-    deliver(home, now="2026-11-23T12:00:00")
-    publish(home, LATER, as_of="2026-11-22")
-    for now in ("2026-11-23T12:01:00", "2026-11-23T13:00:00"):
-        deliver(home, now=now)
-        assert alarms(home) == [("receipt", f"acd {TIER}", False)]
-    deliver(home, now="2026-11-24T12:01:00")
-    assert [subject for _, subject, is_open in alarms(home) if is_open] == [f"acd {LATER}"]
-
-
-def test_an_older_list_that_is_delivered_again_ends_no_alarm_about_the_newer(home: Path, acd: Path) -> None:
-    for stem, as_of in ((TIER, "2026-11-21"), (LATER, "2026-11-22")):
-        publish(home, stem, as_of=as_of)
-        deliver(home)
-    put_receipt(acd, "REFUSED", LATER)
-    deliver(home)
-    assert deliver(home, "--again", "--cycle", "20261121").exit_status == 0
-    assert alarms(home) == [("receipt", f"acd {LATER}", True)]
 
 
 @pytest.mark.fault(24)

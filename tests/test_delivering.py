@@ -33,13 +33,6 @@ from sftp_fixtures.province import make_province
 
 
 @pytest.fixture
-def acd(tmp_path: Path) -> Path:
-    """The directory of a receiver that takes TIER lists."""
-    (tmp_path / "acd").mkdir()
-    return tmp_path / "acd"
-
-
-@pytest.fixture
 def home(tmp_path: Path, acd: Path) -> Path:
     return home_with(tmp_path, receiver("acd", Endpoint("file", root=str(acd))))
 

@@ -176,6 +176,7 @@ def test_a_receiver_whose_disk_is_full(sshd: Endpoint, tmp_path: Path, scheme: s
             disk.leave(kb)
             ran = deliver(home)
             assert (ran.exit_status, f"receiver acd: {LATER}: " in ran.err, "disk" in ran.err) == (1, True, True)
+            assert f"{root}/TIER/{LATER}" in ran.err or scheme == "sftp", ran.err
             assert files_below(root) == good
         disk.clear()
         assert deliver(home).exit_status == 0

@@ -166,7 +166,7 @@ def test_the_command_writes_the_same_bytes(written: Path, tmp_path: Path) -> Non
     """In a process of its own, where sets have another order."""
     words = ["--home", str(tmp_path / "none"), "dictionary", "--out", str(tmp_path / "out")]
     done = subprocess.run(
-        [sys.executable, "-m", "pipelines.cli.app", *words],
+        [sys.executable, "-m", "pipelines.cli", *words],
         env=os.environ | {"PYTHONHASHSEED": "7"}, capture_output=True, text=True, timeout=120, check=True,
     )  # fmt: skip
     assert done.stdout == "".join(f"dictionary: {tmp_path / 'out' / name}\n" for name in NAMES)

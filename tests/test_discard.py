@@ -36,11 +36,6 @@ DAY = "PAYM/2026/11/22"
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path / "remote"
-
-
-@pytest.fixture
 def home(tmp_path: Path, root: Path) -> Path:
     return new_home(tmp_path / "home", root)
 
@@ -273,6 +268,20 @@ def test_an_earlier_offering_that_was_refused_may_stand_in_place_of_a_later_one(
     assert (root / "backup/20261122/PAYM" / FIRST.name).read_bytes() == refused
     assert [(root / path).read_bytes() for path in put_aside(root, FIRST.name)] == [later]
     assert receipt(root, STEM)[1:5] == ["PARTIAL", "5", "1", "4"]
+
+
+def test_an_older_one_that_is_accepted_beside_a_newer_comes_back_in_its_place(home: Path, root: Path) -> None:
+    payments(STEM, "GIFT", "GIFT", "GIFT", "GIFT", "CARD").put(root)
+    take(home)
+    newer = payments(f"{STEM[:-2]}01", "CARD", "CASH")
+    newer.put(root)
+    take(home)
+    ran = tierline(home, "batch", "accept", STEM, "--why", "ticket", now=LATER)
+    assert ran.exit_status == 3
+    assert f"{STEM}: superseded, E504: version 01 of this SEQ was accepted before; it is kept" in ran.out + ran.err
+    assert in_core(home, "select count(*) from core.payment where is_current") == [(2,)]
+    assert f"{STEM}: comes back" in discard(home, newer.stem).out
+    assert in_core(home, "select count(*) from core.payment where is_current") == [(1,)]
 
 
 @pytest.mark.parametrize("offer", [replace(GOOD, size_off=1), payments(STEM, "GIFT")], ids=["E202", "E501"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from datetime import datetime
@@ -219,6 +220,55 @@ def test_what_a_killed_load_had_committed_is_there_once_there_is_room(
         assert tierline(home, "load", now=NOW).exit_status == 0
         assert not log.exists()
         assert in_core(home, ROWS_OF_LATE) == [(3,)]
+
+
+@pytest.mark.fault(5)
+def test_doctor_says_where_there_is_no_room(before: Path, tmp_path: Path) -> None:
+    home = copy_of(before, tmp_path, "ledger")
+    (home / "ledger").rename(tmp_path / "aside")
+    with small_disk(home / "ledger") as disk:
+        shutil.copytree(tmp_path / "aside", disk.place, dirs_exist_ok=True)
+        for kb, state in ((1 << 19, "warning"), (200 << 10, "failed"), (0, "failed")):
+            disk.leave(kb)
+            ran = tierline(home, "doctor", "--json", now=NOW)
+            found = {each["what"]: each for each in json.loads(ran.out)}
+            assert found["disk"]["state"] == state
+            assert found["disk"]["found"] == f"{kb >> 10} MiB free in {disk.place}"
+            assert ran.exit_status == (1 if state == "failed" else 0)
+        assert (found["ledger"]["state"], found["ledger"]["to_do"]) == ("failed", found["disk"]["to_do"])
+
+
+@pytest.mark.fault(5)
+def test_what_a_discard_that_cannot_load_asks_for(before: Path, tmp_path: Path) -> None:
+    home = copy_of(before, tmp_path)
+    (home / "warehouse").rename(tmp_path / "aside")
+    with small_disk(home / "warehouse") as disk:
+        shutil.copytree(tmp_path / "aside", disk.place, dirs_exist_ok=True)
+        disk.leave(1000)
+        ran = tierline(home, "batch", "discard", LARGE.stem, "--why", "a test", now=NOW)
+        assert (ran.exit_status, f"{LARGE.stem}: discarded; 'tierline" in ran.out) == (1, True), ran.out
+        disk.clear()
+        assert "0 batches into core, 1 taken out" in tierline(home, "load", now=NOW).out
+
+
+@pytest.mark.fault(5)
+def test_a_rebuild_that_finds_the_disk_full_midway(
+    before: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = copy_of(before, tmp_path)
+    with small_disk(tmp_path / "disk") as disk:
+        fill_after_look(disk, monkeypatch)
+        said = []
+        for kb in range(20_000, 80_000, 3_000):
+            disk.leave(kb)
+            ran = tierline(home, "rebuild", "--into", str(disk.place / "rebuilt"), now=NOW)
+            if ran.exit_status == 0:
+                break
+            said.append(ran.err)
+            assert list((disk.place / "rebuilt").iterdir()) == []
+        assert ran.exit_status == 0
+        assert not [each for each in said if "goes on where it was" in each]
+        assert [each for each in said if "it begins anew" in each]
 
 
 @pytest.mark.fault(5)

@@ -27,12 +27,6 @@ from sftp_fixtures.servers import ftps_server, sftp_server
 from sftp_fixtures.tls import make_certificate
 from sftp_fixtures.vsftpd import vsftpd_server
 
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path / "remote"
-
-
 # Fault 4: what a listing says of a file's size.
 
 

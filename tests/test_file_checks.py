@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from offers import NOW, STEM, Offer
+from offers import GOOD, HEADER, NOW, ROWS, STEM, Offer, payments, put_end, with_lines
 from running import tierline
 
 from sftp_fixtures.scenario import Scenario, load_scenarios
@@ -56,6 +59,28 @@ def test_words_for_a_producer(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("rows", "reason"),
+    [
+        (ROWS, "trailer says 6001, content gives 6000"),
+        ((ROWS[0], ROWS[1].replace("|2000|", "|02000|"), ROWS[2]),
+         "trailer says 6001, content gives 4000 (1 record counts 0: line 3, E403)"),
+        ((ROWS[0], ROWS[1] + "|", ROWS[2].replace("|3000|", "||")),
+         "trailer says 6001, content gives 1000 (2 records count 0: first line 3, E401)"),
+        ([row.replace("APP", "BYTE") for row in ROWS],
+         "trailer says 6001, content gives 0 (3 records count 0: first line 2, E410)"),
+        ((*ROWS[:2], ROWS[2].replace("|1|W", "|7|W")), "trailer says 6001, content gives 6000"),
+    ],
+    ids=["no row", "amount", "fields", "bytes", "other codes"],
+)  # fmt: skip
+def test_a_wrong_total_says_which_records_count_nothing(tmp_path: Path, rows: Sequence[str], reason: str) -> None:
+    offer = with_lines(HEADER, *rows, "T|3|6001")
+    replace(offer, change=lambda content: content.replace(b"BYTE", b"\xd5")).put(tmp_path)
+    _, found = checked(tmp_path, str(tmp_path / "outgoing"))
+    said = found[f"{STEM}.DAT"]
+    assert (said["code"], said["reason"]) == ("E303", f"control total: {reason}")
+
+
 def test_the_reject_file_is_the_one_of_the_receipt(tmp_path: Path) -> None:
     scenario = next(each for each in load_scenarios() if each.name == "bad_rows")
     step = scenario.steps[0]
@@ -81,6 +106,11 @@ def test_a_missing_check_file_is_spelled_out(tmp_path: Path) -> None:
     ("content", "code", "reason"),
     [
         ("1|3|6000\nSTEM|3\n", None, "1 files"),
+        (
+            "2|5|6000\nSTEM|3\nPAYM_110_I_2026112210_0002_00|2\n",
+            None,
+            "2 files; named, but not beside it: PAYM_110_I_2026112210_0002_00; without them the cycle is not complete",
+        ),
         ("1|4|6000\nSTEM|4\n", "E207", "expected 3 records of STEM as its check file says, found 4"),
         ("1|3|6000\n", "E207", "expected 1 lines of files as line 1 says, found 0"),
         ("2|6|0\nSTEM|3\nPAYM_110_I_2026112210_0003_00|3\n", "E502", "expected every SEQ from 0001 on, found no GAP"),
@@ -93,6 +123,16 @@ def test_end_files(tmp_path: Path, content: str, code: str | None, reason: str) 
     status, found = checked(tmp_path, str(end))
     assert (status, found[end.name]["code"]) == (3 if code else 0, code)
     assert found[end.name]["reason"] == reason.replace("STEM", STEM).replace("GAP", "PAYM_110_I_2026112210_0002_00")
+
+
+def test_files_beside_an_end_file_that_it_does_not_name_are_said(tmp_path: Path) -> None:
+    """A cycle that is complete without them would lack nothing if they were lost."""
+    Offer().put(tmp_path)
+    end = tmp_path / "outgoing/PAYM/PAYM_110_I_2026112210.END"
+    end.write_text("0|0|0\n")
+    status, found = checked(tmp_path, str(end))
+    assert (status, found[end.name]["status"]) == (0, "SOUND"), "it is taken all the same"
+    assert found[end.name]["reason"] == f"0 files; beside it, but not named: {STEM}; make it after the last file"
 
 
 def test_what_a_poll_passes_over_is_passed_over_and_the_rest_is_named(tmp_path: Path) -> None:
@@ -111,6 +151,91 @@ def test_what_a_poll_passes_over_is_passed_over_and_the_rest_is_named(tmp_path: 
         "linked.DAT": ("LEFT", "E101"),
         "QQQQ_110_I_2026112210_0001_00.DAT": ("LEFT", "E102"),
     }
+
+
+def test_a_file_in_the_directory_of_another_feed_is_left_as_a_poll_leaves_it(tmp_path: Path) -> None:
+    content = Offer().put(tmp_path)
+    (tmp_path / "outgoing/PAYM").rename(tmp_path / "outgoing/CHNG")
+    for place in ("outgoing", f"outgoing/CHNG/{STEM}.DAT"):
+        status, found = checked(tmp_path, str(tmp_path / place))
+        assert (status, found[f"{STEM}.DAT"]["status"], found[f"{STEM}.DAT"]["code"]) == (3, "LEFT", "E102"), content
+        assert found[f"{STEM}.DAT"]["reason"] == "expected feed CHNG in this directory, found PAYM"
+    (tmp_path / "outgoing/CHNG").rename(tmp_path / "outgoing/mine")
+    assert checked(tmp_path, str(tmp_path / "outgoing"))[0] == 0, "any other directory is of no feed"
+
+
+def test_a_data_file_named_with_its_check_file_is_told_once(tmp_path: Path) -> None:
+    Offer().put(tmp_path)
+    here = tmp_path / "outgoing/PAYM"
+    run = tierline(tmp_path, "check-file", str(here / f"{STEM}.CHK"), str(here / f"{STEM}.DAT"), now=NOW)
+    assert (run.exit_status, len(run.out.splitlines())) == (0, 1), run.out
+
+
+def test_an_end_file_that_skips_a_seq_asks_for_its_file(tmp_path: Path) -> None:
+    """The page of codes speaks of a request; before anything was sent there is none."""
+    third = payments(STEM.replace("_0001_", "_0003_"), "CARD")
+    third.put(tmp_path)
+    run = tierline(tmp_path, "check-file", str(put_end(tmp_path, third)), now=NOW)
+    assert f"found no {STEM}, {STEM.replace('_0001_', '_0002_')}" in run.out
+    assert "request" not in run.out
+
+
+def test_an_end_file_of_a_cycle_that_is_not_over_says_so(tmp_path: Path) -> None:
+    early = payments("PAYM_110_I_2026112212_0001_00", "CARD")
+    early.put(tmp_path)
+    run = tierline(tmp_path, "check-file", str(put_end(tmp_path, early)), now=NOW)
+    assert f"{early.stem[:-8]}.END: LEFT E207" in run.out
+    assert "comes before its cycle is over" in run.out
+    assert "once its cycle is over" in run.out
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (lambda content: content.lower(), "10 fields, the first 'h'"),
+        (lambda content: b" " + content, "10 fields, the first ' H'"),
+        (lambda content: content[1:], "10 fields, the first ''"),
+        (lambda content: content.replace(b"|3\n", b"\n", 1), "9 fields, the first 'H'"),
+        (lambda content: content.decode().encode("utf-16"), "text in UTF-16"),
+        (lambda content: b"\x84\x31\x95\x33" + content, "a byte order mark before it"),
+        (lambda content: b"\xef\xbb\xbf" * 2 + content, "a byte order mark before it"),
+        (gzip.compress, "a gzip"),
+        (lambda _: b"", "an empty file"),
+    ],
+    ids=["small", "blank", "none", "nine", "utf-16", "gb18030 mark", "two marks", "gzip", "empty"],
+)
+def test_a_first_line_that_is_no_header_is_shown(tmp_path: Path, change: Callable[[bytes], bytes], found: str) -> None:
+    Offer(change=change).put(tmp_path)
+    _, said = checked(tmp_path, str(tmp_path / "outgoing"))
+    assert said[f"{STEM}.DAT"]["code"] == "E301"
+    assert said[f"{STEM}.DAT"]["reason"] == f"line 1: expected a header of 10 fields that begins with H, found {found}"
+
+
+LETTERS = "x" * 65_000  # a line may have 65,536 bytes
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    ("offer", "code"),
+    [
+        (replace(GOOD, check=GOOD.check.replace("\n", LETTERS + "\n")), "E201"),
+        (replace(GOOD, check=LETTERS), "E201"),
+        (with_lines(HEADER.replace("|0001|", f"|{LETTERS}|"), *GOOD.lines[1:]), "E301"),
+        (with_lines(HEADER.replace("H|1|", f"H|{LETTERS}|"), *GOOD.lines[1:]), "E305"),
+        (with_lines(LETTERS, *GOOD.lines[1:]), "E301"),
+        (with_lines(*GOOD.lines[:-1], f"T|3|{LETTERS}"), "E304"),
+        (with_lines(HEADER, ROWS[0] + LETTERS, *GOOD.lines[2:]), None),
+    ],
+    ids=["created", "check file", "seq", "format", "header", "trailer", "row"],
+)
+def test_a_line_of_letters_holds_up_nothing(tmp_path: Path, offer: Offer, code: str | None) -> None:
+    """A minute is no measure of speed: where what is looked for is tried from every letter, it takes several."""
+    offer.put(tmp_path)
+    put_end(tmp_path, GOOD).write_text(f"1|3|{LETTERS}\n{STEM}|3\n")
+    _, found = checked(tmp_path, str(tmp_path / "outgoing"))
+    said = found.pop(f"{STEM}.DAT")
+    assert (said["code"], said["rejected"]) == (code, 0 if code else 1)
+    assert [each["code"] for each in found.values()] == ["E207"]
 
 
 def test_a_link_to_nothing_is_reported_and_the_rest_is_checked(tmp_path: Path) -> None:

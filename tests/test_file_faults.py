@@ -27,11 +27,6 @@ DAY = "CUST_110_I_20261121_0001_00"
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path / "remote"
-
-
-@pytest.fixture
 def home(tmp_path: Path, root: Path) -> Path:
     return make_home(tmp_path / "home", Endpoint("file", root=str(root)))
 
@@ -80,6 +75,9 @@ TAILS = {
     "wrong sum": lambda gz: gz[:-8] + bytes([gz[-8] ^ 1]) + gz[-7:],
     "wrong length": lambda gz: gz[:-1] + bytes([gz[-1] ^ 1]),
     "one byte behind": lambda gz: gz + b"\0",
+    "zeros behind": lambda gz: gz + b"\0" * 100,
+    "zeros alone": lambda gz: b"\0" * 100,
+    "a member behind zeros": lambda gz: gz + b"\0" * 100 + gz,
     "a line behind": lambda gz: gz + b"T|9|0\n",
     "half a magic behind": lambda gz: gz + b"\x1f",
     "a magic behind": lambda gz: gz + b"\x1f\x8b\x08",
@@ -111,7 +109,7 @@ def bomb(first: bytes, block: bytes, times: int) -> bytes:
 
 def load_in_process(home: Path) -> tuple[int, int]:
     """Exit status and most memory (KB) of the command in a process of its own."""
-    words = [sys.executable, "-m", "pipelines.cli.app", "--home", str(home), "load"]
+    words = [sys.executable, "-m", "pipelines.cli", "--home", str(home), "load"]
     process = subprocess.Popen(
         words, env=os.environ | {"TIERLINE_NOW": NOW}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )

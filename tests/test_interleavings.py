@@ -51,11 +51,6 @@ ALL = Scope()
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path / "remote"
-
-
-@pytest.fixture
 def home(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A home whose steps may also be called here, in an order of our choice."""
     monkeypatch.setenv("TIERLINE_NOW", NOW)

@@ -25,10 +25,10 @@ from sqlalchemy import Connection, delete, func, insert, update
 from sqlalchemy import select as query
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from pipelines.errors import ConfigurationError, StoreError
+from pipelines.errors import ConfigurationError, LedgerAwayError, StoreError
 from pipelines.ledger import offerings, standing
-from pipelines.ledger.alarms import untold
-from pipelines.ledger.cycle_acceptances import accept_cycle, accepted_cycles
+from pipelines.ledger.alarms import Kind, untold
+from pipelines.ledger.cycle_acceptances import accept_cycle, words_of
 from pipelines.ledger.offerings import Change, Offering, State
 from pipelines.ledger.store import VERSION, LedgerStore, ledger_version
 from pipelines.ledger.tables import cycle_acceptance, event, metadata, offering
@@ -176,13 +176,15 @@ def test_the_life_of_an_offering(store: LedgerStore) -> None:
 def test_a_snapshot_of_many_files_may_be_let_through(store: LedgerStore) -> None:
     """More than an index may hold of one row; said twice it is kept once, with the latest reason."""
     key = CycleKey("USER", "110", "F", "20261121")
-    stems = tuple(f"{key}_{number:04d}_00" for number in range(1, 1001))
+    ids = range(10**9, 10**9 + 1000)
     for why in ("ticket 4711", "ticket 4712"):
         with store.transaction() as connection:
-            accept_cycle(connection, key, stems, Change(why, "test", NOON))
-            accept_cycle(connection, key, stems[1:], Change(why, "test", NOON))
+            accept_cycle(connection, Kind.HELD, key, ids, Change(why, "test", NOON))
+            accept_cycle(connection, Kind.HELD, key, ids[1:], Change(why, "test", NOON))
     with store.reading() as connection:
-        assert accepted_cycles(connection) == {key: {stems, stems[1:]}}
+        word = Change("ticket 4712", "test", NOON)
+        assert words_of(connection, Kind.HELD) == {(key, frozenset(each)): word for each in (ids, ids[1:])}
+        assert words_of(connection, Kind.QUALITY) == {}
         assert connection.execute(query(cycle_acceptance.c.cause)).scalars().all() == ["ticket 4712"] * 2
 
 
@@ -352,11 +354,14 @@ def test_a_server_that_is_down_is_named(postgres: Postgres) -> None:
     with place.open() as store:
         postgres.stop()
         try:
-            with pytest.raises(StoreError, match=message), store.transaction():
+            with pytest.raises(LedgerAwayError, match=message), store.transaction():
                 pass
-            with pytest.raises(StoreError, match=message), store.reading():
+            with pytest.raises(LedgerAwayError, match=message), store.reading():
                 pass
-            with pytest.raises(StoreError, match=message), place.open():
+            with pytest.raises(LedgerAwayError, match=message), place.open():
+                pass
+            assert store.locks
+            with pytest.raises(LedgerAwayError, match="no lock"), store.locks.hold(["a"], wait=False):
                 pass
         finally:
             postgres.start()
@@ -365,7 +370,7 @@ def test_a_server_that_is_down_is_named(postgres: Postgres) -> None:
 
 def test_a_connection_lost_within_a_transaction_is_named_and_nothing_is_kept(postgres: Postgres) -> None:
     with _on(postgres).open() as store:
-        with pytest.raises(StoreError, match=r"127\.0\.0\.1"), store.transaction() as connection:
+        with pytest.raises(LedgerAwayError, match=r"127\.0\.0\.1"), store.transaction() as connection:
             _announce_and_be_cut_off(postgres, connection)
         assert _states(store) == {}
 
@@ -386,6 +391,7 @@ def test_a_wrong_password_is_never_shown(postgres: Postgres) -> None:
     secret = "hemlig'wort"
     with pytest.raises(StoreError, match="password authentication failed") as caught:
         LedgerStore(place.url, secret)
+    assert type(caught.value) is StoreError, "the server is there: trying again mends nothing"
     assert secret not in "".join(traceback.format_exception(caught.value))
 
 

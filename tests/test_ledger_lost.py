@@ -21,11 +21,6 @@ SECOND = payments(HOUR.format("10", "01"), "CARD", "WALLET", "CASH")
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path / "remote"
-
-
-@pytest.fixture
 def home(tmp_path: Path, root: Path) -> Path:
     """Published with one batch; a copy of the ledger of then lies beside it."""
     home = make_home(tmp_path / "home", Endpoint("file", root=str(root)))
@@ -78,6 +73,21 @@ def test_a_load_by_another_ledger_is_refused(
         assert "0 taken out" not in ran.out
     assert in_core(home, "from core.payment order by all") == rows
     assert (published_state(home), (root / "request").exists()) == (before, False)
+
+
+@pytest.mark.parametrize("harm", [lose, put_back])
+def test_a_rebuild_beside_another_ledger_is_refused(home: Path, root: Path, harm: Callable[[Path], None]) -> None:
+    """What it would make lacks batches that core has, and a load would take for whole."""
+    take(home, root, SECOND)
+    harm(home)
+    ran = tierline(home, "rebuild", "--into", str(home.parent / "rebuilt"), now=NOW)
+    assert (ran.exit_status, ran.out, list((home.parent / "rebuilt").iterdir())) == (1, "", [])
+    assert "that it never did: " in ran.err
+    assert SECOND.stem in ran.err
+    doctor = tierline(home, "doctor", now=NOW)
+    assert doctor.exit_status == 1
+    (line,) = [line for line in doctor.out.splitlines() if line.startswith("warehouse ")]
+    assert (line.split()[1], SECOND.stem in line, "do what it says" in line) == ("failed", True, True)
 
 
 def test_the_newest_ledger_put_back_goes_on(home: Path, root: Path) -> None:

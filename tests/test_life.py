@@ -32,11 +32,7 @@ from pipelines.transfer.base import Endpoint
 
 LATER = "2026-11-22T12:30:00"
 UNKNOWN_FORMAT = replace(GOOD, lines=(GOOD.lines[0].replace("H|1|", "H|2|"), *GOOD.lines[1:]))
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path / "remote"
+WRONG_TOTAL = replace(GOOD, lines=(*GOOD.lines[:-1], "T|3|6001"))
 
 
 @pytest.fixture
@@ -87,6 +83,34 @@ def test_retry_that_fails_again_is_refused_with_the_new_code(home: Path, root: P
     assert receipt(root, STEM)[1:6] == ["REFUSED", "5", "0", "0", "E305"], load.out
     assert not (root / "receipt" / "PAYM" / f"{STEM}.REJ").exists()
     assert (root / "request" / "PAYM" / f"{STEM}.RSD").read_text().split("|")[1] == "E305"
+
+
+def test_retry_that_is_refused_before_its_rows_are_read_says_so_everywhere(home: Path, root: Path) -> None:
+    """The clock was wrong when it was judged, and is right now: its hour is not over."""
+    MANY_BAD.put(root)
+    take(home)
+    assert tierline(home, "batch", "retry", STEM, now="2026-11-22T10:30:00").exit_status == 3
+    (current,) = ledger(home)
+    assert (current.state, current.code, receipt(root, STEM)[5]) == ("refused", "E105", "E105")
+    assert current.kept_in
+    assert json.loads((home / current.kept_in / f"{STEM}.reason.json").read_text())["code"] == "E105"
+
+
+@pytest.mark.parametrize("number", ["1", "3"])
+def test_retry_beside_one_of_the_stem_that_stands_changes_nothing(home: Path, root: Path, number: str) -> None:
+    """The producer's receipt is of the one that stands, whichever came first: it must not say that it was refused."""
+    WRONG_TOTAL.put(root)
+    take(home)
+    GOOD.put(root)
+    take(home)
+    MANY_BAD.put(root)
+    take(home)
+    assert [each.state for each in ledger(home)] == ["refused", "loaded", "refused"]
+    before = [ledger(home), files(root), files(home / "quarantine")]
+    ran = tierline(home, "batch", "retry", STEM, "--offering", number, now=LATER)
+    assert (ran.exit_status, f"batch discard {STEM}'" in ran.err) == (2, True), ran.err
+    tierline(home, "load", now=LATER)
+    assert [ledger(home), files(root), files(home / "quarantine")] == before
 
 
 @pytest.mark.fault(9)

@@ -10,9 +10,9 @@ import duckdb
 import pytest
 from mart_province import empty_warehouse
 from mart_world import draw_world
-from oracle_facts import WorldOracle
+from oracle_facts import WorldOracle, subscriber_states
 from oracle_kpis import kpis
-from oracle_lists import CAMPAIGNS, call_list, work_list
+from oracle_lists import CAMPAIGNS, call_list, is_called_lately, work_list
 from oracle_loyalty import classes
 from oracle_value import values
 from oracle_warnings import RULES, warnings
@@ -58,7 +58,7 @@ def test_worlds_meet_what_the_rules_tell_apart() -> None:
 LEVELS = ("HIGH", "MEDIUM", "LOW")
 CLASSES = ("PROSPECT", "LOST", "AT_RISK", "NEW", "INACTIVE", "ADVOCATE", "CORE", "REGULAR")
 SEGMENTS = ("KEY", "POTENTIAL", "NORMAL", "TEMPORARY")
-CAUSES = ("BLACKLISTED", "NO_CONSENT", "CALLED_LATELY", "OTHER_CAMPAIGN")
+CAUSES = ("NUMBER_REASSIGNED", "BLACKLISTED", "NO_CONSENT", "CALLED_LATELY", "CALLED_BY_NUMBER", "OTHER_CAMPAIGN")
 WORK = ("COMPLAINT", "RETENTION")
 
 
@@ -71,5 +71,8 @@ def cases(oracle: WorldOracle) -> Iterator[str]:
     calls, suppressed = call_list(oracle)
     yield from (call["campaign"] for call in calls.values())
     yield from (cause for _, cause in suppressed)
+    for state in subscriber_states(oracle).values():
+        if is_called_lately(oracle, state, by_number=True) and not is_called_lately(oracle, state, by_number=False):
+            yield "CALLED_BY_NUMBER"
     yield from (category for category, _ in work_list(oracle))
     yield from (kpi for (*_, kpi), (numerator, _) in kpis(oracle).items() if numerator > 0)

@@ -47,11 +47,6 @@ OLD = "2027-05-01T12:00:00"  # hourly feeds are kept for 90 days
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path / "remote"
-
-
-@pytest.fixture
 def home(tmp_path: Path, root: Path) -> Path:
     root.mkdir()
     return make_home(tmp_path / "home", Endpoint("file", root=str(root)))
@@ -106,7 +101,7 @@ def held_ledger(home: Path) -> Iterator[None]:
 def kill_retry_before_the_ledgers_word(home: Path) -> None:
     with held_ledger(home):
         process = subprocess.Popen(
-            [sys.executable, "-m", "pipelines.cli.app", "--home", str(home), "batch", "retry", STEM],
+            [sys.executable, "-m", "pipelines.cli", "--home", str(home), "batch", "retry", STEM],
             env=os.environ | {"TIERLINE_NOW": NOW}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         until = time.monotonic() + 25  # less than its patience with the ledger

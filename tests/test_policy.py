@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -107,7 +108,7 @@ medium_from: 30 | medium_from: 60 | warnings.medium_from | less than warnings.hi
 risk_cap: 100 | risk_cap: 50 | warnings.high_from | at most 50
 from_day_of_month: 10 | from_day_of_month: 32 | warnings.C2.from_day_of_month | at most 31
 below_fen: 8000 | below_fen: 3000 | value.spend_bands | below_fen above 3000, that of the band before
-- {points: 40} | - {below_fen: 50000, points: 40} | below_fen | one of the keys points
+- {points: 40} | - {below_fen: 50000, points: 40} | below_fen | none in the last band, which takes all that is left over
 payment_points: 15 | payment_points: 16 | value.score_sum | the sum of the best of all parts, 101
 potential_score: 50 | potential_score: 70 | value.potential_score | less than value.key_score (70)
 growing_points: 10 | growing_points: 9 | value.growing_points | one of growth_bands
@@ -306,3 +307,20 @@ def test_every_value_is_shown_by_source(tables: duckdb.DuckDBPyConnection) -> No
     assert shown["tiering.group_types"] == "2, 3"
     assert shown["service_levels.S.overflow_group"] is None
     assert shown["value.product_bands"] == "below 2: 3, below 3: 7, else 10"
+
+
+MANUAL = DEFAULT_POLICY.parents[2] / "docs" / "policy.md"
+EXAMPLES = re.findall("```yaml\n(sources:.*?)```", MANUAL.read_text(encoding="utf-8"), re.DOTALL)
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_an_example_of_the_manual_is_a_policy(example: str, tmp_path: Path) -> None:
+    path = tmp_path / "next.yaml"
+    text = DEFAULT_POLICY.read_text(encoding="utf-8")
+    assert "\nsources: {}" in text
+    path.write_text(text.replace("\nsources: {}", f"\n{example}"), encoding="utf-8")
+    assert load_policy(path).sources
+
+
+def test_the_manual_has_examples_of_policies() -> None:
+    assert EXAMPLES

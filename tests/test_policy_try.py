@@ -161,6 +161,29 @@ def test_people_read_tables_or_that_nothing_changes(home: WorldHome, other: tupl
     assert (same.out.splitlines()[1:], same.err) == (["no difference"], "")
 
 
+@pytest.mark.parametrize("source", ["110", "440", None])
+def test_numbers_that_are_not_compared_are_named(home: WorldHome, tmp_path: Path, source: str | None) -> None:
+    """They decide lists and what agents read, of which nothing is worked out: that is no "no difference"."""
+    path = tmp_path / "next.yaml"
+    changed_policy(
+        path, CHANGES[0], ("quiet_days: 7", "quiet_days: 300"), ("advice: ", "advice: 先问"),
+        ("sources: {}", 'sources: {"440": {work_orders: {complaint_days: 1}}}'),
+    )  # fmt: skip
+    of_source = ("--source", source) if source else ()
+    named = ["loyalty.actions", "calls"] + ["work_orders"] * (source != "110")
+    assert tried(home, path, *of_source)["not_compared"] == named
+    run = tierline(home.path, "policy", "try", "--policy", str(path), *of_source, now=NOW)
+    assert (run.out.splitlines()[1:], run.err) == (
+        ["no difference in what is compared", f"not compared, though it may differ: {', '.join(named)}"], ""
+    )  # fmt: skip
+
+
+def test_what_moves_with_tiers_and_is_not_compared_is_named(home: WorldHome, tmp_path: Path) -> None:
+    """A customer's lifetime value by the closings of its tier, calls and work orders by tier and warning."""
+    changed_policy(tmp_path / "next.yaml", *CHANGES[:2])
+    assert tried(home, tmp_path / "next.yaml")["not_compared"] == ["value.clv", "calls", "work_orders"]
+
+
 def test_other_numbers_under_the_same_version_are_named(home: WorldHome, tmp_path: Path) -> None:
     changed_policy(tmp_path / "next.yaml", *CHANGES[1:])
     run = tierline(home.path, "policy", "try", "--policy", str(tmp_path / "next.yaml"), now=NOW)

@@ -15,7 +15,7 @@ import pytest
 from mart_tables import DEFAULT_POLICY
 from running import make_home, published, tierline, tierline_process
 
-from pipelines import publishing
+from pipelines import preparing
 from pipelines.contracts.load import load_contracts
 from pipelines.transfer.base import Endpoint
 from sftp_fixtures.province import make_province
@@ -157,7 +157,16 @@ def test_comments_reach_the_reader(home: Path) -> None:
         (comment,) = state.execute(
             "select comment from duckdb_columns() where table_name = 'payment' and column_name = 'amount_fen'"
         ).fetchall()[0]
+        without = state.execute(
+            """
+            select schema_name, table_name, null as column_name from duckdb_tables() where comment is null
+            union all
+            select schema_name, table_name, column_name from duckdb_columns()
+            where comment is null and not internal
+            """
+        ).fetchall()
     assert "缴费金额" in comment
+    assert without == []
 
 
 @pytest.mark.fault(1)
@@ -203,7 +212,7 @@ def test_a_list_of_which_no_further_version_can_be_named_keeps_nothing_back(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     again = with_another_policy(home, tmp_path / "home")
-    monkeypatch.setattr(publishing, "_LAST_VERSION", 0)
+    monkeypatch.setattr(preparing, "_LAST_VERSION", 0)
     assert "published 20261121-000002" in tierline(again, "publish", now=NOW).out
     assert re.search("KPIM_.* has 1 versions", caplog.text)
     assert not list((again / "publish").rglob("*_0001_01.*"))

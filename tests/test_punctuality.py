@@ -13,6 +13,7 @@ from pipelines.check_files import EndEntry, EndFile
 from pipelines.completeness import Within, cycle_statuses
 from pipelines.ledger import offerings, standing
 from pipelines.ledger.end_files import record_end
+from pipelines.ledger.leading import leading
 from pipelines.ledger.offerings import Change, State
 from pipelines.ledger.store import LedgerStore
 from pipelines.names import CycleKey, parse_stem
@@ -105,8 +106,8 @@ def test_a_version_that_the_end_file_names_must_have_come(ledger: LedgerStore) -
 
 def offered(ledger: LedgerStore) -> dict[str, tuple[str, int | None]]:
     with ledger.transaction() as connection:
-        found = offerings.leading(offerings.find(connection))
-    return {each.stem: (each.state.value, each.offered_no) for each in found}
+        found = leading(connection)
+    return {each.stem: (each.state, each.offered_no) for each in found}
 
 
 def test_offerings_of_a_seq_are_numbered_as_they_came_whatever_became_of_them(ledger: LedgerStore) -> None:

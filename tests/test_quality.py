@@ -9,6 +9,10 @@ from offers import files, in_ledger, published_state
 from running import Run
 from whole_cycles import BILLS, FIRST_RUN, MONTHS, THIRD_OF_BILLS, USUAL_BILLS, Place, bills, contacts, people
 
+from pipelines.cli.context import open_site
+from pipelines.site import Scope
+from pipelines.steps import check
+
 FIRST, SECOND = (f"{BILLS}_0001_{version}" for version in ("00", "01"))
 FAILED = {"row_count_ratio": "fail", "total_fen_sum_ratio": "fail"}
 WHY = "the northern districts moved to province 120, ticket 4711"
@@ -76,6 +80,7 @@ def test_a_tenth_of_the_usual_rows_warns_and_no_more(fewer_contacts: tuple[Place
     assert found == {
         "feed": "CONT", "source": "110", "mode": "I", "cycle": DAY, "measure": "row_count_ratio", "observed": 0.1,
         "least": 0.5, "most": 2, "severity": "warn", "success": False,
+        "let_through": None,
     }  # fmt: skip
     assert (place.told(), place.open_alarms()) == ([], [])
 
@@ -138,7 +143,40 @@ def test_accepted_with_a_reason_it_holds_no_longer(held: Place) -> None:
     assert held.run("publish").exit_status == 0
     assert len(published_state(held.home)["core.bill"]) == len(before["core.bill"]) + THIRD_OF_BILLS
     assert held.judged(held.run("load")) == 0
-    assert accept(held).exit_status == 2, "nothing failed is left to accept"
+    again = accept(held)
+    word = f"{actor}, 2026-11-03 08:00:00: {WHY}"
+    assert (again.exit_status, f"accepted already by {word}" in again.err) == (2, True), again.err
+    assert {each["let_through"] for each in held.results("--failed")} == {word}
+    assert {each["let_through"] for each in held.results() if each["success"]} == {None}
+    assert f"row_count_ratio, total_fen_sum_ratio, accepted by {word}; bi/quality/" in held.shown(FIRST)["quality"]
+
+
+def test_the_word_outlives_a_replay_and_comes_back_with_its_version(held: Place) -> None:
+    """It is about the bytes: these are the same. What is discarded takes the word for it along."""
+    accept(held)
+    ran = held.run("replay", "--feed", "BILL", "--from", "202610", "--to", "202610")
+    assert (ran.exit_status, held.judged(ran)) == (0, 1), ran.err
+    assert f"{BILLS}: its failures were accepted before" in ran.out
+    assert held.run("publish").exit_status == 0
+    newer = bills("202610", THIRD_OF_BILLS - 1, "01")
+    assert held.take(newer).exit_status == 3
+    ran = held.run("batch", "discard", newer.stem, "--why", "sent by mistake")
+    assert (ran.exit_status, held.judged(ran), held.open_alarms()) == (0, 1, []), ran.err
+    assert held.run("publish").exit_status == 0
+    assert held.run("batch", "discard", FIRST, "--why", "accepted by mistake").exit_status == 0
+    assert held.take(bills("202610", THIRD_OF_BILLS)).exit_status == 3, "the same stem and bytes, offered anew"
+    assert held.open_alarms() == [BILLS]
+
+
+def test_a_word_for_what_was_judged_is_none_for_what_came_since(held: Place) -> None:
+    held.offer(bills("202610", THIRD_OF_BILLS - 1, "01"))
+    held.run("fetch")
+    site = open_site(held.home)
+    assert check(site, Scope()).staged
+    site.ledger.close()
+    assert accept(held).exit_status == 0
+    ran = held.run("load")
+    assert (ran.exit_status, held.judged(ran), held.open_alarms()) == (3, 1, [BILLS]), ran.err
 
 
 def test_the_word_does_not_hold_for_a_new_version(held: Place) -> None:

@@ -292,6 +292,21 @@ def test_a_lost_part_of_a_snapshot_ends_nobody(tmp_path: Path, into: Path) -> No
     assert in_new(into, "select count(*) from core.customer where is_current") == [(20,)]
 
 
+def harm_block(path: Path, how: str) -> None:
+    """Of rows, so that the file opens all the same."""
+    with duckdb.connect(str(path), read_only=True) as connection:
+        every = "select 'core.' || table_name from duckdb_tables() where schema_name = 'core'"  # which a build reads
+        tables = connection.execute(every).fetchall() if how == "last block" else [("core.payment",)]
+        query = "select max(block_id) from pragma_storage_info($table) where persistent"
+        blocks = [connection.execute(query, {"table": table}).fetchall()[0][0] for (table,) in tables]
+        ((size,),) = connection.execute("select block_size from pragma_database_size()").fetchall()
+    block = max(each for each in blocks if each is not None)
+    start = path.stat().st_size % size + block * size
+    with path.open("r+b") as file:
+        file.seek(start)
+        file.truncate() if how == "last block" else file.write(bytes(size))
+
+
 def lose(home: Path, how: str) -> None:
     path = home / "warehouse" / "warehouse.duckdb"
     if how == "gone":
@@ -300,11 +315,13 @@ def lose(home: Path, how: str) -> None:
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 3])
     elif how == "no database":
         path.write_bytes(b"not a database" * 1000)
+    elif how in ("last block", "zeroed block"):
+        harm_block(path, how)
     else:
         change(home, "create or replace table ops.format as select 77 as version")
 
 
-@pytest.mark.parametrize("how", ["gone", "cut off", "no database", "newer"])
+@pytest.mark.parametrize("how", ["gone", "cut off", "no database", "newer", "last block", "zeroed block"])
 def test_where_there_is_nothing_to_compare_with_it_is_made_all_the_same(
     made: Path, home: Path, into: Path, how: str
 ) -> None:
@@ -314,6 +331,21 @@ def test_where_there_is_nothing_to_compare_with_it_is_made_all_the_same(
     assert said["nothing_to_compare_with"]
     for query in ("from core.subscriber order by all", "from mart.tier order by all", "from list.tier order by all"):
         assert in_new(into, query) == in_core(made, query)
+
+
+@pytest.mark.parametrize(
+    ("command", "how"),
+    [("build", "cut off"), ("build", "no database"), ("build", "zeroed block"),
+     ("doctor", "cut off"), ("doctor", "no database"), ("doctor", "last block")],
+)  # fmt: skip
+def test_damage_is_told_with_the_files_name_and_what_to_do(home: Path, command: str, how: str) -> None:
+    lose(home, how)
+    ran = tierline(home, *(["build", "--as-of", "2026-11-22"] if command == "build" else ["doctor"]), now=NOW)
+    said = ran.err if command == "build" else next(x for x in ran.out.splitlines() if x.startswith("warehouse "))
+    assert ran.exit_status == 1
+    assert f"{home / 'warehouse' / 'warehouse.duckdb'}: " in said
+    assert re.search("tierline .*rebuild --into DIR'", said), said
+    assert "rights" not in said
 
 
 def test_a_list_keeps_since_when_its_rows_hold_though_the_warehouse_is_lost(home: Path, into: Path) -> None:
@@ -453,7 +485,7 @@ def manual(page: str, home: Path, into: Path) -> str:
     """The commands of the manual by which a new warehouse comes into the place of the present one."""
     text = (Path(__file__).parent.parent / "docs" / "operators" / page).read_text(encoding="utf-8")
     (block,) = re.findall("^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    command = f"{sys.executable} -m pipelines.cli.app"
+    command = f"{sys.executable} -m pipelines.cli"
     return str(block).replace("HOME", str(home)).replace("DIR", str(into)).replace("tierline ", f"{command} ")
 
 

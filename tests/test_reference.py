@@ -13,7 +13,7 @@ from mart_province import empty_warehouse, insert
 
 from pipelines.contracts.load import load_contracts
 from pipelines.contracts.model import Code, CodeList, Contracts
-from warehouse.reference import refresh_reference
+from warehouse.reference import refresh_plans
 
 CONTRACTS = load_contracts()
 RECORDS = [
@@ -56,7 +56,7 @@ DAYS = [
 
 
 def test_days_are_those_of_the_calendar(warehouse: duckdb.DuckDBPyConnection) -> None:
-    refresh_reference(warehouse, CONTRACTS)
+    refresh_plans(warehouse, CONTRACTS)
     found = warehouse.execute(
         "select calendar_date, iso_year_number, iso_week_number, quarter_number, weekday_title_en, weekday_title_zh, "
         "is_weekend from core.date where list_contains($days, calendar_date) order by 1",
@@ -70,7 +70,7 @@ def test_days_are_those_of_the_calendar(warehouse: duckdb.DuckDBPyConnection) ->
 
 
 def test_months_have_their_titles(warehouse: duckdb.DuckDBPyConnection) -> None:
-    refresh_reference(warehouse, CONTRACTS)
+    refresh_plans(warehouse, CONTRACTS)
     titles = warehouse.execute(
         "select distinct month, month_number, month_title_en, month_title_zh from core.date "
         "where year_number = 2026 order by 1"
@@ -93,7 +93,7 @@ def test_areas_are_the_34_provinces(warehouse: duckdb.DuckDBPyConnection) -> Non
 def test_plans_are_those_of_records_and_of_current_plan_changes(warehouse: duckdb.DuckDBPyConnection) -> None:
     insert(warehouse, "core.subscriber_record", RECORDS)
     insert(warehouse, "core.subscriber_change", CHANGES)
-    refresh_reference(warehouse, CONTRACTS)
+    refresh_plans(warehouse, CONTRACTS)
     assert plans(warehouse) == [(code, None, None) for code in ("FIX015", "MOB059", "MOB099")]
 
 
@@ -103,7 +103,7 @@ def test_plans_do_not_depend_on_the_order_in_which_batches_came() -> None:
         with empty_warehouse() as connection:
             for row in order:
                 insert(connection, "core.subscriber_record", [row])
-                refresh_reference(connection, CONTRACTS)
+                refresh_plans(connection, CONTRACTS)
             results.append(connection.execute("from core.plan").fetchall())
     assert len(results) == 6
     assert all(result == results[0] for result in results)
@@ -111,19 +111,19 @@ def test_plans_do_not_depend_on_the_order_in_which_batches_came() -> None:
 
 def test_a_plan_goes_with_the_last_batch_that_has_it(warehouse: duckdb.DuckDBPyConnection) -> None:
     insert(warehouse, "core.subscriber_record", RECORDS)
-    refresh_reference(warehouse, CONTRACTS)
+    refresh_plans(warehouse, CONTRACTS)
     warehouse.execute("delete from core.subscriber_record where batch_stem like '%20261121%'")
-    refresh_reference(warehouse, CONTRACTS)
+    refresh_plans(warehouse, CONTRACTS)
     assert plans(warehouse) == [("MOB059", None, None)]
 
 
 def test_titles_come_from_the_code_list_of_the_installation(warehouse: duckdb.DuckDBPyConnection) -> None:
     insert(warehouse, "core.subscriber_record", RECORDS)
-    refresh_reference(warehouse, CONTRACTS)
+    refresh_plans(warehouse, CONTRACTS)
     known = Code("FIX015", "Home 15", "固话15元"), Code("FIX025", "Home 25", "固话25元")
-    refresh_reference(warehouse, with_titles(*known))
+    refresh_plans(warehouse, with_titles(*known))
     assert plans(warehouse) == [("FIX015", "Home 15", "固话15元"), ("MOB059", None, None)]
-    refresh_reference(warehouse, with_titles())
+    refresh_plans(warehouse, with_titles())
     assert plans(warehouse) == [("FIX015", None, None), ("MOB059", None, None)]
 
 
@@ -132,19 +132,19 @@ def test_with_nothing_new_nothing_is_written(warehouse: duckdb.DuckDBPyConnectio
         return warehouse.execute("select table_name, table_oid from duckdb_tables() order by all").fetchall()
 
     insert(warehouse, "core.subscriber_record", RECORDS)
-    refresh_reference(warehouse, CONTRACTS)
+    refresh_plans(warehouse, CONTRACTS)
     before = written()
     assert {"date", "plan"} <= {name for name, _ in before}
-    refresh_reference(warehouse, CONTRACTS)
+    refresh_plans(warehouse, CONTRACTS)
     assert written() == before
     insert(warehouse, "core.subscriber_change", CHANGES)
-    refresh_reference(warehouse, CONTRACTS)
+    refresh_plans(warehouse, CONTRACTS)
     changed = {name for name, _ in set(written()) - set(before)}
     assert changed == {"plan"}
 
 
 def test_reference_tables_say_what_they_are(warehouse: duckdb.DuckDBPyConnection) -> None:
-    refresh_reference(warehouse, CONTRACTS)
+    refresh_plans(warehouse, CONTRACTS)
     comments = warehouse.execute(
         "select comment from duckdb_columns() where schema_name = 'core' and table_name in ('date', 'plan')"
     ).fetchall()

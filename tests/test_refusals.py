@@ -54,11 +54,6 @@ REFUSED = {
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path / "remote"
-
-
-@pytest.fixture
 def home(tmp_path: Path, root: Path) -> Path:
     return make_home(tmp_path / "home", Endpoint("file", root=str(root)))
 

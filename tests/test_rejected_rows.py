@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
-from offers import GOOD, MANY_BAD, NOW, STEM, ledger, payments, receipt, take
-from running import make_home, tierline
+from offers import GOOD, MANY_BAD, NOW, STEM, Offer, ledger, payments, receipt, take
+from running import make_home, tierline, tierline_process
 
 from pipelines.cli.context import close_sites
 from pipelines.page.app import page_app
@@ -22,11 +22,8 @@ from pipelines.transfer.base import Endpoint
 PARTIAL = payments(STEM, "GIFT", "CARD", "CASH")
 OTHER_BYTES = payments(STEM, "CARD", "CASH", "CASH")
 WRONG_SIZE = replace(GOOD, size_off=1)  # E202
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path / "remote"
+REPLAY = ("replay", "--feed", "PAYM", "--from", "2026112210", "--to", "2026112210")
+RETRY = ("batch", "retry", STEM)
 
 
 @pytest.fixture
@@ -49,12 +46,12 @@ def lines(home: Path, *words: str) -> list[int]:
 
 @pytest.mark.parametrize(("again", "state"), [(PARTIAL, "duplicate"), (OTHER_BYTES, "refused")])
 def test_an_offering_that_changes_nothing_hides_no_rejected_row(
-    home: Path, root: Path, again: object, state: str
+    home: Path, root: Path, again: Offer, state: str
 ) -> None:
     PARTIAL.put(root)
     take(home)
     reject_file = (root / "receipt" / "PAYM" / f"{STEM}.REJ").read_bytes()
-    again.put(root)  # type: ignore[attr-defined]
+    again.put(root)
     take(home, "2026-11-22T12:10:00")
     assert [each.state for each in ledger(home)] == ["loaded", state]
     assert receipt(root, STEM)[1] == state.upper()
@@ -80,15 +77,11 @@ def damage(path: Path) -> None:
 
 
 @pytest.mark.parametrize("lose", [Path.unlink, damage])
-@pytest.mark.parametrize(
-    ("offer", "words"),
-    [(PARTIAL, ("replay", "--feed", "PAYM", "--from", "2026112210", "--to", "2026112210")),
-     (MANY_BAD, ("batch", "retry", STEM))],
-)  # fmt: skip
+@pytest.mark.parametrize(("offer", "words"), [(PARTIAL, REPLAY), (MANY_BAD, RETRY)])
 def test_rejected_rows_that_are_lost_are_said_to_be_and_are_made_anew(
-    home: Path, root: Path, offer: object, words: tuple[str, ...], lose: Callable[[Path], None]
+    home: Path, root: Path, offer: Offer, words: tuple[str, ...], lose: Callable[[Path], None]
 ) -> None:
-    offer.put(root)  # type: ignore[attr-defined]
+    offer.put(root)
     take(home)
     before = lines(home)
     (path,) = home.rglob(f"{STEM}.rejects.parquet")
@@ -105,6 +98,30 @@ def test_rejected_rows_that_are_lost_are_said_to_be_and_are_made_anew(
     assert page(home).get(f"/batch/{STEM}/rejects").status_code == 503
     assert tierline(home, *words, now=NOW).exit_status == 3
     assert lines(home) == before
+
+
+@pytest.mark.parametrize("lose", [Path.unlink, damage])
+@pytest.mark.parametrize(("offer", "words"), [(PARTIAL, REPLAY), (MANY_BAD, RETRY)])
+def test_rejected_rows_that_are_lost_before_their_receipt_keep_no_other(
+    home: Path, root: Path, offer: Offer, words: tuple[str, ...], lose: Callable[[Path], None]
+) -> None:
+    """Each load says so until they are made anew, and the producer is told nothing of them meanwhile."""
+    sound = payments("PAYM_110_I_2026112210_0002_00", "CARD")
+    for each in (offer, sound):
+        each.put(root)
+    tierline(home, "fetch", now=NOW)
+    assert tierline_process(home, "load", now=NOW, fault="backup").returncode == -9
+    (path,) = home.rglob(f"{STEM}.rejects.parquet")
+    path.chmod(0o640)
+    lose(path)
+    for _ in range(2):
+        ran = tierline(home, "load", now=NOW)
+        assert ran.exit_status == 1
+        assert " ".join(words) in ran.err.replace(f" --home {home}", "")
+        assert [path.name for path in (root / "receipt" / "PAYM").iterdir()] == [f"{sound.stem}.RCP"]
+    assert tierline(home, *words, now=NOW).exit_status == 3
+    assert receipt(root, STEM)[0] == offer.name
+    assert (root / "receipt" / "PAYM" / f"{STEM}.REJ").exists()
 
 
 def test_rejected_rows_of_another_offering_are_never_shown_for_them(home: Path, root: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import date, datetime
 from typing import Any
 
 import duckdb
@@ -13,7 +14,7 @@ from mart_province import Province, Row, fill, insert
 from mart_tables import default_policy
 from mart_world import DAY, draw_world
 
-import warehouse.renewal
+import warehouse.touched
 from pipelines.contracts.load import load_contracts
 from pipelines.contracts.model import Contract
 from warehouse.build import build
@@ -84,7 +85,7 @@ def load(connection: duckdb.DuckDBPyConnection, former: Province, rows: Province
             if contract.entity_key not in OWNED:
                 _note(connection, owners_of(contract.table), {row["user_id"] for row in gone} - {None})
         else:
-            _note(connection, contract.table, set(_bear_on(gone, former.get("core.payment", []))) - {None})
+            _note(connection, contract.table, set(_bear_on(gone, former)) - {None})
             stem = f"{contract.feed}-{connection.execute('select load_no from ops.load_state').fetchall()[0][0]}"
             for row in rows[table]:
                 row["batch_stem"] = stem if row in come else "B"
@@ -101,10 +102,12 @@ def _less(rows: list[Row], others: list[Row]) -> list[Row]:
     return [row for row in rows if repr(sorted(row.items())) not in present]
 
 
-def _bear_on(rows: list[Row], payments: list[Row]) -> Iterator[Any]:
+def _bear_on(rows: list[Row], former: Province) -> Iterator[Any]:
     reversed_ids = {row.get("reversed_payment_id") for row in rows} - {None}
+    numbers = {row.get("service_number") for row in rows if row["user_id"] is None} - {None}
     yield from (row["user_id"] for row in rows)
-    yield from (row["user_id"] for row in payments if row["payment_id"] in reversed_ids)
+    yield from (row["user_id"] for row in former.get("core.payment", []) if row["payment_id"] in reversed_ids)
+    yield from (row["user_id"] for row in former.get("core.subscriber", []) if row["service_number"] in numbers)
 
 
 def _note(connection: duckdb.DuckDBPyConnection, table: str, entities: set[Any]) -> None:
@@ -149,6 +152,49 @@ def differing(found: dict[str, list[Any]], expected: dict[str, list[Any]]) -> di
     }
 
 
+def test_a_number_bears_on_whom_it_belonged_to(connection: duckdb.DuckDBPyConnection) -> None:
+    """Nobody is called to win him back at a number that another got, or that a call to nobody known went to."""
+    as_of, number = date(2026, 11, 22), "13800000001"
+    begin, closed, later = (datetime(2026, month, 10) for month in (1, 11, 11))
+    ends = {"valid_to": None, "is_current": True, "op_time": begin, "batch_stem": "B", "source": "110"}
+    customers = [
+        {"customer_id": name, "customer_type": "1", "blacklisted": "N", "marketing_consent": "Y", "valid_from": begin}
+        for name in ("C1", "C2", "C3")
+    ]
+    states = [
+        {"user_id": "U1", "customer_id": "C1", "status": "1", "valid_from": begin, "open_date": begin.date()},
+        {"user_id": "U1", "customer_id": "C1", "status": "9", "valid_from": closed, "open_date": begin.date()},
+        {"user_id": "U3", "customer_id": "C3", "status": "1", "valid_from": begin, "open_date": begin.date()},
+        {"user_id": "U2", "customer_id": "C2", "status": "1", "valid_from": later, "open_date": later.date()},
+    ]
+    states = [{"service_number": number, "product": "MOB", "line": 1} | ends | state for state in states]
+    states[2] |= {"service_number": "13800000003"}
+    states[0] |= {"valid_to": closed, "is_current": False}
+    call = {"contact_id": "T1", "user_id": None, "service_number": number, "channel": "OUTBOUND", "source": "110"}
+    call |= {"arrived_at": datetime(2026, 11, 21), "is_current": True, "batch_stem": "B", "line": 2}
+    unchanged = {"core.customer": [ends | row for row in customers]}
+    free = unchanged | {"core.subscriber": states[:3], "core.contact": []}
+    fill(connection, free)
+    build(connection, default_policy(), as_of)
+    assert causes(connection) == [None]
+    before = free
+    taken, unknown = free | {"core.subscriber": states}, free | {"core.subscriber": states[2:]}
+    for after, expected in (
+        (taken, ["NUMBER_REASSIGNED"]), (unknown, []), (taken, ["NUMBER_REASSIGNED"]), (free, [None]),
+        (free | {"core.contact": [call]}, ["CALLED_LATELY"]), (free, [None]),
+    ):  # fmt: skip
+        load(connection, before, after)
+        assert renew(connection, CONTRACTS, default_policy(), as_of) is not None
+        assert causes(connection) == expected
+        before = after
+
+
+def causes(connection: duckdb.DuckDBPyConnection) -> list[Any]:
+    """What holds back the calls to win back."""
+    rows = connection.execute("select cause from mart.call_choice where campaign = 'WINBACK'").fetchall()
+    return [cause for (cause,) in rows]
+
+
 def test_other_days_policies_and_closed_months_want_a_whole_build(connection: duckdb.DuckDBPyConnection) -> None:
     world = draw_world(1)
     policy = default_policy()
@@ -166,7 +212,7 @@ def test_other_days_policies_and_closed_months_want_a_whole_build(connection: du
 def test_many_changes_want_a_whole_build(
     connection: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(warehouse.renewal, "_MOST_SHARE", 0.01)
+    monkeypatch.setattr(warehouse.touched, "_MOST_SHARE", 0.01)
     world = draw_world(2)
     present = with_batches(world.rows)
     former = former_rows(present, random.Random(2))

@@ -26,19 +26,15 @@ from offers import (
     standing,
     take,
 )
-from running import make_home, tierline
+from running import make_home, tierline, tierline_process
 
 from pipelines.transfer.base import Endpoint
 
 LATER = "2026-11-22T12:30:00"
 AS_OF = "2026-11-21"
 ONE_BAD = payments(STEM, "GIFT", "CARD", "CASH")
+COIN = ("codes/payment_method.yaml", '"CASH"', '"COIN"')
 NONE = ("feeds/PAYM.yaml", "rejects, value: {rows: 3, share: 0.001}", "rejects, value: {rows: 0, share: 0}")
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path / "remote"
 
 
 @pytest.fixture
@@ -89,6 +85,22 @@ def test_replay_after_a_code_list_was_extended_loads_more(home: Path, root: Path
     status, _, err = replay(home)
     assert status == 0, err
     assert standing(home, root) == as_accepted(ONE_BAD, content, 3)
+
+
+@pytest.mark.parametrize("fault", ["check", "stage", "load", "commit", "backup", "receipt"])
+def test_replay_with_other_rejects_that_was_killed_ends_the_same(
+    home: Path, root: Path, taken: object, fault: str
+) -> None:
+    """As many rows as before, but others: the producer's reject file must not stay as it was."""
+    rejects = root / "receipt" / "PAYM" / f"{STEM}.REJ"
+    assert rejects.read_text().startswith("2|E406|method|")
+    change_schema(home, *GIFTS)
+    change_schema(home, *COIN)
+    words = ("replay", "--feed", "PAYM", "--from", "2026112210", "--to", "2026112210")
+    assert tierline_process(home, *words, now=LATER, fault=fault).returncode == -9
+    assert replay(home)[0] == 3
+    assert rejects.read_text().startswith("4|E406|method|")
+    assert receipt(root, STEM)[1:5] == ["PARTIAL", "3", "2", "1"]
 
 
 @pytest.mark.parametrize(("change", "code"), [(NONE, "E501"), (FORMAT_2, "E305")])
@@ -157,7 +169,7 @@ def test_the_exit_status_tells_that_the_load_failed_before_it_tells_of_rejected_
 ) -> None:
     """An acknowledgement that waits does not get through; what was replayed has rejected rows."""
     change_schema(home, *GIFTS)
-    change_schema(home, "codes/payment_method.yaml", '"CASH"', '"COIN"')
+    change_schema(home, *COIN)
     receipts = root / "receipt" / "PAYM"
     receipts.rename(receipts.with_name("elsewhere"))
     receipts.write_text("a file where a directory was")

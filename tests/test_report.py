@@ -100,6 +100,19 @@ def test_a_target_is_met_where_it_is_just_reached_and_of_churn_from_below(last: 
     assert results == {(tier, "✓ met") for tier in met} | {(tier, "✗ missed") for tier in missed}
 
 
+def test_who_is_not_in_the_last_month_of_all_is_named(last: Published, tmp_path: Path) -> None:
+    said = r"In (\S+) all sources are those that have closed it: without (.*?)\."
+    months = dict(last.rows("select source, bill_month from mart.bill_month where bill_month is not null"))
+    behind = sorted(source for source, month in months.items() if month < max(months.values()))
+    assert behind
+    found = [(month, re.findall("[0-9]{3}", names)) for month, names in re.findall(said, last.english.text)]
+    assert found == [("2026-02", behind)] * 2, "at the KPIs and at the targets"
+    level = last.changed(
+        tmp_path, "update mart.bill_month set bill_month = (select max(bill_month) from mart.bill_month)"
+    )
+    assert not re.findall(said, level.text)
+
+
 def test_a_gap_between_months_is_a_gap_in_the_line() -> None:
     drawn = line("x", "title", "said", ["1", "2", "3", "4", "5"], [1, 2, None, 2, 1], str)
     assert drawn.count("nofill") == 2
@@ -156,6 +169,10 @@ def test_sources_and_lists(last: Published) -> None:
     assert {stem: rows for stem, rows in listed.items() if "_2026030" in stem} == lists
     assert {row[2] for row in page.tables["list_table"][1:]} == {"full", "changes"}
     assert len(lists) > 10
+    unlisted = dict(last.rows("select source, count(*) from list.tier_number_conflict group by 1"))
+    counts = {row[0][-3:]: int(row[1]) for row in page.tables["conflict_table"][1:]}
+    assert counts == {source: unlisted.get(source, 0) for source in SOURCES} | {"All": sum(unlisted.values())}
+    assert counts["All"] > 0
 
 
 def test_both_languages_have_the_same_tables(last: Published) -> None:

@@ -11,7 +11,7 @@ import pytest
 from running import Run, make_home, tierline
 
 from pipelines.config import load_config
-from pipelines.ledger import offerings
+from pipelines.ledger.leading import leading
 from pipelines.ledger.store import LedgerStore
 from pipelines.transfer.base import Endpoint
 from sftp_fixtures.scenario import Scenario, Step, load_scenarios
@@ -94,7 +94,7 @@ def _compare(step: Step, ran: Run, home: Path, root: Path) -> None:
 def _compare_ledger(step: Step, home: Path) -> None:
     ledger = LedgerStore(load_config(home).ledger_url(home))
     with ledger.transaction() as connection:
-        batches = {each.stem: each for each in offerings.leading(offerings.find(connection))}
+        batches = {each.stem: each for each in leading(connection)}
     ledger.close()
     for stem, columns in step.batches.items():
         found = {name: getattr(batches[stem], name) for name in columns}

@@ -15,8 +15,8 @@ from contract_edits import add_column, copy_schemas, drop_column, edit, turn_pag
 from offers import GOOD, NOW, in_core, take
 from running import make_home, tierline
 
-from pipelines.checks.compiling import DTYPES
 from pipelines.checks.staging import REJECT_SCHEMA
+from pipelines.contracts.conditions import POLARS_TYPES
 from pipelines.contracts.load import load_contracts
 from pipelines.contracts.model import Contract, Contracts
 from pipelines.errors import StoreError
@@ -70,7 +70,7 @@ class Staged:
     def batch(self, contract: Contract, stem: str, *rows: Row, stored: bool = False) -> StandingBatch:
         """`stored`: with null for columns of other versions, as it is judged beside them; else without these."""
         columns = contract.stored_columns if stored else contract.columns
-        schema = {column.name: DTYPES[column.type] for column in columns}
+        schema = {column.name: POLARS_TYPES[column.type] for column in columns}
         schema |= {"batch_stem": pl.String(), "line": pl.Int64()}
         full = [dict.fromkeys(schema) | row | {"batch_stem": stem, "line": line} for line, row in enumerate(rows, 2)]
         paths = (self.directory / f"{stem}.parquet", self.directory / f"{stem}.rejects.parquet")
@@ -318,6 +318,8 @@ def test_the_ways_out_that_errors_and_the_manual_name_lead_out(tmp_path: Path) -
 
     drop_column(contract, "operator_id")
     stopped_by("core.payment, column operator_id: expected a column of any version of PAYM, found one that none has")
+    (line,) = [line for line in tierline(home, "doctor", now=NOW).out.splitlines() if line.startswith("warehouse ")]
+    assert line.endswith("from staged/ without it  do what it says"), line
     file.unlink()
     assert tierline(home, "load", now=NOW).exit_status == 0
     assert in_core(home, held) == [(3, "1250")]

@@ -27,6 +27,7 @@ class Denied:
     reads: set[str] = field(default_factory=set)
     moves: set[str] = field(default_factory=set)
     directories: set[str] = field(default_factory=set)
+    removals: set[str] = field(default_factory=set)
 
     def server(self) -> type[asyncssh.SFTPServer]:
         denied = self
@@ -48,6 +49,10 @@ class Denied:
             def mkdir(self, path: bytes, attrs: asyncssh.SFTPAttrs) -> None:
                 _refuse(path, denied.directories, asyncssh.SFTPNoSuchFile)
                 super().mkdir(path, attrs)
+
+            def remove(self, path: bytes) -> None:
+                _refuse(path, denied.removals, asyncssh.SFTPPermissionDenied)
+                super().remove(path)
 
         return Denying
 
@@ -140,6 +145,23 @@ def test_a_request_that_may_not_be_written_keeps_no_other(home: Path, root: Path
     denied.directories.clear()
     assert run(home, "load", minute=2).exit_status == 0
     assert (root / "request/CUST/CUST_110_F_20261121_0002_00.RSD").exists()
+
+
+def test_a_request_that_may_not_be_removed_fails_no_run(home: Path, root: Path, denied: Denied) -> None:
+    late = payments("PAYM_110_I_2026112210_0002_00", "CARD")
+    put_end(root, GOOD, late)
+    run(home, "fetch")
+    assert run(home, "load", minute=1).exit_status == 0
+    request = root / f"request/PAYM/{late.stem}.RSD"
+    assert request.exists()
+    denied.removals.add(request.name)
+    late.put(root)
+    run(home, "fetch", minute=2)
+    ran = run(home, "load", minute=3)
+    assert (ran.exit_status, ran.err, request.exists()) == (0, "", True)
+    denied.removals.clear()
+    assert run(home, "load", minute=4).exit_status == 0
+    assert not request.exists()
 
 
 def require_moved_by_the_next_run(home: Path, root: Path) -> None:

@@ -29,11 +29,6 @@ OLD = "2027-05-01T12:00:00"  # hourly feeds are kept for 90 days
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path / "remote"
-
-
-@pytest.fixture
 def home(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("TIERLINE_NOW", NOW)
     root.mkdir()

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 
@@ -18,12 +24,13 @@ from running import Run, make_home, tierline, tierline_process
 from pipelines.config_engine import SparkConfig
 from pipelines.contracts.load import load_contracts
 from pipelines.transfer.base import Endpoint
+from sftp_fixtures.ports import free_ports
 from sftp_fixtures.province import make_province
 from warehouse.build import build
 from warehouse.models import FOLDER, load_models
 from warehouse.spark.lake import Lake
 from warehouse.spark.marts import make_marts
-from warehouse.spark.session import open_session
+from warehouse.spark.session import open_session, require_spark
 from warehouse.spark.tables import Tables
 from warehouse.spark.translating import to_spark
 from warehouse.store import feed_tables, make_tables
@@ -40,6 +47,12 @@ SETTINGS = {
     "spark.executor.extraJavaOptions": _SMALL_JAVA,
 }
 CONTRACTS = load_contracts()
+
+
+@pytest.fixture
+def tmp_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One that stays: the Java process that all tests of a worker share writes beside the first one's lake."""
+    return tmp_path_factory.mktemp("spark")
 
 
 def extra(master: str = "local[2]", **more: str) -> str:
@@ -127,11 +140,11 @@ def test_it_equals_duckdb_after_any_life(tmp_path: Path) -> None:
     """New version, discard, snapshots with absences, patches: only parts that changed are made anew, and rightly."""
     home, root = spark_home(tmp_path), tmp_path / "remote"
 
-    def load(*offers: Offer) -> None:
+    def load(*offers: Offer) -> str:
         for offer in offers:
             offer.put(root)
         done(tierline(home, "fetch", now=NOW))
-        done(tierline(home, "load", now=NOW))
+        return done(tierline(home, "load", now=NOW)).out
 
     first, newer = customers("20261120", 30), payments(HOUR.format("02", "01"), "BANK")
     load(first, payments(HOUR.format("01", "00"), "CARD", "CASH"), payments(HOUR.format("02", "00"), "CARD", "CASH"))
@@ -139,7 +152,7 @@ def test_it_equals_duckdb_after_any_life(tmp_path: Path) -> None:
     load(newer)
     second = customers("20261121", 29)
     put_end(root, second)
-    load(second)
+    assert "  1 ended by absence from the snapshot CUST 110 20261121\n" in load(second)
     assert in_core(home, "select count(*) from core.customer where valid_to is not null") == [(1,)]  # by its absence
     before = Lake(home / "lake").now
     done(tierline(home, "batch", "discard", newer.stem, "--why", "drill", now=NOW))
@@ -166,6 +179,9 @@ def test_killed_between_lake_and_warehouse(tmp_path: Path) -> None:
     assert Lake(home / "lake").now.version == 1
     assert "1 batches into core" in done(tierline(home, "load", now=NOW)).out
     assert Lake(home / "lake").now.version == 1  # it was taken over as it stood
+    made = [*(home / "lake" / "core").rglob("*")]
+    assert any(path.suffix == ".parquet" for path in made)
+    assert {path.stat().st_mode & 0o077 for path in made} == {0}, "personal data is the owner's alone"
     assert_as_duckdb(home, tmp_path / "rebuilt")
 
 
@@ -183,7 +199,6 @@ def test_a_batch_of_a_killed_load_that_is_discarded_leaves_the_lake(tmp_path: Pa
     assert (built.exit_status, "load' first" in built.err) == (2, True), built.err
     done(tierline(home, "batch", "discard", lost.stem, "--why", "drill", now=NOW))  # which loads
     assert set(Lake(home / "lake").now.batches) == {kept.stem}
-    done(tierline(home, "build", "--as-of", AS_OF, now=NOW))
     assert_as_duckdb(home, tmp_path / "rebuilt")
     lake = Lake(home / "lake")
     for path in lake.files(lake.now.tables["core.payment"].values()):
@@ -208,6 +223,93 @@ def test_a_lost_lake_and_a_return_to_duckdb(tmp_path: Path) -> None:
     assert "1 batches into core" in done(tierline(home, "load", now=NOW)).out
     done(tierline(home, "build", "--as-of", AS_OF, now=NOW))
     assert_as_duckdb(home, tmp_path / "rebuilt")
+
+
+def test_a_spark_that_ends_under_way_is_told(tmp_path: Path) -> None:
+    """As the system ends it where memory is short: no traceback, but the cause and what to do."""
+    home = spark_home(tmp_path)
+    payments(HOUR.format("01", "00"), "CARD", "CASH").put(tmp_path / "remote")
+    done(tierline(home, "fetch", now=NOW))
+    with ThreadPoolExecutor(1) as threads:
+        loading = threads.submit(tierline_process, home, "load", now=NOW)
+        while not any((home / "lake" / ".work").glob("*.parquet")):
+            assert not loading.done(), loading.result()
+            time.sleep(0.01)
+        end_java(home)
+        ran = loading.result()
+    assert (ran.returncode, "Traceback" in ran.stderr) == (1, False), ran.stderr
+    assert "found that it ended" in ran.stderr
+    assert "spark.driver.memory" in ran.stderr
+
+
+def end_java(home: Path) -> None:
+    """Kill the Spark that works on a home's lake."""
+    mark = f"spark.sql.warehouse.dir={home / 'lake' / '.work'}".encode()
+    (process,) = [each for each in Path("/proc").glob("[0-9]*/cmdline") if mark in _read(each)]
+    os.kill(int(process.parent.name), signal.SIGKILL)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:  # it ended meanwhile
+        return b""
+
+
+# Asks a Spark that is gone for core, for marts, and for a session; says what each raises.
+_ASK_OF_A_LOST_SPARK = """
+import sys, tempfile
+from pathlib import Path
+import duckdb
+from pyspark import SparkContext
+from pipelines.config_engine import SparkConfig
+from pipelines.contracts.load import load_contracts
+from warehouse.models import load_models
+from warehouse.spark.lake import Lake
+from warehouse.spark.marts import make_marts
+from warehouse.spark.session import open_session
+from warehouse.spark.tables import Tables
+
+config = SparkConfig("local[2]", 6, Path(sys.argv[1]), ())
+lake = Lake(config.lake)
+tables = Tables(open_session(config, lake.scratch), lake, lake.begin())
+SparkContext._gateway.proc.kill()
+for ask in (
+    lambda: make_marts(duckdb.connect(), tables, load_models(), load_contracts(), {}),
+    lambda: open_session(config, lake.scratch),
+):
+    try:
+        ask()
+    except Exception as error:
+        print(type(error).__name__, error)
+"""
+
+
+def test_a_spark_that_is_gone_is_lost_to_marts_and_sessions(tmp_path: Path) -> None:
+    require_spark()
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    room = tmp_path / "a lake" / ".spark"
+    (room / "blockmgr-of-one-killed-before").mkdir(parents=True)
+    asked = [sys.executable, "-c", _ASK_OF_A_LOST_SPARK, str(room.parent)]
+    ran = subprocess.run(asked, capture_output=True, text=True, check=True, env=environment)
+    assert [line.split()[0] for line in ran.stdout.splitlines()] == ["SparkLostError"] * 2, ran.stdout
+    assert "Traceback" not in ran.stderr, ran.stderr
+    left = {path.name.partition("-")[0] for path in room.iterdir()}
+    assert {"blockmgr", "spark"} <= left, "it writes aside where the lake is, and the next clears it"
+    assert not (room / "blockmgr-of-one-killed-before").exists()
+
+
+def test_a_cluster_that_does_not_answer_is_told_at_once(tmp_path: Path) -> None:
+    port = free_ports(1)
+    home = spark_home(tmp_path, f"spark://127.0.0.1:{port}")
+    payments(HOUR.format("01", "00"), "CARD").put(tmp_path / "remote")
+    done(tierline(home, "fetch", now=NOW))
+    ran = tierline(home, "load", now=NOW)
+    assert (ran.exit_status, "found none that answers" in ran.err) == (1, True), ran.err
+    (home / "lake").chmod(0o755)
+    found = tierline(home, "doctor", now=NOW).out
+    assert re.search(r"engine +failed", found)
+    assert re.search(rf"others may read {home / 'lake'}", found)
 
 
 def test_what_is_missing_is_said(tmp_path: Path) -> None:

@@ -17,8 +17,7 @@ from pipelines.errors import StoreError, UsageError
 from warehouse.engines import DuckEngine
 from warehouse.spark.engine import SparkEngine
 from warehouse.spark.lake import Lake
-from warehouse.spark.session import require_spark
-from warehouse.spark.tables import spark_failures_told
+from warehouse.spark.session import require_spark, spark_failures_told
 from warehouse.store import make_tables
 
 CONTRACTS = load_contracts()
@@ -107,6 +106,19 @@ def test_a_lake_with_other_snapshots_differs(
     assert engine.differs(connection)
 
 
+@pytest.mark.parametrize("written", [b'{"lake_id": "x", ', b'{"parts": {}}', b"[1]", b"\xff"])
+def test_a_manifest_that_cannot_be_read_is_named(tmp_path: Path, written: bytes) -> None:
+    (tmp_path / "manifest.json").write_bytes(written)
+    with pytest.raises(StoreError, match=r"manifest\.json: expected .*; delete this file and run 'tierline load'"):
+        Lake(tmp_path)
+
+
+def test_a_lake_whose_link_leads_nowhere_is_named(tmp_path: Path) -> None:
+    (tmp_path / "lake").symlink_to(tmp_path / "mount")
+    with pytest.raises(StoreError, match=r"lake: expected a directory, found a link to .*mount, which is not there"):
+        Lake(tmp_path / "lake")
+
+
 def test_no_marts_are_made_of_a_lake_that_differs(
     connection: duckdb.DuckDBPyConnection, engine: SparkEngine, tmp_path: Path
 ) -> None:
@@ -130,8 +142,9 @@ def test_a_failure_of_spark_is_told_in_a_line(name: str) -> None:
     import pyspark.errors
 
     error = getattr(pyspark.errors if name == "PySparkException" else py4j.protocol, name)
-    with pytest.raises(StoreError, match=r"^Spark: Job aborted$"), spark_failures_told():
-        raise error("Job aborted\nat org.apache.spark.Executor.run(Executor.scala)")
+    for said in ("Job aborted\nat", "An error occurred while calling o9.parquet.\n: Job aborted\n\tat"):
+        with pytest.raises(StoreError, match=r"^Spark: Job aborted$"), spark_failures_told():
+            raise error(f"{said} org.apache.spark.Executor.run(Executor.scala)")
 
 
 def test_what_was_forgotten_for_a_load_that_fails_is_still_there(tmp_path: Path) -> None:

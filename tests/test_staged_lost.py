@@ -21,11 +21,6 @@ NONE = ("feeds/PAYM.yaml", "rejects, value: {rows: 3, share: 0.001}", "rejects, 
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path / "remote"
-
-
-@pytest.fixture
 def home(tmp_path: Path, root: Path) -> Path:
     """Two batches are staged; the load was killed before they were in core."""
     for offer in (OTHER, PARTIAL):

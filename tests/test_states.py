@@ -173,6 +173,30 @@ def test_whatever_comes_and_goes_a_state_equals_one_from_nothing(
                    if not name.startswith("private"))  # fmt: skip
 
 
+def test_a_renewed_list_by_number_is_brought_on_though_numbers_are_masked(
+    warehouse: Warehouse, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A number goes, one comes, one is another subscriber's; two look the same to readers."""
+    run = warehouse.connection.execute
+    run(
+        "create table list.tier as from (values ('13800010001', 'U1', '110'), ('13899990001', 'U2', '110'), "
+        "('13800010002', 'U3', '110'), ('BBD59880003', 'U4', '440')) as row (service_number, user_id, source)"
+    )
+    run("insert into ops.built by name select 1 as build_no, 1 as whole_no")
+    warehouse.publish()
+    for build_no, number, change in (
+        (2, "13800010001", "update list.tier set user_id = 'U5', source = '440' where service_number = '13800010001'"),
+        (3, "13800010002", "delete from list.tier where service_number = '13800010002'"),
+        (4, "13877770001", "insert into list.tier values ('13877770001', 'U6', '440')"),
+    ):
+        run(change)
+        run(f"insert into ops.history_build values ('list.tier', '{number}', '', {build_no})")
+        run(f"update ops.built set build_no = {build_no}")
+        state = warehouse.publish()
+        assert warehouse.differences(state) == []
+    assert caplog.messages == []
+
+
 def test_a_state_older_than_what_is_noted_of_changes(warehouse: Warehouse) -> None:
     warehouse.put(OTHER_CUSTOMERS, *customers(NAMES[0], first=5))
     first = warehouse.publish()

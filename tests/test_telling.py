@@ -6,15 +6,19 @@ import json
 import os
 import ssl
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 from message_servers import Hook, Mailbox, mail_server, trickling, webhook
 from offers import MANY_BAD, STEM, payments
+from receivers import ledger_of
 from running import Run, make_home, tierline
 
+from pipelines.ledger.publications import Publication, prepare
 from pipelines.telling import channels
 from pipelines.transfer.base import Endpoint
+from sftp_fixtures.ports import free_ports
 from sftp_fixtures.tls import make_certificate
 
 NOW = "2026-11-22T11:10:00"  # before the cycle of these files is late
@@ -81,6 +85,37 @@ def test_a_channel_that_is_down_is_told_later_and_keeps_nothing_from_the_others(
     hook.status = 204
     tierline(home, "fetch", now=NOW)
     assert (len(hook.posts), len(mailbox.mails)) == (1, 1)
+
+
+def test_doctor_looks_at_both_and_sends_nothing(tmp_path: Path, hook: Hook, mailbox: Mailbox) -> None:
+    (tmp_path / "remote/outgoing/PAYM").mkdir(parents=True)
+    home = home_with(tmp_path, to_both(hook, mailbox))
+    assert alarm_lines(home) == [
+        ("ok", "webhook at 127.0.0.1 answers, with status 501; whether it takes messages only one tells"),
+        ("ok", f"mail server 127.0.0.1:{mailbox.port} lets us in; whether it takes messages only one tells"),
+    ]
+    assert (hook.posts, mailbox.mails) == ([], [])
+
+
+def test_doctor_names_the_channel_that_is_not_there(tmp_path: Path) -> None:
+    port = free_ports(1)
+    mail = f"  mail: {{server: 'smtp://u@127.0.0.1:{port}', secret: 'env:PW', from: a@b.cn, to: [a@b.cn]}}"
+    home = home_with(tmp_path, f"  webhook: {{url_secret: 'file:gone'}}\n{mail}\n")
+    (mail_state, mail_found), (hook_state, hook_found) = alarm_lines(home)
+    assert (mail_state, hook_state) == ("failed", "failed")
+    assert "PW" in mail_found
+    assert "gone" in hook_found
+    home = home_with(tmp_path / "other", f"  webhook: {{url: 'http://127.0.0.1:{port}/hooks/T0P'}}\n")
+    ((state, found),) = alarm_lines(home)
+    assert state == "failed"
+    assert "webhook at 127.0.0.1: expected it to take the message, found: " in found
+    assert "T0P" not in found
+
+
+def alarm_lines(home: Path) -> list[tuple[str, str]]:
+    """What doctor finds of the channels."""
+    found = json.loads(tierline(home, "doctor", "--json", now=NOW).out)
+    return [(each["state"], each["found"]) for each in found if each["what"] == "alarms"]
 
 
 def test_what_is_mended_before_it_could_be_told_is_not_told(tmp_path: Path, hook: Hook) -> None:
@@ -270,6 +305,35 @@ def test_a_wrong_configuration_says_where_and_what(tmp_path: Path, alarms: str, 
     assert "s3cret" not in ran.err
 
 
+def test_many_late_cycles_are_one_line_a_feed_and_refusals_stand_first(tmp_path: Path, hook: Hook) -> None:
+    """Else a new source's first run says hundreds of lines of one kind, in any order, and nothing else is seen."""
+    home = home_with(tmp_path, f"  webhook: {{url: '{hook.url}'}}\n")
+    configuration = home / "tierline.yaml"
+    configuration.write_text(configuration.read_text().replace("feeds: [", "since: 2026-11-21\n    feeds: ["))
+    MANY_BAD.put(tmp_path / "remote")
+    ran = tierline(home, "run", now="2026-11-22T14:00:00")
+    said = [line for line in ran.err.splitlines() if line.startswith("alarm: ")]
+    assert len(said) == 10
+    assert said[0].startswith(f"alarm: refused {STEM}: ")
+    assert "alarm: missing PAYM 110: 35 cycles, 2026112100 to 2026112210" in said
+    assert "alarm: late USGE_110_I_20261121: no end file, expected 2026-11-22 04:00:00" in said
+    assert said[1:] == sorted(said[1:]), "late before missing, then by feed"
+    hint = ran.out.splitlines()[-1].partition("tierline --home ")[2].split()[1:]
+    listed = tierline(home, *hint, now="2026-11-22T14:00:00")
+    assert listed.exit_status == 4, listed.err
+    shown = tierline(home, "digest", now="2026-11-22T14:00:00").out
+    assert "  2026-11-22 14:00 missing PAYM 110: 35 cycles, 2026112100 to 2026112210\n" in shown
+    assert shown.index(f"refused {STEM}") < shown.index(" late ") < shown.index(" missing PAYM")
+    assert shown.count("--state missing") == 1, "what to do is said once for all of a kind"
+    posted = [content for _, content in hook.posts if "alarms" in content]
+    assert sum(len(each["alarms"]) for each in posted) > 70, "programs get each"
+    assert "missing PAYM 110: 35 cycles" in posted[-1]["text"]
+    logged = [json.loads(line) for line in (home / "logs" / "alarms.jsonl").read_text().splitlines()]
+    subjects = [each["subject"] for each in logged if each["kind"] == "missing"]
+    assert len(subjects) > 70
+    assert subjects == sorted(subjects)
+
+
 def test_metrics_are_open_metrics_and_count_what_the_ledger_has(tmp_path: Path) -> None:
     from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
@@ -292,3 +356,13 @@ def test_metrics_are_open_metrics_and_count_what_the_ledger_has(tmp_path: Path) 
     pools = json.loads(tierline(home, "pools", now=NOW).out)
     assert pools["tierline_warehouse"]["slots"] == 1
     assert "tierline_source_110" in pools
+
+
+def test_the_publication_that_readers_see_is_the_one_made_last_whatever_the_clock_said(tmp_path: Path) -> None:
+    home = make_home(tmp_path / "home", Endpoint("file", root=str(tmp_path / "remote")))
+    with ledger_of(home) as store, store.transaction() as connection:
+        for number, hour in ((999_999, 11), (1_000_000, 10)):
+            at = datetime(2026, 11, 22, hour)
+            prepare(connection, Publication(f"20261121-{number}", "2026-11-21", "published", "", (), at, at))
+    text = tierline(home, "metrics", now=NOW).out
+    assert 'tierline_publication_info{as_of_date="2026-11-21",publication_id="20261121-1000000"} 1.0' in text

@@ -81,3 +81,29 @@ def test_a_url_with_a_password_in_it_is_not_shown(tmp_path: Path, url: str) -> N
     with pytest.raises(ConfigurationError, match="line 3, key url: expected a URL") as error:
         load_config(tmp_path)
     assert "s3cret" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("file:///srv/in#new", "a URL without \\? and #"),
+        ("file:///srv/in?x=1", "a URL without \\? and #"),
+        ("sftp://u@host/in#", "a URL without \\? and #"),
+        ("file://srv/in", "file:// and a path from the root on"),
+        ("file:srv/in", "file:// and a path from the root on"),
+        ("sftp://host/in", "sftp://user@host"),
+        ("sftp://u:123/4@host/in", "sftp://user@host"),
+    ],
+)
+def test_a_url_of_which_a_part_would_be_left_out_is_refused(tmp_path: Path, url: str, expected: str) -> None:
+    """It would be another directory than is written; what may be a password is not shown."""
+    (tmp_path / "tierline.yaml").write_text(f"sources:\n  '110':\n    url: '{url}'\n    feeds: [PAYM]\n")
+    with pytest.raises(ConfigurationError, match=f"line 3, key url: expected {expected}") as error:
+        load_config(tmp_path)
+    assert "123" not in str(error.value)
+
+
+def test_signs_of_a_directory_are_written_as_in_urls(tmp_path: Path) -> None:
+    url = "file://localhost/srv/in%23new%3F"
+    (tmp_path / "tierline.yaml").write_text(f"sources:\n  '110':\n    url: '{url}'\n    feeds: [PAYM]\n")
+    assert load_config(tmp_path).sources["110"].endpoint.root == "/srv/in#new?"

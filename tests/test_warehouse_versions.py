@@ -223,6 +223,12 @@ def test_one_of_a_newer_release_is_refused_untouched(released: Path) -> None:
     assert file_of(released).read_bytes() == before
 
 
-def test_doctor_names_the_version(released: Path) -> None:
-    ran = tierline(released, "doctor", now=NOW)
-    assert f"opens; version {STORE_VERSION}; " in ran.out
+def test_doctor_names_the_version_and_leaves_an_older_warehouse_as_it_is(released: Path) -> None:
+    before = file_of(released).read_bytes()
+    older = tierline(released, "doctor", now=NOW).out
+    assert re.search(
+        f"warehouse +warning +opens; version 1; the next load makes it {STORE_VERSION} +copy ledger", older
+    )
+    assert file_of(released).read_bytes() == before
+    assert tierline(released, "load", now=NOW).exit_status == 0
+    assert f"opens; version {STORE_VERSION}; " in tierline(released, "doctor", now=NOW).out

@@ -32,11 +32,6 @@ PATIENCE = "    patience: 600\n"
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path / "remote"
-
-
-@pytest.fixture
 def home(tmp_path: Path, root: Path) -> Path:
     root.mkdir()
     return make_home(tmp_path / "home", Endpoint("file", root=str(root)), extra=PATIENCE)
@@ -152,6 +147,7 @@ def test_a_gap_is_asked_for_once_and_closing_it_needs_nobody(home: Path, root: P
     assert in_core(home, "select count(*) from core.payment") == [(3,)]
     assert alarms(home, CYCLE) == [("late", False)]
     assert asked(home) == Counter([STEM])
+    assert STEM not in requests(root), "it was answered"
 
 
 @pytest.mark.fault(11)
@@ -162,6 +158,22 @@ def test_seqs_that_an_end_file_skips_are_gaps(home: Path, root: Path) -> None:
     take(home, f"{DAY}11:05:00")
     assert asked(home) == Counter([f"{CYCLE}_0001_00", f"{CYCLE}_0002_00"])
     assert {fields[1] for fields in requests(root).values()} == {"E502"}
+
+
+def test_a_batch_that_the_end_file_does_not_name_is_told_once(home: Path, root: Path) -> None:
+    """The end file was written before the last file: section 3 has that one loaded and reported."""
+    first, second = payments(STEM, "CARD"), payments(f"{CYCLE}_0002_00", "CASH")
+    first.put(root)
+    second.put(root)
+    put_end(root, first)
+    for _ in range(3):
+        take(home, f"{DAY}11:05:00")
+    assert states(home) == [("0001_00", "loaded", None), ("0002_00", "loaded", None)]
+    assert told(home) == Counter([("unnamed", CYCLE)])
+    assert in_ledger(home, "select message from alarm") == [(f"not named by the end file: {second.stem}",)]
+    put_end(root, first, second)
+    take(home, f"{DAY}11:10:00")
+    assert alarms(home, CYCLE) == [("unnamed", False)]
 
 
 def test_a_refusal_raises_one_alarm_that_its_acceptance_clears(home: Path, root: Path) -> None:

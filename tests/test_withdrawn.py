@@ -15,11 +15,6 @@ from pipelines.transfer.base import Endpoint
 LATER = "2026-11-22T14:00:00"
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path / "remote"
-
-
 @pytest.fixture(params=["claim", "download", "verify"])
 def home(tmp_path: Path, root: Path, request: pytest.FixtureRequest) -> Path:
     """A home whose fetch was killed while it had the one pair in hand; after that the producer withdrew it."""

@@ -95,7 +95,7 @@ class Place:
 def start(home: Path, *words: str) -> subprocess.Popen[str]:
     """The command in a process of its own, which goes on while we look."""
     return subprocess.Popen(
-        [sys.executable, "-m", "pipelines.cli.app", "--home", str(home), *words],
+        [sys.executable, "-m", "pipelines.cli", "--home", str(home), *words],
         env=os.environ | {"TIERLINE_NOW": NOW}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
 

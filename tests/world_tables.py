@@ -83,7 +83,7 @@ def found_tables(connection: duckdb.DuckDBPyConnection) -> Tables:
         "CALL": by(found["list.call"], "user_id", without=("source", "reason")),
         "suppressed": {(row["campaign"], row["cause"]): row["call_count"] for row in rows_of(connection, SUPPRESSED)},
         "CARD": by(found["list.card"], "customer_id", "user_id", without=("source",)),
-        "WORK": {(row["category"], row["source_ref"]): row["user_id"] for row in found["list.work"]},
+        "WORK": by(found["list.work"], "category", "source_ref", without=("priority", "reason", "source")),
         "KPIM": {cell(row): (row["numerator"], row["denominator"]) for row in kpim},
     }
 

@@ -6,7 +6,7 @@ import hashlib
 import re
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
@@ -19,6 +19,7 @@ from pipelines.policy import Policy
 from warehouse.comments import comment_given, comment_on
 from warehouse.models import FOLDER, Model, load_models
 from warehouse.policy_tables import write_policy
+from warehouse.statements import transaction
 
 PART_SIZE = 250_000  # subscribers; with 14 months of each the steps stay within 2 GB
 # The TIER list as published: the newest full one, what its last increment put into it, and which files they are of.
@@ -97,14 +98,9 @@ def build(
 def building(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     """A transaction in which models are made: no model has an order, and without one writing goes in parallel."""
     connection.execute("set preserve_insertion_order = false")
-    connection.execute("begin")
     try:
-        yield
-        connection.execute("commit")
-    except BaseException:
-        with suppress(duckdb.TransactionException):  # a failed commit has rolled back by itself
-            connection.execute("rollback")
-        raise
+        with transaction(connection):
+            yield
     finally:
         connection.execute("reset preserve_insertion_order")
 

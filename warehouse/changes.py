@@ -74,7 +74,8 @@ def changed_since(connection: duckdb.DuckDBPyConnection, table: str, load_no: in
 def users_of(contract: Contract, rows: str) -> str | None:
     """The query for the subscribers (user_id) on whom rows of a fact table bear; None where it names none.
 
-    A reversal bears on the subscriber of the payment that it names, whoever its own is.
+    A reversal bears on the subscriber of the payment that it names, whoever its own is; a contact that names none on
+    those who ever had its number.
     """
     columns = {column.name for column in contract.stored_columns}
     if "user_id" not in columns:
@@ -83,5 +84,10 @@ def users_of(contract: Contract, rows: str) -> str | None:
     if "reversed_payment_id" in columns:
         query += (
             f" union select user_id from core.{contract.table} where payment_id in (select reversed_payment_id {rows})"
+        )
+    if "contact_id" in contract.key:
+        query += (
+            " union select user_id from core.subscriber where service_number in "
+            f"(select service_number from (select user_id, service_number {rows}) where user_id is null)"
         )
     return f"select distinct user_id from ({query}) where user_id is not null"

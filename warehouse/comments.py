@@ -11,6 +11,7 @@ import duckdb
 from pipelines.contracts.model import CodeList, Contract
 from pipelines.errors import StoreError
 from warehouse.models import Model
+from warehouse.statements import literal
 
 GIVEN = [Path(__file__).with_name(f"{schema}_comments.sql") for schema in ("ops", "policy")]
 _GIVEN_LINE = re.compile("^comment on (?P<of>(?:table|column) [a-z0-9_.]+) is '(?P<text>.*)';$", re.MULTILINE)
@@ -147,7 +148,7 @@ def code_list_comments(code_list: CodeList, columns: Iterable[str]) -> str:
 
 
 def _statement(kind: str, name: str, comment: str | None) -> str:
-    text = "null" if comment is None else "'" + comment.replace("'", "''") + "'"
+    text = "null" if comment is None else literal(comment)
     return f"comment on {kind} {name} is {text};\n"
 
 

@@ -15,6 +15,8 @@ import duckdb
 
 from pipelines.contracts.model import Contracts
 from warehouse.models import GIVEN, load_models
+from warehouse.statements import literal
+from warehouse.store import MEMORY_MB
 
 BUILT_SCHEMAS = ("mart", "policy", "list")  # what a build makes of core
 _CORE = "core"
@@ -79,16 +81,12 @@ def _both(present: Path, rebuilt: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     connection = duckdb.connect()
     try:
         for name, path in (("present", present), ("rebuilt", rebuilt)):
-            connection.execute(f"attach '{_quoted(path)}' as {name} (read_only)")
-        connection.execute("set memory_limit = '3GB'")
-        connection.execute(f"set temp_directory = '{_quoted(rebuilt.parent / 'spill')}'")
+            connection.execute(f"attach {literal(path)} as {name} (read_only)")
+        connection.execute(f"set memory_limit = '{MEMORY_MB}MB'")
+        connection.execute(f"set temp_directory = {literal(rebuilt.parent / 'spill')}")
         yield connection
     finally:
         connection.close()
-
-
-def _quoted(path: Path) -> str:
-    return str(path).replace("'", "''")
 
 
 def _tables(connection: duckdb.DuckDBPyConnection, side: str, with_built: bool) -> set[str]:

@@ -80,3 +80,19 @@ def periods_of(contract: Contract, records: str) -> str:
         from ({core_model("history")}) as period
         inner join {records} as record on period.batch_stem = record.batch_stem and period.line = record.line
     """
+
+
+def ended_of(contract: Contract, periods: str, before: str) -> str:
+    """How many entities a load ended for being absent from a snapshot: feed, source and cycle of it, and their number.
+
+    Reads `absence`; `before` has the periods of before the load, of all who are absent anywhere at least.
+    """
+    entity = f"absence.entity_id = {{}}.{contract.entity_key} and absence.applies_at ="
+    return f"""
+        select '{contract.feed}' as feed, absence.source, absence.cycle, count(*) as entities
+        from absence
+        inner join {periods} as made on {entity.format("made")} made.valid_to
+        anti join {before} as was_ended on {entity.format("was_ended")} was_ended.valid_to
+        anti join {periods} as following on {entity.format("following")} following.valid_from
+        group by absence.source, absence.cycle
+    """

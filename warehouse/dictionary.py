@@ -28,7 +28,7 @@ from warehouse.build import build
 from warehouse.fields import core_fields
 from warehouse.lineage import Place, trace
 from warehouse.models import GIVEN, load_models, load_reference, load_views
-from warehouse.reference import TABLES, refresh_reference
+from warehouse.reference import CALENDAR, PLANS, refresh_plans
 from warehouse.store import open_warehouse
 from warehouse.views import make_views
 
@@ -96,7 +96,7 @@ def write_dictionary(contracts: Contracts, directory: Path) -> tuple[Path, ...]:
 def describe(contracts: Contracts) -> list[Table]:
     """Every table and view of the warehouse, by layer (those that readers meet first) and name."""
     with TemporaryDirectory() as directory, open_warehouse(Path(directory), contracts) as connection:
-        refresh_reference(connection, contracts)
+        refresh_plans(connection, contracts)
         build(connection, load_policy(DEFAULT_SCHEMAS / "policy" / "default.yaml"), _SOME_DAY)
         make_views(connection, "warehouse")
         rows = connection.execute(_RELATIONS(encoding="utf-8"), {"layers": list(LAYERS)}).fetchall()
@@ -137,7 +137,7 @@ def _column(row: Row, made_of: MadeOf, masks: Mapping[str, str]) -> Column:
 
 def _made_of(contracts: Contracts, rows: list[Row]) -> MadeOf:
     """What the columns of models, views and tables of core are made of, down to fields, policy and ledger."""
-    models = [*map(load_reference, TABLES), *load_models(), *load_views()]
+    models = [*map(load_reference, (CALENDAR, PLANS)), *load_models(), *load_views()]
     made = {model.name for model in models}
     given = {"plan_title": ["code", "title_en", "title_zh"]}
     for schema, table, _, _, column, _, _ in rows:

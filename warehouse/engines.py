@@ -13,7 +13,7 @@ from warehouse.build import BuildResult
 from warehouse.build import build as build_whole
 from warehouse.facts import replace_facts
 from warehouse.history import replace_records
-from warehouse.reference import refresh_reference
+from warehouse.reference import refresh_plans
 from warehouse.renewal import renew
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ class Engine(Protocol):
         of which a snapshot begins or ceases to count.
         """
 
-    def refresh_reference(self, connection: duckdb.DuckDBPyConnection, contracts: Contracts) -> None:
-        """Bring the tables of core that follow from others to what these say, outside a transaction."""
+    def refresh_plans(self, connection: duckdb.DuckDBPyConnection, contracts: Contracts) -> None:
+        """Bring the plans that core met to what its other tables say, outside a transaction."""
 
     def build(
         self,
@@ -70,8 +70,8 @@ class DuckEngine:
             files = [batch.rows for batch in adding if batch.feed == contract.feed]
             (replace_records if contract.stateful else replace_facts)(connection, contract, files)
 
-    def refresh_reference(self, connection: duckdb.DuckDBPyConnection, contracts: Contracts) -> None:
-        refresh_reference(connection, contracts)
+    def refresh_plans(self, connection: duckdb.DuckDBPyConnection, contracts: Contracts) -> None:
+        refresh_plans(connection, contracts)
 
     def build(
         self,

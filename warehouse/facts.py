@@ -10,6 +10,7 @@ from pipelines.contracts.model import Contract
 from warehouse.changes import note_touched, users_of
 from warehouse.core_queries import candidates_of, core_model, facts_of
 from warehouse.staged import STAGED, staged_columns
+from warehouse.statements import any_rows
 
 PATCH_FEED = "CHNG"
 
@@ -26,7 +27,7 @@ def replace_facts(connection: duckdb.DuckDBPyConnection, contract: Contract, inc
     leaving = f"from {table} where batch_stem in (select stem from removing where feed = '{contract.feed}')"
     _make_contested(connection, contract)
     connection.execute("create or replace temp table touched (entity_id varchar)")
-    if _any(connection, f"from removing where feed = '{contract.feed}'"):
+    if any_rows(connection, f"from removing where feed = '{contract.feed}'"):
         _contest_displaced(connection, contract, leaving)
         _touch(connection, contract, leaving)
         connection.execute(f"delete {leaving}")
@@ -34,7 +35,7 @@ def replace_facts(connection: duckdb.DuckDBPyConnection, contract: Contract, inc
         _contest_incoming(connection, contract, incoming)
         _insert(connection, contract, incoming)
     _mark_current(connection, contract)
-    if _any(connection, "from touched"):
+    if any_rows(connection, "from touched"):
         note_touched(connection, contract.table)
 
 
@@ -42,10 +43,6 @@ def _touch(connection: duckdb.DuckDBPyConnection, contract: Contract, rows: str)
     if users := users_of(contract, rows):
         connection.execute(f"insert into touched {users}")
     _note_patched(connection, contract, rows)
-
-
-def _any(connection: duckdb.DuckDBPyConnection, rows: str) -> bool:
-    return bool(connection.execute(f"select 1 {rows} limit 1").fetchall())
 
 
 def _make_contested(connection: duckdb.DuckDBPyConnection, contract: Contract) -> None:
@@ -95,7 +92,7 @@ def _note_patched(
 
 
 def _mark_current(connection: duckdb.DuckDBPyConnection, contract: Contract) -> None:
-    if not _any(connection, "from contested"):
+    if not any_rows(connection, "from contested"):
         return
     table = f"core.{contract.table}"
     contested = f"{table} semi join contested using ({', '.join(contract.key)})"

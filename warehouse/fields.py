@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from pipelines.contracts.model import Contract, Contracts
+from warehouse.core_queries import PATCHED_TABLE
 from warehouse.lineage import ROWS, Place
 from warehouse.store import feed_tables
 
 # How changes patch subscribers: the code list says which column a type of change sets, these say with what.
-PATCHED_TABLE, PATCH_TABLE = "subscriber", "subscriber_change"
+PATCH_TABLE = "subscriber_change"
 _TYPE, _VALUE, _WHEN = "change_type", "new_value", "effective_at"
 _SET_BY_STATUS = ("status_time", "close_date")
 _FILE_NAME = ("source", "cycle", "seq", "batch_stem", "mode")

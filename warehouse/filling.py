@@ -13,6 +13,7 @@ import polars as pl
 
 from warehouse.changes import changed_since
 from warehouse.state_tables import PRINTS, Table
+from warehouse.statements import literal
 
 Prints = dict[str, tuple[int, str]]  # of each part of a table: its rows and their fingerprint
 PRINT_SCHEMA = {"table_name": pl.String, "part": pl.String, "row_count": pl.Int64, "print": pl.String}
@@ -52,8 +53,7 @@ def fill(
         if table.name in empty or not _by_change(connection, table, load_no):
             _refill(connection, table)
         if _differs(connection, table):
-            _log.warning("%s: what was brought on differs from the warehouse and is filled anew", table.name)
-            _refill(connection, table)
+            _fill_anew(connection, table)
     note_prints(connection, exchanged)  # of all at once: each takes its time
     return stale
 
@@ -61,9 +61,10 @@ def fill(
 def export(
     connection: duckdb.DuckDBPyConnection, tables: list[Table], stale: dict[str, set[str]], directory: Path
 ) -> None:
-    """Marts and lists of the state into Parquet files: `mart_TABLE.parquet`, or a file a part in a directory.
+    """Marts and lists as the state shows them, into Parquet: `mart_TABLE.parquet`, or a file a part in a directory.
 
-    Only what is stale or missing is written, never over what is there: the file may be the state's at hand too.
+    Read from the warehouse, which nobody writes meanwhile. Only what is stale or missing is written, never over what is
+    there: the file may be the state's at hand too.
     """
     kept: set[Path] = set()
     for table in tables:
@@ -148,30 +149,35 @@ def _by_parts(connection: duckdb.DuckDBPyConnection, table: Table, ours: Prints,
 
 
 def _by_renewal(connection: duckdb.DuckDBPyConnection, table: Table, build_no: int) -> set[str]:
-    """Exchange the rows of whom builds after `build_no` renewed; the parts that these are in."""
+    """Exchange the rows of whom builds after `build_no` renewed; the parts that these are in.
+
+    Where the entity is masked, those of all who look the same: the state has no more to find them by.
+    """
+    entity = table.masks.get(table.entity or "", table.entity)
     connection.execute(
-        "create or replace temp table changed as select distinct entity_id, part from ops.history_build "
-        "where table_name = $name and build_no > $build_no",
+        f"create or replace temp table changed as select distinct coalesce({entity}, '') as entity_id, part "
+        f"from (select nullif(entity_id, '') as {table.entity}, part from ops.history_build "
+        "where table_name = $name and build_no > $build_no)",
         {"name": table.name, "build_no": build_no},
     )
     stale = {part for (part,) in connection.execute("select distinct part from changed").fetchall()}
     if stale:
-        _exchange(connection, table, f"(coalesce({table.entity}, ''), {table.part}) in (from changed)")
+        renewed = f"(coalesce({{}}, ''), {table.part}) in (from changed)"
+        connection.execute(f"delete from state.{table.name} where {renewed.format(table.entity)}")
+        connection.execute(_insert(table, renewed.format(entity)))
     if _differs(connection, table):
-        _log.warning("%s: what was brought on differs from the warehouse and is filled anew", table.name)
-        stale |= _parts(connection, table)
-        _refill(connection, table)
-        stale |= _parts(connection, table)
+        stale |= _parts(connection, table, "state") | _parts(connection, table, "warehouse")
+        _fill_anew(connection, table)
     if stale:  # the fingerprints are of before
         connection.execute(f"delete from state.{PRINTS} where table_name = '{table.name}'")
     return stale
 
 
-def _parts(connection: duckdb.DuckDBPyConnection, table: Table) -> set[str]:
-    """Of which parts a state has rows; a table without any is one part."""
+def _parts(connection: duckdb.DuckDBPyConnection, table: Table, database: str) -> set[str]:
+    """Of which parts there are rows; a table without any is one part."""
     if not table.column:
         return {_WHOLE}
-    found = connection.execute(f"select distinct {table.part} from state.{table.name}").fetchall()
+    found = connection.execute(f"select distinct {table.part} from {database}.{table.name}").fetchall()
     return {each for (each,) in found} or {_WHOLE}
 
 
@@ -213,14 +219,13 @@ def _export(connection: duckdb.DuckDBPyConnection, table: Table, stale: set[str]
     """Write the files of a table that are stale or missing; returns where all of them stand."""
     stem = directory / table.name.replace(".", "_")
     kept = set()
-    for part in _parts(connection, table):
+    for part in _parts(connection, table, "warehouse"):
         path = stem / f"{part}.parquet" if table.column else stem.with_suffix(".parquet")
         if part in stale or not path.exists():
             path.unlink(missing_ok=True)
             path.parent.mkdir(mode=0o700, exist_ok=True)
-            target = str(path).replace("'", "''")
-            rows = f"from state.{table.name} where {_within(table, part)}"
-            connection.execute(f"copy ({rows}) to '{target}' (format parquet)")
+            rows = f"select {table.shown} from warehouse.{table.name} where {_within(table, part)}"
+            connection.execute(f"copy ({rows}) to {literal(path)} (format parquet)")
         kept.add(path)
     return kept
 
@@ -232,6 +237,11 @@ def _exchange(connection: duckdb.DuckDBPyConnection, table: Table, which: str) -
 
 def _refill(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
     _exchange(connection, table, "true")
+
+
+def _fill_anew(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
+    _log.warning("%s: what was brought on differs from the warehouse: filled anew, nothing to do", table.name)
+    _refill(connection, table)
 
 
 def _insert(table: Table, which: str) -> str:

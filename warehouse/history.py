@@ -8,7 +8,7 @@ import duckdb
 
 from pipelines.contracts.model import Contract
 from warehouse.changes import note_touched, owners_of
-from warehouse.core_queries import PATCHED_TABLE, core_model, periods_of, record_of, records_of
+from warehouse.core_queries import PATCHED_TABLE, core_model, ended_of, periods_of, record_of, records_of
 from warehouse.staged import STAGED, staged_columns
 
 
@@ -73,5 +73,21 @@ def _rework_periods(connection: duckdb.DuckDBPyConnection, contract: Contract) -
     connection.execute(f"create or replace temp view record as {record_of(contract, records)}")
     connection.execute(f"create or replace temp table absence as {core_model('absence')}", {"feed": contract.feed})
     connection.execute(f"create or replace temp table patch as {core_model('patch')}")
+    _note_ends(connection, contract)
     connection.execute(f"delete from {table} where {contract.entity_key} in (select entity_id from touched)")
     connection.execute(f"insert into {table} by name {periods_of(contract, records)}")
+    connection.execute(f"insert into ended {ended_of(contract, table, 'was_ended')}")
+
+
+def _note_ends(connection: duckdb.DuckDBPyConnection, contract: Contract) -> None:
+    """Temp table `was_ended`: periods that ended before with a snapshot's cycle."""
+    connection.execute(
+        f"""
+        create or replace temp table was_ended as
+        select {contract.entity_key}, valid_to
+        from core.{contract.table}
+        where
+            {contract.entity_key} in (select entity_id from absence)
+            and valid_to in (select ends_at from ops.snapshot where feed = '{contract.feed}')
+        """
+    )

@@ -7,7 +7,6 @@ That is how a resend (rule 3), a discard and a second run (rule 2) are one and t
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +18,7 @@ from pipelines.contracts.model import Contracts
 from pipelines.faults import fault_point
 from warehouse.changes import count_load
 from warehouse.engines import DuckEngine, Engine, forget_core
+from warehouse.statements import transaction
 
 
 @dataclass(frozen=True)
@@ -49,10 +49,14 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class LoadResult:
-    """Stems whose rows came into core and stems whose rows were taken out."""
+    """Stems whose rows came into core and stems whose rows were taken out.
+
+    `ended`: how many entities full snapshots ended for being absent from them, by feed, source and cycle.
+    """
 
     added: tuple[str, ...]
     removed: tuple[str, ...]
+    ended: tuple[tuple[str, str, str, int], ...] = ()
 
 
 DUCKDB = DuckEngine()
@@ -72,7 +76,7 @@ def load(
     `kept` are batches (stem, digest) that stand too and whose rows the caller knows to be there.
     """
     result = _reconcile(connection, contracts, standing, snapshots, kept, engine)
-    engine.refresh_reference(connection, contracts)  # whatever was loaded: a run may have been killed between the two
+    engine.refresh_plans(connection, contracts)  # whatever was loaded: a run may have been killed between the two
     return result
 
 
@@ -91,22 +95,18 @@ def _reconcile(
     differs = engine.differs(connection)  # as where a load was killed, and what it had brought does not stand any more
     if not adding and not removing and not differs and not _snapshots_changed(connection, snapshots):
         return LoadResult((), ())
-    connection.execute("begin")
-    try:
+    with transaction(connection):
         if differs and not present:
             forget_core(connection)  # with what takes its place: whoever reads a copy meets either
         count_load(connection)
         _note_batches(connection, adding, removing)
         _note_snapshots(connection, snapshots)
+        connection.execute("create or replace temp table ended (feed text, source text, cycle text, entities bigint)")
         _exchange_batches(connection, contracts, adding)
         engine.replace(connection, contracts, adding)
+        ended = connection.execute("select feed, source, cycle, entities from ended order by all").fetchall()
         fault_point("load")
-        connection.execute("commit")
-    except BaseException:
-        with suppress(duckdb.TransactionException):  # a failed commit has rolled back by itself
-            connection.execute("rollback")
-        raise
-    return LoadResult(tuple(batch.stem for batch in adding), tuple(removing))
+    return LoadResult(tuple(batch.stem for batch in adding), tuple(removing), tuple(ended))
 
 
 def _note_batches(connection: duckdb.DuckDBPyConnection, adding: list[StandingBatch], removing: list[str]) -> None:

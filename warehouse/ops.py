@@ -10,12 +10,13 @@ import polars as pl
 
 from pipelines.completeness import CycleStatus
 from pipelines.ledger.deliveries import Delivery
-from pipelines.ledger.offerings import Offering
+from pipelines.ledger.leading import Leading
+from warehouse.statements import transaction
 
 
 def refresh_ops(
     connection: duckdb.DuckDBPyConnection,
-    batches: Iterable[Offering],
+    batches: Iterable[Leading],
     cycles: Iterable[CycleStatus],
     deliveries: Iterable[Delivery],
 ) -> None:
@@ -38,8 +39,7 @@ def _fill(
     connection: duckdb.DuckDBPyConnection, table: str, rows: Sequence[Sequence[Any]], schema: dict[str, Any]
 ) -> None:
     connection.register("incoming", pl.DataFrame(rows, schema=schema, orient="row"))
-    connection.execute("begin")
-    connection.execute(f"delete from {table}")
-    connection.execute(f"insert into {table} by name select * from incoming")
-    connection.execute("commit")
+    with transaction(connection):
+        connection.execute(f"delete from {table}")
+        connection.execute(f"insert into {table} by name select * from incoming")
     connection.unregister("incoming")

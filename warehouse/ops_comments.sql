@@ -66,6 +66,11 @@ comment on table ops.history_lake is 'Taken from a lake. Tables that another eng
 comment on column ops.history_lake.table_name is 'Table of core, mart or list / 表名';
 comment on column ops.history_lake.print is 'What its parts are known by / 分区指纹';
 
+comment on table ops.history_term is 'Terms. Table, key and deletion rule by which a feed is in core; they stay while there are rows of it. Grain: one row per feed and key of its contract. Key: feed, contract_key. / 接口固定约定';
+comment on column ops.history_term.feed is 'Feed / 接口代码';
+comment on column ops.history_term.contract_key is 'Key of the contract / 规范属性';
+comment on column ops.history_term.value is 'What stands there / 属性值';
+
 comment on table ops.history_log is 'Reach of the changes. Tables, or * for all, of which not all changes are known. Grain: one row per table. Key: table_name. / 历史变更记录范围';
 comment on column ops.history_log.table_name is 'Table of core, or * / 核心层表名';
 comment on column ops.history_log.complete_from is 'Load from which on they are / 完整起始入库序号';

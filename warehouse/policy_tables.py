@@ -10,11 +10,11 @@ import duckdb
 import pyarrow as pa
 
 from pipelines.policy import Policy
+from pipelines.policy_checks import CAMPAIGNS
 from pipelines.policy_shape import CLASSES
-from pipelines.policy_values import TIERS, Band
+from pipelines.policy_values import TIERS
 
 ALL = "ALL"
-_CAMPAIGNS = ("ARREARS", "RETAIN", "WINBACK", "CARE", "SURVEY")
 _WIDE = {
     "tiering": "tiering.",
     "warning": "warnings.",
@@ -48,7 +48,7 @@ def write_policy(connection: duckdb.DuckDBPyConnection, policy: Policy, sources:
         "tier_rule": _tier_rules,
         "service_level": lambda values: _keyed(values, "service_levels.", "tier", TIERS),
         "action": _actions,
-        "campaign": lambda values: _keyed(values, "calls.campaigns.", "campaign", _CAMPAIGNS),
+        "campaign": lambda values: _keyed(values, "calls.campaigns.", "campaign", CAMPAIGNS),
         "kpi_target": _kpi_targets,
         "code": _codes,
         "band": _bands,
@@ -163,8 +163,4 @@ def _bands(values: Values) -> list[Row]:
 def _text(value: Any) -> str | None:
     if not isinstance(value, tuple):
         return None if value is None else str(value)
-    return ", ".join(each if isinstance(each, str) else _band_text(each) for each in value)
-
-
-def _band_text(band: Band) -> str:
-    return f"else {band.points}" if band.below is None else f"below {band.below}: {band.points}"
+    return ", ".join(map(str, value))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,7 +22,8 @@ from pipelines.errors import StoreError
 from warehouse.filling import WarehousePrints, export, fill, note_prints, noted_prints
 from warehouse.models import load_views
 from warehouse.state_tables import MASKS, PRINTS, VIEWS, Table, make_tables, tables_of
-from warehouse.states import DATABASES, MASKED, begin_state, drop_unfinished, finish_state
+from warehouse.statements import literal
+from warehouse.states import MASKED, PRIVATE, begin_state, drop_unfinished, finish_state
 from warehouse.store import attach
 from warehouse.views import make_views
 
@@ -29,18 +31,20 @@ _MOBILE = ("(^|[^0-9])(1[3-9][0-9])[0-9]{{4}}([0-9]{{4}})($|[^0-9])", "\\1\\2***
 
 
 def _without_numbers(value: str) -> str:
-    """A text with numbers of people hidden in it, in SQL; ids, which a letter begins, plan codes and stems stay.
+    """A text with numbers of people hidden in it, in SQL; ids, which one letter begins, plan codes and stems stay.
 
-    In this order: ID numbers; mobile numbers, whatever stands before them; others, a country's code before them or not.
+    In this order: ID numbers; mobile numbers, whatever stands before them; access names (BBD, TVS, IOT and the like);
+    others, a country's code before them or not.
     """
     for pattern, shown in (
         ("[0-9]{{17}}[0-9Xx]", "****"),
         _MOBILE,
         _MOBILE,  # the next one: a match takes the character after it too, which may be all that parts the two
+        ("([A-Za-z]{{2,}})[0-9]{{3,}}([0-9]{{4}})", "\\1****\\2"),
         ("(^|[^0-9A-Za-z_])([0-9+]{{3}})[0-9]{{3,}}([0-9]{{4}})", "\\1\\2****\\3"),
     ):
         value = f"regexp_replace({value}, '{pattern}', '{shown}', 'g')"
-    return f"case when length({{0}}) >= 10 then {value} else {{0}} end"
+    return f"case when length({{0}}) >= 9 then {value} else {{0}} end"
 
 
 # How a value of personal data is shown to whoever may not see it; NULL stays NULL.
@@ -72,9 +76,13 @@ def write_state(
         with naming_full_disk(f"{bi}: the next state cannot be written"):
             making = begin_state(bi, lambda state: _is_near(connection, state))
             prints = WarehousePrints(connection)
-            for database in DATABASES:
-                tables = tables_of(connection, contracts, _masks(contracts) if database == MASKED else {})
-                _write(connection, tables, prints, making / database)
+            with ThreadPoolExecutor(1) as threads:
+                masked = tables_of(connection, contracts, _masks(contracts))
+                stale = _write(connection, masked, prints, making / MASKED)
+                # While the other database is written, which keeps one core idle for most of its time.
+                exported = threads.submit(_export, connection.cursor(), masked, stale, making)
+                _write(connection, tables_of(connection, contracts, {}), prints, making / PRIVATE)
+                exported.result()
             if add:
                 add(making)
             finish_state(making, name)
@@ -96,14 +104,27 @@ def _is_near(connection: duckdb.DuckDBPyConnection, state: Path) -> bool:
         return False
 
 
-def _write(connection: duckdb.DuckDBPyConnection, tables: list[Table], prints: WarehousePrints, path: Path) -> None:
+def _export(
+    connection: duckdb.DuckDBPyConnection, tables: list[Table], stale: dict[str, set[str]], directory: Path
+) -> None:
     try:
-        _bring_on(connection, tables, prints, path)
+        with connection:
+            export(connection, tables, stale, directory)
+    except duckdb.Error as error:
+        raise StoreError(f"{directory}: the next state cannot be written: {_said(error)}") from error
+
+
+def _write(
+    connection: duckdb.DuckDBPyConnection, tables: list[Table], prints: WarehousePrints, path: Path
+) -> dict[str, set[str]]:
+    """Bring a database of a state on; returns which parts of which tables have other rows now."""
+    try:
+        return _bring_on(connection, tables, prints, path)
     except (duckdb.Error, StoreError) as error:
         _log.warning("%s: is written anew, for it cannot be brought on: %s", path, _said(error))
         _remove(path)
         try:
-            _bring_on(connection, tables, prints, path)
+            return _bring_on(connection, tables, prints, path)
         except duckdb.Error as again:
             raise StoreError(f"{path}: the next state cannot be written: {_said(again)}") from again
 
@@ -118,7 +139,9 @@ def _remove(database: Path) -> None:
     database.with_name(f"{database.name}.wal").unlink(missing_ok=True)
 
 
-def _bring_on(connection: duckdb.DuckDBPyConnection, tables: list[Table], prints: WarehousePrints, path: Path) -> None:
+def _bring_on(
+    connection: duckdb.DuckDBPyConnection, tables: list[Table], prints: WarehousePrints, path: Path
+) -> dict[str, set[str]]:
     masks = {f"{table.name}.{column}": mask for table in tables for column, mask in table.masks.items()}
     try:
         attach(connection, path, "state")
@@ -134,8 +157,6 @@ def _bring_on(connection: duckdb.DuckDBPyConnection, tables: list[Table], prints
         _make_views(connection, tables)
         connection.execute("commit")
         connection.execute("checkpoint state")
-        if path.name == MASKED:
-            export(connection, tables, stale, path.parent)
     except BaseException:
         with suppress(duckdb.Error):  # there may be none; what is there is removed
             connection.execute("rollback")
@@ -143,6 +164,7 @@ def _bring_on(connection: duckdb.DuckDBPyConnection, tables: list[Table], prints
             connection.execute("detach database if exists state")
         raise
     connection.execute("detach state")
+    return stale
 
 
 def _is_ours(connection: duckdb.DuckDBPyConnection, masks: dict[str, str]) -> bool:
@@ -204,7 +226,7 @@ def _copy_comments(connection: duckdb.DuckDBPyConnection) -> None:
     for (kind, schema, name), comment in ours.items():
         is_shown = (kind, schema, name) in theirs
         if is_shown and theirs[kind, schema, name] != comment:
-            text = "null" if comment is None else "'" + comment.replace("'", "''") + "'"
+            text = "null" if comment is None else literal(comment)
             statements.append(f"comment on {kind} state.{schema}.{name} is {text};")
     connection.execute("\n".join(statements))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import duckdb
 
@@ -14,6 +15,7 @@ SCHEMAS = ("core", "mart", "list", "ops", "policy")
 # What a state notes of its tables that are brought on by parts: the fingerprint of each part in the warehouse.
 PRINTS = "ops.state_part"
 MASKS, VIEWS = "masks", "views"  # as tables' names there: by which masks and with which views the state was made
+_COMMENTS = (Path(__file__).parent / "state_comments.sql").read_text
 _PRINT_COLUMNS = {"table_name": "VARCHAR", "part": "VARCHAR", "row_count": "BIGINT", "print": "VARCHAR"}
 
 
@@ -100,6 +102,8 @@ def make_tables(connection: duckdb.DuckDBPyConnection, tables: list[Table]) -> s
     for name in sorted(made, key=lambda name: name != PRINTS):
         listed = ", ".join(f'"{column}" {sql_type}' for column, sql_type in wanted[name].items())
         connection.execute(f"create or replace table state.{name} ({listed})")
+    if PRINTS in made:
+        connection.execute(_COMMENTS())
     if made:
         listed = ", ".join(f"'{name}'" for name in made)
         connection.execute(f"delete from state.{PRINTS} where table_name in ({listed})")

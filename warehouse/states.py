@@ -63,7 +63,7 @@ def drop_unfinished(bi: Path) -> None:
 
 
 def finish_state(making: Path, name: str) -> None:
-    """Bring a state to disk and give it its name, under which nobody looks for it yet."""
+    """Bring a state to disk and give it its name, which no other has or had: under it nobody looks for it yet."""
     (making / _NOTE).unlink(missing_ok=True)  # it may be linked to that of another state
     (making / _NOTE).write_text(json.dumps(_looks_of(making)))
     share(*(path for path in making.rglob("*") if path.name != PRIVATE))
@@ -74,10 +74,23 @@ def finish_state(making: Path, name: str) -> None:
         sync_directory(directory)
     share(making)
     os.utime(making)  # states are ordered by age
-    finished = making.with_name(name)
-    shutil.rmtree(finished, ignore_errors=True)  # of a run that ended before the ledger knew of it
-    making.rename(finished)
-    sync_directory(finished.parent)
+    making.rename(making.with_name(name))
+    sync_directory(making.parent)
+
+
+def shown_state(bi: Path) -> str | None:
+    """The name of the state that readers meet, None where none was shown yet."""
+    return Path(os.readlink(bi / CURRENT)).name if (bi / CURRENT).is_symlink() else None
+
+
+def greatest_number(bi: Path) -> int:
+    """The greatest number that a name of a state ends with, shown or not; 0 where there is none.
+
+    The ledger may know of fewer: it was put back from a copy, or a run was killed before it could tell.
+    """
+    names = [shown_state(bi) or "", *(path.name for path in (bi / "states").glob("*"))]
+    endings = (name.rpartition("-")[2] for name in names)
+    return max((int(ending) for ending in endings if ending.isdecimal()), default=0)
 
 
 def show_state(bi: Path, name: str) -> None:
@@ -138,9 +151,9 @@ def _looks_of(state: Path) -> dict[str, list[int]]:
 
 def _retired(bi: Path) -> list[Path]:
     """Finished states but the one at hand, newest first."""
-    at_hand = (bi / CURRENT).resolve()
+    at_hand = shown_state(bi)
     found = (path for path in (bi / "states").iterdir() if path.is_dir())
-    states = [path for path in found if path != at_hand and not path.name.startswith((_MAKING, _GOING))]
+    states = [path for path in found if path.name != at_hand and not path.name.startswith((_MAKING, _GOING))]
     return sorted(states, key=lambda state: state.stat().st_mtime, reverse=True)
 
 

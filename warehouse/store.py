@@ -6,7 +6,7 @@ import hashlib
 import logging
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -15,6 +15,11 @@ import duckdb
 from pipelines.contracts.model import CodeList, Column, Contract, Contracts, Type
 from pipelines.errors import HeldOpenError, StoreError
 from warehouse.comments import code_list_comments, feed_comments
+from warehouse.damage import raise_damage
+from warehouse.feed_terms import hold_terms
+from warehouse.models import load_reference
+from warehouse.reference import CALENDAR, make_calendar
+from warehouse.statements import literal, transaction
 from warehouse.versions import bring_to_version
 
 FILE_NAME = "warehouse.duckdb"
@@ -47,31 +52,39 @@ def open_warehouse(
 
     What DuckDB needs beyond `memory_mb` goes to disk, as far as it can.
     One that an older release made is brought along first. A stray process that has the file open is waited for a while.
-    Raises StoreError naming it where it does not let go, and for a warehouse of a version that cannot be brought to
-    this release's.
+    Raises StoreError naming it where it does not let go, for a warehouse of a version that cannot be brought to this
+    release's, and where work with it meets damage.
     """
-    connection = duckdb.connect()
-    try:
-        if not (directory / FILE_NAME).exists():
-            _create(connection, directory / FILE_NAME)
-        _attach_patiently(connection, directory / FILE_NAME)
-        connection.execute("use warehouse")
+    if not (directory / FILE_NAME).exists():
+        _create(directory / FILE_NAME)
+    with open_as_found(directory) as connection:
         connection.execute(f"set memory_limit = '{memory_mb}MB'")
-        connection.execute(f"set temp_directory = '{_quoted(directory / 'spill')}'")
+        connection.execute(f"set temp_directory = {literal(directory / 'spill')}")
         bring_to_version(connection, directory / FILE_NAME)
         make_tables(connection, contracts)
         yield connection
-    finally:
-        connection.close()
 
 
-def _create(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+@contextmanager
+def open_as_found(directory: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The warehouse of a home as it is, whatever release made it; raises StoreError as `open_warehouse` does."""
+    with duckdb.connect() as connection:
+        try:
+            _attach_patiently(connection, directory / FILE_NAME)
+            connection.execute("use warehouse")
+            yield connection
+        except (duckdb.Error, StoreError) as error:
+            raise_damage(error, directory / FILE_NAME)
+            raise
+
+
+def _create(path: Path) -> None:
     """Make an empty warehouse whole before it has its name: one that a full disk cut off would never open."""
     fresh = path.with_suffix(".new")
     fresh.unlink(missing_ok=True)
-    attach(connection, fresh, "fresh")
-    connection.execute("checkpoint fresh")
-    connection.execute("detach fresh")
+    with duckdb.connect() as connection:
+        attach(connection, fresh, "fresh")
+        connection.execute("checkpoint fresh")
     fresh.replace(path)
 
 
@@ -98,7 +111,7 @@ def attach(connection: duckdb.DuckDBPyConnection, path: Path, name: str) -> None
     Raises HeldOpenError, with the process, where another has it open, StoreError where it does not open.
     """
     try:
-        connection.execute(f"attach '{_quoted(path)}' as {name} (storage_version '{STORAGE_VERSION}')")
+        connection.execute(f"attach {literal(path)} as {name} (storage_version '{STORAGE_VERSION}')")
     except duckdb.IOException as error:
         if held := _HELD.search(str(error)):
             raise HeldOpenError(
@@ -112,42 +125,68 @@ def make_tables(connection: duckdb.DuckDBPyConnection, contracts: Contracts) -> 
     """Make what contracts and code lists ask for, with comments; present tables are kept and get what they lack.
 
     The warehouse remembers for which contracts that was done, for it takes longer than a small load. All of it is made
-    or nothing. Raises StoreError for a column that no contract explains any more, or not as it is.
+    or nothing. Raises StoreError for a column that no contract explains any more, or not as it is, and for a feed
+    that has another table, key or deletion rule than its rows.
     """
-    fingerprint = hashlib.sha256(repr((contracts, _OPS())).encode()).hexdigest()
+    fingerprint = hashlib.sha256(repr((contracts, _OPS(), load_reference(CALENDAR))).encode()).hexdigest()
     connection.execute("create schema if not exists ops")
     connection.execute("create table if not exists ops.made_for (fingerprint varchar)")
     if connection.execute("select fingerprint from ops.made_for").fetchall() == [(fingerprint,)]:
         return
-    connection.execute("begin")
-    try:
+    with transaction(connection):
         _make_all(connection, contracts)
         connection.execute("delete from ops.made_for")
         connection.execute("insert into ops.made_for values ($fingerprint)", {"fingerprint": fingerprint})
-        connection.execute("commit")
-    except BaseException:
-        with suppress(duckdb.TransactionException):  # a failed commit has rolled back by itself
+
+
+def look_at_tables(connection: duckdb.DuckDBPyConnection, contracts: Contracts) -> None:
+    """Raise what `make_tables` would, and leave all as it is."""
+    connection.execute("begin")
+    try:
+        _make_all(connection, contracts)
+    finally:
+        with suppress(duckdb.TransactionException):
             connection.execute("rollback")
-        raise
 
 
 def _make_all(connection: duckdb.DuckDBPyConnection, contracts: Contracts) -> None:
     for schema in ("core", "mart", "ops", "list", "policy"):
         connection.execute(f"create schema if not exists {schema}")
     connection.execute(_OPS())
-    for contract in contracts.feeds:
-        make_feed_tables(connection, contract)
+    hold_terms(connection, contracts)
+    make_feed_tables(connection, contracts.feeds)
     for code_list in contracts.code_lists:
         _fill_code_list(connection, code_list)
+    make_calendar(connection)
 
 
-def make_feed_tables(connection: duckdb.DuckDBPyConnection, contract: Contract) -> None:
-    """`core.<table>`; for a stateful feed its accepted records in `core.<table>_record` too."""
-    for table, columns in feed_tables(contract).items():
-        listed = ", ".join(f"{name} {sql_type}" for name, sql_type in columns.items())
-        connection.execute(f"create table if not exists core.{table} ({listed})")
-        _grow(connection, contract, table, columns)
-    _comment(connection, contract)
+def make_feed_tables(connection: duckdb.DuckDBPyConnection, contracts: Iterable[Contract]) -> None:
+    """`core.<table>` of every feed; for a stateful one its accepted records in `core.<table>_record` too."""
+    present = _present_columns(connection)
+    statements = []
+    for contract in contracts:
+        tables = feed_tables(contract)
+        for table, columns in tables.items():
+            if table in present:
+                statements += _grow(contract, table, columns, present[table])
+            else:
+                listed = ", ".join(f"{name} {sql_type}" for name, sql_type in columns.items())
+                statements.append(f"create table core.{table} ({listed});")
+        statements.append(feed_comments(contract, tables))
+    connection.execute("\n".join(statements))
+
+
+def _present_columns(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, str]]:
+    """The columns of core's tables with their SQL types."""
+    present: dict[str, dict[str, str]] = {}
+    for table, column, sql_type in connection.execute(
+        """
+        select table_name, column_name, data_type from duckdb_columns()
+        where database_name = current_database() and schema_name = 'core'
+        """
+    ).fetchall():
+        present.setdefault(table, {})[column] = sql_type
+    return present
 
 
 def feed_tables(contract: Contract) -> dict[str, dict[str, str]]:
@@ -164,23 +203,13 @@ def feed_tables(contract: Contract) -> dict[str, dict[str, str]]:
     }
 
 
-def _grow(connection: duckdb.DuckDBPyConnection, contract: Contract, table: str, columns: dict[str, str]) -> None:
-    """Give a table of before a contract changed the columns that it lacks: null in the rows that are there."""
-    present = dict(
-        connection.execute(
-            """
-            select column_name, data_type from duckdb_columns()
-            where database_name = current_database() and schema_name = 'core' and table_name = $table
-            """,
-            {"table": table},
-        ).fetchall()
-    )
+def _grow(contract: Contract, table: str, columns: dict[str, str], present: dict[str, str]) -> list[str]:
+    """The statements that give a table of before a contract changed the columns that it lacks: null in its rows."""
     for name, sql_type in present.items():
         if columns.get(name) != sql_type:
             raise StoreError(_misfit(contract, f"core.{table}, column {name}", columns.get(name), sql_type))
-    for name, sql_type in columns.items():
-        if name not in present:
-            connection.execute(f"alter table core.{table} add column {name} {sql_type}")
+    lacking = columns.keys() - present.keys()
+    return [f"alter table core.{table} add column {name} {columns[name]};" for name in columns if name in lacking]
 
 
 def _misfit(contract: Contract, place: str, expected: str | None, found: str) -> str:
@@ -199,26 +228,20 @@ def _misfit(contract: Contract, place: str, expected: str | None, found: str) ->
     )
 
 
-def _comment(connection: duckdb.DuckDBPyConnection, contract: Contract) -> None:
-    connection.execute(feed_comments(contract, feed_tables(contract)))
-
-
 def _fill_code_list(connection: duckdb.DuckDBPyConnection, code_list: CodeList) -> None:
-    extra = list(dict.fromkeys(name for code in code_list.codes for name, _ in code.attributes))
-    listed = ", ".join(f"{name} VARCHAR" for name in ["code", "title_en", "title_zh", *extra])
-    rows = [
-        [code.value, code.title_en, code.title_zh, *(dict(code.attributes).get(name) for name in extra)]
+    known = [
+        {"code": code.value, "title_en": code.title_en, "title_zh": code.title_zh, **dict(code.attributes)}
         for code in code_list.codes
     ]
+    columns = list(dict.fromkeys(["code", "title_en", "title_zh", *(name for each in known for name in each)]))
+    listed = ", ".join(f"{name} varchar" for name in columns)
     connection.execute(f"create or replace table core.{code_list.name} ({listed})")
-    connection.executemany(f"insert into core.{code_list.name} values ({', '.join('?' * (3 + len(extra)))})", rows)
-    connection.execute(code_list_comments(code_list, ["code", "title_en", "title_zh", *extra]))
+    values = ", ".join(f"unnest(cast(${number} as varchar[]))" for number in range(1, len(columns) + 1))
+    by_column = [[each.get(name) for each in known] for name in columns]
+    connection.execute(f"insert into core.{code_list.name} select {values}", by_column)
+    connection.execute(code_list_comments(code_list, columns))
 
 
 def state_columns(contract: Contract) -> list[Column]:
     """The attributes whose change opens a period: all columns but the entity's key, op and op_time."""
     return [column for column in contract.stored_columns if column.name not in ("op", "op_time", contract.entity_key)]
-
-
-def _quoted(path: Path) -> str:
-    return str(path).replace("'", "''")

@@ -67,6 +67,11 @@ create table if not exists ops.built (
 -- entity_id, part, build_no. Its name begins as those that readers do not get.
 create table if not exists ops.history_build (table_name varchar, entity_id varchar, part varchar, build_no bigint);
 
+-- Grain: one key of a feed's contract that core rests on; key feed, contract_key. What was found when the tables were
+-- last made for the contracts; while batches of the feed are loaded it stays. Its name begins as those that readers do
+-- not get.
+create table if not exists ops.history_term (feed varchar, contract_key varchar, value varchar);
+
 -- Grain: one table that comes from a lake of another engine, and a print of the parts that it was taken from; no row where
 -- core and marts are made here. Its name begins as those that readers do not get.
 create table if not exists ops.history_lake (table_name varchar, print varchar);

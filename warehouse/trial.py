@@ -22,8 +22,9 @@ from pipelines.errors import StoreError, UsageError
 from pipelines.policy import Policy
 from warehouse.build import BuildResult, build
 from warehouse.policy_tables import write_policy
+from warehouse.statements import literal
+from warehouse.store import MEMORY_MB
 
-_MEMORY = "3GB"  # as the warehouse's
 # What a customer's marts rest on, in rows of its subscribers alone. A reversal may name another subscriber than the
 # payment that it reverses, a later record of a work order another than the one before.
 _OWN = {
@@ -78,10 +79,10 @@ def open_state(path: Path) -> Iterator[PublishedState]:
     if not path.exists():
         raise UsageError(f"{path}: nothing is published yet; run 'tierline run' first")
     with tempfile.TemporaryDirectory(prefix="tierline-trial-") as spill, duckdb.connect() as connection:
-        connection.execute(f"set memory_limit = '{_MEMORY}'")
-        connection.execute(f"set temp_directory = '{_quoted(spill)}'")
+        connection.execute(f"set memory_limit = '{MEMORY_MB}MB'")
+        connection.execute(f"set temp_directory = {literal(spill)}")
         try:
-            connection.execute(f"attach '{_quoted(path)}' as state (read_only)")
+            connection.execute(f"attach {literal(path)} as state (read_only)")
             rows = connection.execute("select as_of, bill_month from state.ops.built").fetchall()
         except duckdb.Error as error:
             raise StoreError(f"{path}: the published state cannot be read: {str(error).splitlines()[0]}") from error
@@ -173,7 +174,3 @@ def _begin(state: PublishedState, name: str, own: Collection[str]) -> None:
             state.connection.execute(f"create table {table} as from state.{table} where {_OWN[table]}")
         else:
             state.connection.execute(f"create view {table} as from state.{table}")
-
-
-def _quoted(path: Path | str) -> str:
-    return str(path).replace("'", "''")

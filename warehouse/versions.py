@@ -9,6 +9,7 @@ from pathlib import Path
 import duckdb
 
 from pipelines.errors import StoreError
+from warehouse.statements import transaction
 
 # Of the tables that contracts do not speak of: raise it with every change of theirs that `create table if not exists`
 # cannot make, and add the step to migrations/. A warehouse of before it was noted is of version 1.
@@ -29,7 +30,8 @@ def bring_to_version(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     if found is not None and found > STORE_VERSION:
         raise StoreError(
             f"{path}: expected a warehouse of version {STORE_VERSION} or older, found version {found}, made by a newer "
-            "release of Tierline; use that one; nothing was changed"
+            "release of Tierline; use that one, or put back the copy from before the upgrade "
+            "(docs/engineers/deployment.md, 'Going back'); nothing was changed"
         )
     _migrate(connection, [] if found is None else _steps(found, path))
     if found is not None:
@@ -38,14 +40,13 @@ def bring_to_version(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
 
 def found_version(connection: duckdb.DuckDBPyConnection) -> int | None:
     """The version of the layout of the database at hand; None where it has no tables of a warehouse yet."""
+    with suppress(duckdb.CatalogException):  # asking for the list of tables takes twenty times as long
+        version: int = connection.execute("select version from ops.format").fetchall()[0][0]
+        return version
     rows = connection.execute(
         "select table_name from duckdb_tables() where database_name = current_database() and schema_name = 'ops'"
     ).fetchall()
-    tables = {name for (name,) in rows}
-    if "format" in tables:
-        version: int = connection.execute("select version from ops.format").fetchall()[0][0]
-        return version
-    return 1 if "loaded_batch" in tables else None
+    return 1 if ("loaded_batch",) in rows else None
 
 
 def _steps(found: int, path: Path) -> list[str]:
@@ -62,8 +63,7 @@ def _steps(found: int, path: Path) -> list[str]:
 
 
 def _migrate(connection: duckdb.DuckDBPyConnection, steps: list[str]) -> None:
-    connection.execute("begin")
-    try:
+    with transaction(connection):
         for step in steps:
             connection.execute(step)
         connection.execute("create schema if not exists ops")
@@ -71,8 +71,3 @@ def _migrate(connection: duckdb.DuckDBPyConnection, steps: list[str]) -> None:
         connection.execute("drop table if exists ops.made_for")
         connection.execute("create or replace table ops.format as select $version::integer as version",
                            {"version": STORE_VERSION})  # fmt: skip
-        connection.execute("commit")
-    except BaseException:
-        with suppress(duckdb.TransactionException):  # a failed commit has rolled back by itself
-            connection.execute("rollback")
-        raise

@@ -68,6 +68,8 @@ def gunzip(blocks: Iterator[bytes], compressed_bytes: int, limits: Limits, block
     held = bytearray()
     for pending in _slices(blocks):
         while pending:
+            if member is not None and member.eof and pending[:1] != _GZIP_MAGIC[:1]:
+                raise Refused("E204", f"gzip followed by other bytes after {content_bytes} bytes of content")
             if member is None or member.eof:
                 member = zlib.decompressobj(wbits=31)
             try:

@@ -25,16 +25,6 @@ _MONTH = "(?:0[1-9]|1[0-2])"
 _DAY = "(?:0[1-9]|[12][0-9]|3[01])"
 _TIME = "(?:[01][0-9]|2[0-3])[0-5][0-9][0-5][0-9]"
 _TEXTUAL = (Type.TEXT, Type.ID, Type.CODE)
-DTYPES = {
-    Type.TEXT: pl.String(),
-    Type.ID: pl.String(),
-    Type.CODE: pl.String(),
-    Type.MONTH: pl.String(),
-    Type.INTEGER: pl.Int64(),
-    Type.MONEY: pl.Int64(),
-    Type.DATE: pl.Date(),
-    Type.TIMESTAMP: pl.Datetime("us"),
-}
 
 
 @dataclass(frozen=True)
@@ -74,15 +64,10 @@ def compile_checks(contract: Contract) -> CompiledChecks:
 
 
 def _control(contract: Contract) -> pl.Expr:
-    """What a record counts in the control total, also where it is rejected: 0 where it cannot be read."""
+    """What a record counts in the control total, also where it is rejected: null, for 0, where it cannot be read."""
     if contract.control_column is None:
         return pl.lit(0, pl.Int64).alias(CONTROL)
-    return (
-        _where(pl.col(contract.control_column), INTEGER_PATTERN)
-        .cast(pl.Int64, strict=False)
-        .fill_null(0)
-        .alias(CONTROL)
-    )
+    return _where(pl.col(contract.control_column), INTEGER_PATTERN).cast(pl.Int64, strict=False).alias(CONTROL)
 
 
 def _joined(parts: list[tuple[pl.Expr, str]]) -> pl.Expr:

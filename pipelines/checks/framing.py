@@ -9,10 +9,17 @@ from datetime import date
 from pipelines.checks.blocks import Refused
 from pipelines.contracts.model import Contract
 from pipelines.names import BatchName
-from pipelines.plain_text import unnumbered
+from pipelines.plain_text import quoted, unnumbered
 
 _COUNT = re.compile(r"0|[1-9][0-9]{0,17}")
 _TOTAL = re.compile(r"0|-?[1-9][0-9]{0,37}")  # a sum of many numbers of 18 digits
+_BEGINNINGS = {
+    b"\xff\xfe": "text in UTF-16",
+    b"\xfe\xff": "text in UTF-16",
+    b"\xef\xbb\xbf": "a byte order mark before it",  # allowed in UTF-8, once
+    b"\x84\x31\x95\x33": "a byte order mark before it",  # of GB18030
+    b"\x1f\x8b": "a gzip",
+}
 
 
 @dataclass(frozen=True)
@@ -28,7 +35,9 @@ def read_header(line: bytes, name: BatchName, day: date, agreed: Contract) -> tu
     """
     fields = _header_fields(line, agreed)
     if fields[0] != "H" or len(fields) != 10:
-        raise Refused("E301", f"line 1: expected a header of 10 fields that begins with H, found {len(fields)} fields")
+        raise Refused(
+            "E301", f"line 1: expected a header of 10 fields that begins with H, found {_instead(line, fields)}"
+        )
     stated = fields[2:8]
     expected = [name.feed, name.source, name.mode, name.cycle, name.seq, name.version]
     if stated != expected:
@@ -41,6 +50,13 @@ def read_header(line: bytes, name: BatchName, day: date, agreed: Contract) -> tu
         found = f"found {_shown(fields[1:2])}"
         raise Refused("E305", f"line 1: expected format version {' or '.join(known)} for cycles of {day}, {found}")
     return contract, int(fields[9])
+
+
+def _instead(line: bytes, fields: list[str]) -> str:
+    """What a first line is that is no header: often the file is not in the form that its name or source says."""
+    beginnings = (words for begins, words in _BEGINNINGS.items() if line.startswith(begins))
+    first = quoted(fields[0].replace("\ufffd", "?"), 20)
+    return next(beginnings, f"{len(fields)} fields, the first {first}" if line else "an empty file")
 
 
 def _header_fields(line: bytes, agreed: Contract) -> list[str]:
@@ -71,10 +87,12 @@ def agree_on_counts(content: int, header: int, trailer: Trailer, check_file: int
         )
 
 
-def agree_on_total(content: int, trailer: Trailer) -> None:
-    """The control total of the trailer is that of the content; refused E303."""
+def agree_on_total(content: int, trailer: Trailer, uncounted: str) -> None:
+    """The control total of the trailer is that of the content; refused E303, with what of it counted 0."""
     if content != trailer.control_total:
-        raise Refused("E303", f"control total: trailer says {trailer.control_total}, content gives {content}")
+        raise Refused(
+            "E303", f"control total: trailer says {trailer.control_total}, content gives {content}{uncounted}"
+        )
 
 
 def _fields(line: bytes, delimiter: str) -> list[str]:

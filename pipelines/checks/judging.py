@@ -64,7 +64,7 @@ def judgement_of(tally: RowTally, contract: Contract, *, waive_limit: bool = Fal
     """What follows from the counts of a file that is in order as a whole."""
     judgement = Judgement(
         None,
-        f"{tally.rejected} rows rejected" if tally.rejected != 1 else "1 row rejected",
+        said_of_rejects(tally.rejected),
         loaded=tally.records - tally.rejected,
         rejected=tally.rejected,
         control_total=tally.control_total,
@@ -72,14 +72,27 @@ def judgement_of(tally: RowTally, contract: Contract, *, waive_limit: bool = Fal
         control_rejected=tally.control_rejected,
         format_version=contract.format_version,
     )
-    if tally.rejected == 0:
-        return replace(judgement, reason="")
-    if not waive_limit and beyond_limit(tally.rejected, tally.records, contract.rejects):
+    if tally.rejected and not waive_limit and beyond_limit(tally.rejected, tally.records, contract.rejects):
         limit = f"at most {contract.rejects.rows} rows or {contract.rejects.share:.1%}, and never all"
         return replace(
             judgement, code="E501", reason=f"{tally.rejected} of {tally.records} rows rejected; allowed {limit}"
         )
     return judgement
+
+
+def said_of_rejects(count: int) -> str:
+    """The reason that an accepted batch has: empty where no row was rejected."""
+    return {0: "", 1: "1 row rejected"}.get(count, f"{count} rows rejected")
+
+
+def _uncounted(tally: RowTally) -> str:
+    """Of which records nothing was summed: a producer that summed them would find no fault in its sum."""
+    if not tally.first_uncounted:
+        return ""
+    line, codes = tally.first_uncounted
+    if tally.uncounted == 1:
+        return f" (1 record counts 0: line {line}, {codes})"
+    return f" ({tally.uncounted} records count 0: first line {line}, {codes})"
 
 
 def _require_verified(batch: ArchivedBatch, reader: DigestReader) -> None:
@@ -118,7 +131,7 @@ def _read(
                 rejects.write(bad)
         framing = framed.framing()
         agree_on_counts(tally.records, framing.header_records, framing.trailer, batch.check.records)
-        agree_on_total(tally.control_total, framing.trailer)
+        agree_on_total(tally.control_total, framing.trailer, _uncounted(tally))
     if (repeated := hashes.repeated).is_empty():
         return contract, tally
     again = content(batch, agreed, iter(DigestReader(batch.path, "sha256", block_bytes)), block_bytes)

@@ -37,21 +37,33 @@ _CONTEXT = {
 
 @dataclass(frozen=True)
 class RowTally:
-    """What was counted so far; the control total is over all records, `control_rejected` over the rejected ones."""
+    """What was counted so far; the control total is over all records, `control_rejected` over the rejected ones.
+
+    `uncounted` of these count 0 in both, for nothing can be read; `first_uncounted`: line and codes of the first.
+    """
 
     records: int = 0
     rejected: int = 0
     control_total: int = 0
     control_rejected: int = 0
+    uncounted: int = 0
+    first_uncounted: tuple[int, str] | tuple[()] = ()
 
     @classmethod
     def of(cls, sound: pl.DataFrame, rejects: pl.DataFrame) -> RowTally:
         """What a RowChecker made of some records; totals are wide enough for any numbers of 18 digits."""
         loaded, rejected = (int(frame[CONTROL].cast(pl.Int128).sum()) for frame in (sound, rejects))
-        return cls(sound.height + rejects.height, rejects.height, loaded + rejected, rejected)
+        uncounted = rejects.filter(pl.col(CONTROL).is_null()).select("line", "codes")
+        return cls(
+            sound.height + rejects.height, rejects.height, loaded + rejected, rejected, uncounted.height,
+            uncounted.row(0) if uncounted.height else (),
+        )  # fmt: skip
 
     def __add__(self, other: RowTally) -> RowTally:
-        return RowTally(*(getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__))
+        """With what comes further down in the file."""
+        names = ("records", "rejected", "control_total", "control_rejected", "uncounted")
+        counts = (getattr(self, name) + getattr(other, name) for name in names)
+        return replace(RowTally(*counts), first_uncounted=self.first_uncounted or other.first_uncounted)
 
     def with_duplicates(self, dropped: tuple[int, int]) -> RowTally:
         """Rows that E409 took out afterwards, and their share of the control total."""
@@ -156,4 +168,4 @@ def _odd_rejects(code: str, indexes: tuple[int, ...], origins: Sequence[Origin])
     at = pl.Series(_AT, indexes, dtype=pl.Int64)
     frame = pl.DataFrame([at]).with_columns(_context(origins, at))
     rest = {"codes": pl.lit(code), "columns": pl.lit(""), "entity_key": pl.lit(None, pl.String)}
-    return frame.with_columns(_LINE).select(*_PLACED, **rest, **{CONTROL: pl.lit(0, pl.Int64)})
+    return frame.with_columns(_LINE).select(*_PLACED, **rest, **{CONTROL: pl.lit(None, pl.Int64)})

@@ -19,8 +19,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.checks.compiling import DTYPES
 from pipelines.checks.places import StagedPaths
+from pipelines.contracts.conditions import POLARS_TYPES
 from pipelines.contracts.model import Contract, Type
 
 REJECT_SCHEMA = {
@@ -37,7 +37,7 @@ _REJECTS_AT_ONCE = 10_000
 
 def staged_schema(agreed: Contract) -> dict[str, pl.DataType]:
     """Names and types of staged columns, those of former versions last; facts and records of core have them too."""
-    columns: dict[str, pl.DataType] = {column.name: DTYPES[column.type] for column in agreed.stored_columns}
+    columns: dict[str, pl.DataType] = {column.name: POLARS_TYPES[column.type] for column in agreed.stored_columns}
     return columns | {"batch_stem": pl.String(), "line": pl.Int64()}
 
 

@@ -7,7 +7,8 @@ is said: it is read alone, by `pipelines.checks.judging`, which alone knows how 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import polars as pl
@@ -20,7 +21,8 @@ from pipelines.checks.reading import ArchivedBatch, FramedBlocks, content
 from pipelines.checks.rows import Origin, RowChecker, RowTally
 from pipelines.checks.splitting import count_lines
 from pipelines.checks.staging import rejects_sink, rows_sink
-from pipelines.contracts.model import Contract
+from pipelines.contracts.model import Contract, Contracts
+from pipelines.durable import naming_full_disk
 from pipelines.errors import StoreError
 
 SMALL_BYTES = 64 << 10
@@ -34,6 +36,22 @@ class _Small:
     records: bytes
     record_count: int
     control_total: int
+
+
+def judge_small(contracts: Contracts, batches: Iterable[tuple[ArchivedBatch, StagedPaths]]) -> dict[str, Judgement]:
+    """Judgements by stem, of small batches of one feed and encoding together. Whose is missing is to be read alone.
+
+    So is every one of those among which a file cannot be read: it tells of that itself. Raises StoreError naming the
+    feed where the disk is full.
+    """
+    judgements: dict[str, Judgement] = {}
+    by_kind: dict[tuple[str, str], list[tuple[ArchivedBatch, StagedPaths]]] = {}
+    for batch, places in batches:
+        by_kind.setdefault((batch.name.feed, batch.encoding), []).append((batch, places))
+    for (feed, encoding), alike in by_kind.items():
+        with suppress(OSError), naming_full_disk(f"{feed}: rows of {len(alike)} batches cannot be staged"):
+            judgements |= judge_together(alike, contracts[feed], encoding)
+    return judgements
 
 
 def judge_together(

@@ -46,7 +46,7 @@ COMMANDS = {
     "metrics": "monitor:metrics",
     "pools": "monitor:pools",
 }
-_STORES = ("duckdb", "_duckdb")  # whose errors are those of a store that cannot be used
+_STORES = ("duckdb", "_duckdb", "polars", "pyarrow")  # whose errors are those of a store that cannot be used
 
 
 class _Commands(TyperGroup):
@@ -111,11 +111,10 @@ def main() -> None:
         if not (isinstance(error, OSError | SQLAlchemyError) or type(error).__module__.split(".")[0] in _STORES):
             raise
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        complain(f"tierline: {first}; check rights and free space, then run it again: it goes on where it was")
+        from warehouse.damage import TO_DO, is_damage  # only where something went wrong: it needs DuckDB
+
+        to_do = TO_DO if is_damage(error) else "check rights and free space, then run it again: it goes on where it was"
+        complain(f"tierline: {first}; {to_do}")
         sys.exit(Exit.FAILED)
     finally:
         close_sites()
-
-
-if __name__ == "__main__":
-    main()

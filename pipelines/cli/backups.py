@@ -47,11 +47,11 @@ def verify(
     Example: tierline backups verify --feed PAYM --from 20261101 --to 20261121
     """
     site = open_site(home_path(context))
-    found = _verify(site, scope_of(site, source, feed, None), Range.between(first, last), stem)
+    found = _verify(site, scope_of(site, source, feed, None, of_past=True), Range.between(first, last), stem)
     unsound = [each for each in found if not each.are_sound]
     _show(found if as_json else unsound, as_json=as_json)
     if not as_json:
-        counts = Counter(f"archive {each.archive}, server {each.server}" for each in found)
+        counts = Counter(_both(each) for each in found)
         for what, count in sorted(counts.items()):
             say(f"{count} batches: {what}")
         if not found:
@@ -76,16 +76,19 @@ def restore(
     Example: tierline backups restore PAYM_110_I_2026112210_0001_00
     """
     site = open_site(home_path(context))
-    scope = scope_of(site, source, feed, None)
+    scope = scope_of(site, source, feed, None, of_past=True)
     found = _verify(site, scope, Range.between(first, last), stem)
     results = [each for each in found if not each.is_one_unsound]
     for copies, is_mended, done in _restored(site, [each for each in found if each.is_one_unsound]):
-        results.append(replace(copies, archive=CopyState.SOUND, server=CopyState.SOUND) if is_mended else copies)
+        sound = replace(copies, archive=CopyState.SOUND, server=CopyState.SOUND, lost_rows="")
+        results.append(sound if is_mended else copies)
         say(done) if is_mended else complain(done)
     with site.ledger.transaction() as connection:
         backups.settle_copies(connection, results, site.now)
     tell_alarms_of(site)
     say(f"{len(found)} batches verified")
+    if expired := sum(each.archive is CopyState.EXPIRED for each in results):
+        say(f"of {expired} the copy here was deleted after the retention; it is not restored")
     is_lost = not all(each.are_sound for each in results)
     raise typer.Exit(Exit.FAILED if is_lost else Exit.DONE)
 
@@ -105,16 +108,20 @@ def prune(
     """Delete copies that are older than their feed's retention, while they are safe elsewhere.
 
     On a server: of loaded, superseded or discarded batches whose archive copy is sound. Here (--archive): where the
-    staged rows stand; a batch without its bytes can no longer be replayed.
+    staged rows stand; a batch without its bytes can no longer be replayed. Without --delete each copy is named.
 
     Example: tierline backups prune --feed PAYM --delete
     """
     site = open_site(home_path(context))
-    scope, cycles, kept = scope_of(site, source, feed, None), Range.between(first, last), 0
+    scope, cycles, kept = scope_of(site, source, feed, None, of_past=True), Range.between(first, last), 0
     for name in backups.kept_sources(site, scope):
         found = backups.kept_offerings(site, name, scope, cycles)
         due = pruning.due_for_pruning(site, found, of_archive=of_archive)
-        say(f"source {name}: {len(due)} of {len(found)} copies are older than their feed's retention")
+        where = "in archive/ and quarantine/" if of_archive else "on its server"
+        say(f"source {name}: {len(due)} of {len(found)} copies {where} are older than their feed's retention")
+        _say_last(name, due, of_archive=of_archive)
+        for each in [] if delete else due:
+            say(f"{each.stem}: {pruning.place(site, each, of_archive=of_archive)}")
         if delete and due and not of_archive and name not in site.config.sources:
             say(f"source {name}: not in tierline.yaml any more, so its server is left alone")
         elif delete and due:
@@ -122,6 +129,12 @@ def prune(
     if not delete:
         say("nothing was deleted; --delete does it")
     raise typer.Exit(Exit.FAILED if kept else Exit.DONE)
+
+
+def _say_last(source: str, due: list[Offering], *, of_archive: bool) -> None:
+    """Of how many the bytes go for good, for the other copy was deleted before."""
+    if count := sum(bool(each.server_pruned_at if of_archive else each.archive_pruned_at) for each in due):
+        say(f"source {source}: of {count} it is the last copy of the bytes: their staged rows are all that stays")
 
 
 def _verify(site: Site, scope: Scope, cycles: Range, stem: str | None) -> list[Copies]:
@@ -181,7 +194,8 @@ def _prune(site: Site, source: str, due: list[Offering], *, of_archive: bool) ->
         with nullcontext() if of_archive else backups.reach(site, source) as lanes:
             while waiting:
                 why_not = _prune_one(site, lanes.first if lanes else None, waiting[0])
-                say(f"{waiting.pop(0).stem}: {why_not or 'deleted'}")
+                current = waiting.pop(0)
+                say(f"{current.stem}: {why_not or f'deleted {pruning.place(site, current, of_archive=of_archive)}'}")
                 kept += bool(why_not)
     except TransferError as error:  # no connection, and none to be had
         complain(f"source {source}: {error}; {len(waiting)} of its copies were not looked at")
@@ -200,7 +214,7 @@ def _prune_one(site: Site, transport: Transport | None, current: Offering) -> st
 def _show(found: list[Copies], *, as_json: bool) -> None:
     rows = [
         [each.current.stem, _overall(each), each.archive.value, each.server.value, each.current.kept_in,
-         each.server_place, each.problem]
+         each.server_place, each.lost_rows or each.problem]
         for each in found
     ]  # fmt: skip
     if rows or as_json:
@@ -210,4 +224,9 @@ def _show(found: list[Copies], *, as_json: bool) -> None:
 def _overall(copies: Copies) -> str:
     """One word for a batch: that of its worse copy."""
     worse = [state.value for state in (copies.archive, copies.server) if state not in ("sound", "expired", "unasked")]
-    return worse[0] if worse else "sound"
+    return worse[0] if worse else "staged rows lost" if copies.lost_rows else "sound"
+
+
+def _both(copies: Copies) -> str:
+    staged = ", staged rows lost" if copies.lost_rows else ""
+    return f"archive {copies.archive}, server {copies.server}{staged}"

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from sqlalchemy import select
 
 from pipelines.config import FILE_NAME, load_config
 from pipelines.contracts.load import DEFAULT_SCHEMAS, load_contracts
 from pipelines.contracts.model import Contracts
 from pipelines.errors import UsageError
+from pipelines.ledger.tables import offering
 from pipelines.policy import load_policy
 from pipelines.rights import keep_to_owner
 from pipelines.site import Home, Scope, Site
@@ -33,10 +35,10 @@ def home_path(context: typer.Context) -> Path:
     return stated or Path(os.environ.get("TIERLINE_HOME", "home"))
 
 
-def open_site(home: Path, actor: str = "") -> Site:
+def open_site(home: Path, actor: str = "", *, as_found: bool = False) -> Site:
     """Everything that is agreed for a home, checked. Raises ConfigurationError.
 
-    `actor` stands in the ledger for whoever works; by default the user of this process.
+    `actor` stands in the ledger for whoever works; by default the user of this process. `as_found`: see Site.
     """
     keep_to_owner()  # here, for Airflow's tasks and the page come this way too
     config = load_config(home)
@@ -44,7 +46,8 @@ def open_site(home: Path, actor: str = "") -> Site:
     config = load_config(home, contracts.feed_names)
     place = Home(home.resolve(), config.workers.shared and config.workers.shared.resolve())
     place.make(is_mounted=config.workers.is_intake and config.workers.shared is not None)
-    site = Site(place, config, contracts, load_policy(config.policy, contracts), actor or f"{_user()} (tierline)")
+    policy = load_policy(config.policy, contracts)
+    site = Site(place, config, contracts, policy, actor or f"{_user()} (tierline)", as_found)
     _opened.append(site)
     return site
 
@@ -78,11 +81,19 @@ def open_contracts(home: Path) -> Contracts:
     return load_contracts(DEFAULT_SCHEMAS)
 
 
-def scope_of(site: Site, source: list[str] | None, feed: list[str] | None, cycle: list[str] | None) -> Scope:
-    """The scope that options name. Raises UsageError for a source or feed that does not exist."""
+def scope_of(
+    site: Site, source: list[str] | None, feed: list[str] | None, cycle: list[str] | None, *, of_past: bool = False
+) -> Scope:
+    """The scope that options name. Raises UsageError for a source or feed that does not exist.
+
+    `of_past`: sources too that the configuration names no longer; their batches can be looked at and verified.
+    """
+    known = list(site.config.sources)
+    if of_past and not set(source or []) <= set(known):
+        known += sorted(past_sources(site))
     for name in source or []:
-        if name not in site.config.sources:
-            raise UsageError(f"--source {name}: expected one of {', '.join(site.config.sources)}")
+        if name not in known:
+            raise UsageError(f"--source {name}: expected one of {', '.join(known)}")
     for name in feed or []:
         if name not in site.contracts:
             raise UsageError(f"--feed {name}: expected one of {', '.join(site.contracts.feed_names)}")
@@ -90,3 +101,9 @@ def scope_of(site: Site, source: list[str] | None, feed: list[str] | None, cycle
         if not re.fullmatch("[0-9]{6}([0-9]{2}){0,2}", name):
             raise UsageError(f"--cycle {name}: expected YYYYMM, YYYYMMDD or YYYYMMDDHH, as the feed's cadence says")
     return Scope(tuple(source or ()), tuple(feed or ()), tuple(cycle or ()))
+
+
+def past_sources(site: Site) -> set[str]:
+    """The sources of which the ledger has batches, but that the configuration names no longer."""
+    with site.ledger.reading() as connection:
+        return set(connection.scalars(select(offering.c.source).distinct())) - site.config.sources.keys()

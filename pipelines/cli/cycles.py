@@ -18,13 +18,18 @@ from pipelines.cli.context import (
     scope_of,
 )
 from pipelines.cli.output import PLAIN, Exit, say, show_rows
-from pipelines.completeness import CycleState
+from pipelines.completeness import CycleState, CycleStatus
+from pipelines.contracts.model import Mode
+from pipelines.cycles import parse_cycle
 from pipelines.errors import UsageError
-from pipelines.ledger.cycle_acceptances import accept_cycle
+from pipelines.ledger.alarms import Kind
+from pipelines.ledger.cycle_acceptances import accept_cycle, said
+from pipelines.operating import EXAMPLES
 from pipelines.site import Scope
 
 cycles_app = typer.Typer(invoke_without_command=True, **PLAIN)
-_COLUMNS = ("feed", "source", "mode", "cycle", "state", "files", "accepted", "expected_at", "gaps", "reason")
+_COLUMNS = ("feed", "source", "mode", "cycle", "state", "files", "accepted", "expected_at", "gaps", "reason",
+            "let_through")  # fmt: skip
 
 
 @cycles_app.callback()
@@ -43,14 +48,14 @@ def cycles(
     if context.invoked_subcommand is not None:
         return
     site = open_site(home_path(context))
-    scope = scope_of(site, source, feed, cycle)
+    scope = scope_of(site, source, feed, cycle, of_past=True)
     only_watched = state is not None and set(state) <= {CycleState.LATE, CycleState.MISSING}
     shown = [
         each for each in steps.statuses(site, scope, watched_only=only_watched) if not state or each.state in state
     ]
     rows = [
         [*vars(each.key).values(), each.state.value, each.files, each.accepted, each.expected_at,
-         " ".join(each.gaps), each.reason]
+         " ".join(each.gaps), each.reason, said(each.let_through) or None]
         for each in shown
     ]  # fmt: skip
     show_rows(_COLUMNS, rows, as_json=as_json)
@@ -65,13 +70,25 @@ def accept(context: typer.Context, feed: str, source: str, cycle: str, why: WhyO
     """
     site = open_site(home_path(context))
     scope_of(site, [source], [feed], None)
-    held = [
+    cadence = site.contracts[feed].schedule.cadence
+    if parse_cycle(cadence, cycle) is None:
+        raise UsageError(f"cycle {cycle}: expected one of {feed}, which is {cadence}: {EXAMPLES[cadence]}")
+    found = [
         each
         for each in steps.statuses(site, Scope((source,), (feed,), (cycle,)))
-        if each.state is CycleState.HELD
+        if each.key.mode == Mode.FULL
     ]  # fmt: skip
-    if not held:
-        raise UsageError(f"cycle {feed} {source} {cycle}: expected one that is held; 'tierline cycles --state held'")
+    if not found or found[0].state is not CycleState.HELD:
+        raise UsageError(f"cycle {feed} {source} {cycle}: expected a snapshot that is held, found {_instead(found)}")
+    held = found[0]
     with site.ledger.transaction() as connection:
-        accept_cycle(connection, held[0].key, held[0].standing, site.change(why))
-    say(f"{held[0].key}: accepted ({held[0].reason}); the next load ends what it no longer names")
+        accept_cycle(connection, Kind.HELD, held.key, held.offerings, site.change(why))
+    say(f"{held.key}: accepted ({held.reason}); the next load ends what it no longer names")
+
+
+def _instead(found: list[CycleStatus]) -> str:
+    if not found:
+        return "none of this cycle; those that are: 'tierline cycles --state held'"
+    if found[0].let_through:
+        return f"one that was accepted already by {said(found[0].let_through)}"
+    return f"one that is {found[0].state}; those that are: 'tierline cycles --state held'"

@@ -63,18 +63,22 @@ def deliver_step(site: Site, wanted: Wanted = EVERYTHING, speak: Callable[[str],
     )
     for current in delivered.done:
         speak(f"  {current.receiver}: {current.stem}")
-    for current in delivered.waiting:
-        speak(f"  {current.receiver}: {current.stem} waits until its full list is delivered")
+    for each in delivered.waiting:
+        until = "accepted, which the receiver refused" if each.is_refused else "delivered"
+        speak(f"  {each.delivery.receiver}: {each.delivery.stem} waits until {each.full} is {until}")
     for name in delivered.busy:
         speak(f"  {name}: another process is delivering to it right now, and delivers what is due")
     refused = [each for each in delivered.answers if each.state is not DeliveryState.ACCEPTED]
-    for each in refused:
-        speak(f"  {each.delivery.receiver}: {each.delivery.stem} {each.message}")
+    for answer in refused:
+        speak(f"  {answer.delivery.receiver}: {answer.delivery.stem} {answer.message}")
+    for name, text in delivered.unreadable:
+        speak(f"  {name}: a receipt that cannot be read, {text}")
     tell_alarms_of(site)
     for name, messages in delivered.errors.items():
         for message in messages:
             complain(f"receiver {name}: {message}; what is not delivered stays due: 'tierline deliver' tries it again")
-    return Exit.FAILED if delivered.errors else Exit.REFUSED if refused else Exit.DONE
+    is_odd = refused or delivered.unreadable or any(each.is_refused for each in delivered.waiting)
+    return Exit.FAILED if delivered.errors else Exit.REFUSED if is_odd else Exit.DONE
 
 
 @deliveries_app.callback()

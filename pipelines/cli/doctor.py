@@ -3,47 +3,30 @@
 from __future__ import annotations
 
 import os
-import shutil
 import zoneinfo
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
-import duckdb
 import typer
-from sqlalchemy import select
+from sqlalchemy import func, select
 
-from pipelines.cli.context import JsonOption, home_path, open_site
+from pipelines.archive import kept_stems
+from pipelines.cli.context import JsonOption, home_path, open_site, past_sources
+from pipelines.cli.doctor_peers import look_at_channels, look_at_receiver, look_at_source
+from pipelines.cli.doctor_stores import Finding, attempt, look_at_ledger, look_at_store, look_at_warehouse
 from pipelines.cli.output import Exit, show_rows
 from pipelines.config import FILE_NAME as CONFIGURATION
 from pipelines.config import ReceiverConfig, SourceConfig
 from pipelines.config_fields import SecretRef
-from pipelines.errors import TierlineError, TransferError
-from pipelines.lanes import GONE
+from pipelines.errors import TierlineError
+from pipelines.fetching import NEEDED_BYTES
 from pipelines.ledger.tables import offering
-from pipelines.objects import ObjectStore
 from pipelines.rights import too_open
-from pipelines.site import DIRECTORIES, Site
-from pipelines.transfer.base import Transport
-from pipelines.transfer.connect import connect
-from warehouse.spark.session import require_spark
-from warehouse.store import FILE_NAME, open_warehouse
-from warehouse.versions import found_version
+from pipelines.site import DIRECTORIES, Site, free_bytes, require_cadences
 
 _LOW_DISK_BYTES = 2 << 30
-_ANSWERS = ("receipt", "request")
 _WRITABLE = "give the user that runs tierline the right to write there; mount what the key shared names"
 _CONTRACT_GONE = "put it back; a feed that is no longer sent is taken out of its sources in tierline.yaml alone"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing looked at: `state` ok, warning or failed, and what to do where it is not ok."""
-
-    what: str
-    state: str
-    found: str
-    to_do: str = ""
 
 
 def doctor(context: typer.Context, as_json: JsonOption = False) -> None:
@@ -62,7 +45,7 @@ def doctor(context: typer.Context, as_json: JsonOption = False) -> None:
 def examine(home: Path) -> Iterator[Finding]:
     """Look at everything; what cannot be looked at without what failed before is left out."""
     try:
-        site = open_site(home)
+        site = open_site(home, as_found=True)
     except TierlineError as error:
         yield Finding("configuration", "failed", str(error), "mend tierline.yaml, contracts or policy as it says")
         return
@@ -70,45 +53,28 @@ def examine(home: Path) -> Iterator[Finding]:
         yield Finding("directories", "failed", str(error), _WRITABLE)
         return
     yield Finding("configuration", "ok", f"{len(site.config.sources)} sources, {len(site.contracts.feeds)} contracts")
-    yield _attempt("directories", lambda: _directories(site), _WRITABLE)
+    yield attempt("directories", lambda: _directories(site), _WRITABLE)
     yield _rights(site)
-    yield _disk(site)
+    disk = _disk(site)
+    yield disk
     yield _clock()
-    ledger = _attempt("ledger", lambda: _ledger(site), "check the path or URL of the ledger")
+    to_do = disk.to_do if disk.state == "failed" else "check the path or URL of the ledger"
+    ledger = attempt("ledger", lambda: look_at_ledger(site), to_do)
     yield ledger
-    if ledger.state == "ok":
-        yield _attempt("contracts", lambda: _contracts(site), _CONTRACT_GONE)
-    yield from _store(site)
+    if ledger.state != "failed":
+        yield attempt("contracts", lambda: _contracts(site), _CONTRACT_GONE)
+        yield from (_past(site, source) for source in sorted(past_sources(site)))
+        yield from _unknown(site)
+    yield from look_at_store(site)
     if site.config.workers.is_intake:
         yield Finding("role", "ok", "intake worker: fetches, checks, acknowledges; the warehouse is in another home")
     else:
-        yield from _of_warehouse(site)
+        yield from look_at_warehouse(site, with_ledger=ledger.state == "ok")
     for source in site.config.sources.values():
-        yield from _source(site, source)
+        yield from look_at_source(site, source)
     if not site.config.workers.is_intake:
-        yield from (_receiver(receiver) for receiver in site.config.receivers.values())
-
-
-def _of_warehouse(site: Site) -> Iterator[Finding]:
-    if site.config.spark is not None:
-        yield _attempt("engine", require_spark, "install what it names, or set engine: duckdb")
-    yield _attempt("warehouse", lambda: _warehouse(site), "end the process that holds it, or check its rights")
-    yield _attempt("published state", lambda: _published(site), "publish again: tierline publish")
-
-
-def _store(site: Site) -> Iterator[Finding]:
-    if isinstance(site.objects, ObjectStore):
-        to_do = "see the key store of tierline.yaml, and whether bucket and rights are there"
-        yield _attempt("object store", site.objects.probe, to_do)
-        if site.objects.is_readable_on_the_way:
-            yield Finding("object store", "warning", "plain HTTP sends data readable", "use an endpoint with https")
-
-
-def _attempt(what: str, look: Callable[[], str], to_do: str) -> Finding:
-    try:
-        return Finding(what, "ok", look())
-    except (TierlineError, OSError, duckdb.Error) as error:
-        return Finding(what, "failed", str(error).splitlines()[0], to_do)
+        yield from (look_at_receiver(receiver) for receiver in site.config.receivers.values())
+    yield from look_at_channels(site)
 
 
 def _directories(site: Site) -> str:
@@ -122,11 +88,12 @@ def _directories(site: Site) -> str:
 
 
 def _contracts(site: Site) -> str:
-    """Whether each feed that the ledger knows has one still: commands that meet a batch without it end."""
+    """Whether each feed that the ledger knows has one still, of its cadence: commands that meet another end."""
     with site.ledger.reading() as connection:
         feeds = connection.scalars(select(offering.c.feed).distinct().order_by(offering.c.feed)).all()
     for feed in feeds:
         site.contracts[feed]
+    require_cadences(site)
     return f"{len(feeds)} feeds in the ledger, each with its contract"
 
 
@@ -134,6 +101,7 @@ def _rights(site: Site) -> Finding:
     """Whether others may read what is the owner's alone; a home that an older release made is wider."""
     home = site.home.root
     private = [getattr(site.home, name) for name in DIRECTORIES if name != "bi"]
+    private += [site.config.spark.lake] if site.config.spark else []
     private += [home / "ledger.sqlite", home / "bi" / "private.duckdb", *_secret_files(site)]
     found = [str(path) for path in too_open(private)]
     if found:
@@ -166,9 +134,17 @@ def _secret_files(site: Site) -> Iterator[Path]:
 
 
 def _disk(site: Site) -> Finding:
-    free = min(shutil.disk_usage(place).free for place in (site.home.root, site.home.shared))
-    state = "ok" if free > _LOW_DISK_BYTES else "warning"
-    return Finding("disk", state, f"{free >> 30} GiB free", "" if state == "ok" else "free space before the next load")
+    url = site.config.ledger_url(site.home.root)
+    places = [site.home.root, *(getattr(site.home, name) for name in DIRECTORIES)]
+    places += [Path(str(url.database)).parent] if url.get_backend_name() == "sqlite" else []
+    free, place = min((free_bytes(place), place) for place in places if place.is_dir())
+    found = f"{free >> 20} MiB free in {place}"
+    if free < NEEDED_BYTES:
+        to_do = f"free space there: with less than {NEEDED_BYTES >> 20} MiB nothing is loaded or published"
+        return Finding("disk", "failed", found, to_do)
+    if free < _LOW_DISK_BYTES:
+        return Finding("disk", "warning", found, "free space there before the next load")
+    return Finding("disk", "ok", found)
 
 
 def _clock() -> Finding:
@@ -181,71 +157,20 @@ def _clock() -> Finding:
     return Finding("clock", "ok", "Asia/Shanghai known")
 
 
-def _ledger(site: Site) -> str:
-    with site.ledger.transaction() as connection:
-        return f"{connection.dialect.name}, can be written"
+def _past(site: Site, source: str) -> Finding:
+    """Batches of a source that nobody asks any more; all that is shown and published of it rests on them."""
+    with site.ledger.reading() as connection:
+        count = connection.scalar(select(func.count()).where(offering.c.source == source))
+    found = f"{count} batches in the ledger, and tierline.yaml names it no longer"
+    return Finding(f"source {source}", "warning", found, "put it back, unless it is meant to send no more")
 
 
-def _warehouse(site: Site) -> str:
-    if not (site.home.warehouse / FILE_NAME).exists():
-        return "none yet; the first load makes it"
-    with open_warehouse(site.home.warehouse, site.contracts, site.config.memory_mb) as warehouse:
-        (count,) = warehouse.execute("select count(*) from ops.loaded_batch").fetchall()[0]
-        version = found_version(warehouse)
-    return f"opens; version {version}; {count} batches loaded"
-
-
-def _published(site: Site) -> str:
-    path = site.home.bi / "current.duckdb"
-    if not path.exists():
-        return "none yet; the first publication makes it"
-    with duckdb.connect(str(path), read_only=True) as connection:
-        row = connection.execute("select max_by(publication_id, published_at) from ops.publication").fetchall()
-    return f"opens; publication {row[0][0]}"
-
-
-def _source(site: Site, source: SourceConfig) -> Iterator[Finding]:
-    what = f"source {source.source}"
-    try:
-        with connect(source.with_secret()) as transport:
-            entries = sum(len(transport.list(f"outgoing/{feed}")) for feed in source.feeds)
-            _try_to_write(transport, "backup", *(f"{place}/{feed}" for place in _ANSWERS for feed in source.feeds))
-            refusal = _refused_listing(transport, "outgoing")
-    except TierlineError as error:
-        yield Finding(what, "failed", str(error), "check url, secret and host_key of this source, and its server")
-        return
-    found = f"connected; {entries} entries of {len(source.feeds)} feeds; may write in backup/, receipt/, request/"
-    yield Finding(what, "ok", found)
-    if refusal:
-        to_do = "batches come all the same; to hear of what lies beside the feeds, ask for the right to list it"
-        yield Finding(what, "warning", refusal, to_do)
-    if source.endpoint.scheme == "ftp":
-        yield Finding(what, "warning", "plain FTP sends passwords and data readable", "use sftp or ftps")
-
-
-def _refused_listing(transport: Transport, directory: str) -> str | None:
-    """Why a directory may not be listed, by a server that answers."""
-    try:
-        transport.list(directory)
-    except GONE:
-        raise
-    except TransferError as error:
-        return str(error)
-    return None
-
-
-def _try_to_write(transport: Transport, *directories: str) -> None:
-    """Make a file in each, as a run would, and remove it. Raises TransferError."""
-    for directory in directories:
-        transport.write(f"{directory}/.doctor", [])
-        transport.remove(f"{directory}/.doctor")
-
-
-def _receiver(receiver: ReceiverConfig) -> Finding:
-    what = f"receiver {receiver.receiver}"
-    try:
-        with connect(receiver.with_secret()) as transport:
-            _try_to_write(transport, *receiver.lists)
-    except TierlineError as error:
-        return Finding(what, "failed", str(error), "check url, secret and host_key of this receiver, and its server")
-    return Finding(what, "ok", f"connected; may write {', '.join(receiver.lists)}")
+def _unknown(site: Site) -> Iterator[Finding]:
+    """Batches that came after a ledger that was put back: nothing loads them, and little else tells of them."""
+    kept = kept_stems(site.home.archive)  # before the ledger is asked: what comes meanwhile is there first
+    with site.ledger.reading() as connection:
+        stems = sorted(kept.difference(connection.scalars(select(offering.c.stem).distinct())))
+    if stems:
+        found = f"{len(stems)} batches that the ledger does not know, such as {stems[0]}"
+        to_do = "offer them again: docs/engineers/deployment.md, 'A ledger that is lost'"
+        yield Finding("archive", "warning", found, to_do)

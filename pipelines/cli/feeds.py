@@ -9,6 +9,7 @@ import typer
 
 from pipelines.cli.context import JsonOption, home_path, open_contracts
 from pipelines.cli.output import PLAIN, say, say_json, show_rows
+from pipelines.config import FILE_NAME, load_config
 from pipelines.contracts.differences import installation_differences, version_differences
 from pipelines.contracts.load import load_contracts
 from pipelines.contracts.model import Contract, Contracts
@@ -26,7 +27,10 @@ def feeds(context: typer.Context, as_json: JsonOption = False) -> None:
     """
     if context.invoked_subcommand is not None:
         return
-    contracts = open_contracts(home_path(context))
+    home = home_path(context)
+    contracts = open_contracts(home)
+    if (home / FILE_NAME).exists():
+        load_config(home, contracts.feed_names)  # a source may name a feed that has none
     columns = ["feed", "title", "versions", "cadence", "modes", "key", "columns", "control", "rejects", "table"]
     rows = [
         [c.feed, f"{c.title_en} {c.title_zh}", ", ".join(_versions(c)), c.schedule.cadence.value, "".join(c.modes),

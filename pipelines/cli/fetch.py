@@ -8,7 +8,7 @@ from pipelines import fetching
 from pipelines.cli.context import CycleOption, FeedOption, SourceOption, home_path, open_site, scope_of
 from pipelines.cli.output import Exit, complain, progress, say
 from pipelines.site import Scope, Site
-from pipelines.telling.alarms import tell_alarms
+from pipelines.telling.alarms import folded, tell_alarms
 
 
 def fetch(
@@ -42,9 +42,9 @@ def fetch_step(site: Site, scope: Scope) -> Exit:
 
 
 def tell_alarms_of(site: Site) -> None:
-    """Say the alarms that nobody was told of yet, and who could not be told."""
+    """Say the alarms that nobody was told of yet, late and missing cycles by feed, and who could not be told."""
     told = tell_alarms(site)
-    for alarm in told.alarms:
+    for alarm in folded(told.alarms):
         complain(f"alarm: {alarm.kind} {alarm.subject}: {alarm.message}")
     for message in told.errors:
         complain(f"alarms: {message}")

@@ -22,6 +22,16 @@ from warehouse.trial_changes import COMPARED, Changes, compare
 policy_app = typer.Typer(
     help="The policy as a table, and what another one would change.", no_args_is_help=True, **PLAIN
 )
+# What only lists, agents and checks of cycles show, and no trial compares; and the parts of a policy that bear on it.
+_TIERS = ("tiers.", "tiering.", "history.")
+_NOT_COMPARED = {
+    "quality": ("quality.",),
+    "loyalty.actions": ("loyalty.actions.",),
+    "value.clv": ("value.clv", *_TIERS),  # by the closings of a tier
+    "value.pareto": ("value.pareto",),
+    "calls": ("calls.", "warnings.", *_TIERS),
+    "work_orders": ("work_orders.", "warnings.", *_TIERS),
+}
 OneSourceOption = Annotated[str | None, typer.Option("--source", help="Only this source, such as 110.")]
 # Units by how a name ends, the longest end first; what is bounded by a band has that of the scale.
 _UNITS = {
@@ -78,6 +88,8 @@ def policy_try(
 ) -> None:
     """What would change if a file were the policy: who would move between tiers, levels, classes; KPIs. Writes nothing.
 
+    Of calls, work orders, advice and quality it says no more than that their numbers differ.
+
     Example: tierline policy try --policy next.yaml --as-of 2026-11-21
     """
     home = published_home(context, "policy try")
@@ -97,7 +109,8 @@ def policy_try(
         built = make_trial(state, "after", after, day, month, COMPARED)
         changes = compare(state.connection, former, "after", source)
     frame = {"as_of": day.isoformat(), "bill_months": built.bill_months, "source": source,
-             "before": before.version, "after": after.version}  # fmt: skip
+             "before": before.version, "after": after.version,
+             "not_compared": _not_compared(before, after, source)}  # fmt: skip
     if as_json:
         say_json(frame | {"moves": changes.moves, "service_levels": changes.service_levels, "kpis": changes.kpis})
         return
@@ -114,8 +127,20 @@ def _say_changes(frame: dict[str, Any], changes: Changes) -> None:
         show_rows(["what", "from", "to", "count"], rows, as_json=False)
     if changes.kpis:
         show_rows(list(changes.kpis[0]), [list(row.values()) for row in changes.kpis], as_json=False)
+    silent = frame["not_compared"]
     if not rows and not changes.kpis:
-        say("no difference")
+        say("no difference in what is compared" if silent else "no difference")
+    if silent:
+        say(f"not compared, though it may differ: {', '.join(silent)}")
+
+
+def _not_compared(before: Policy, after: Policy, source: str | None) -> list[str]:
+    """On what numbers bear that differ between two policies, of one source or any, and that is not compared."""
+    sources = [source] if source else ["ALL", *before.sources, *after.sources]
+    differing = [
+        name for name in after.default if any(before.of(each)[name] != after.of(each)[name] for each in sources)
+    ]
+    return [part for part, bearing in _NOT_COMPARED.items() if any(name.startswith(bearing) for name in differing)]
 
 
 def _warn_of_strangers(home: Path, path: Path, policy: Policy) -> None:
@@ -148,16 +173,10 @@ def _unit(name: str) -> str | None:
     return next((unit for end, unit in _UNITS.items() if name.endswith(end)), None)
 
 
-def _said(value: Any) -> str:
-    if isinstance(value, Band):
-        return f"else {value.points}" if value.below is None else f"below {value.below}: {value.points}"
-    return str(value)
-
-
 def _shown(value: Any, as_json: bool) -> Any:
     """A value for a table, or for programs: numbers as numbers, lists as lists, bands as objects."""
     if not as_json:
-        return ", ".join(map(_said, value)) if isinstance(value, tuple) else value
+        return ", ".join(map(str, value)) if isinstance(value, tuple) else value
     if isinstance(value, tuple):
         return [_shown(each, True) for each in value]
     if isinstance(value, Band):

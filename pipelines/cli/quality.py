@@ -17,13 +17,18 @@ from pipelines.cli.context import (
     scope_of,
 )
 from pipelines.cli.output import PLAIN, Exit, complain, say, show_rows
+from pipelines.contracts.model import Mode
 from pipelines.errors import UsageError
 from pipelines.ledger.alarms import Kind, clear_alarm
-from pipelines.ledger.quality import Result, accept, holding, results
+from pipelines.ledger.cycle_acceptances import said
+from pipelines.ledger.offerings import Change
+from pipelines.ledger.quality import Result, accept, holding, profiles, results
 from pipelines.ledger.tables import quality_result
+from pipelines.names import CycleKey
 
 quality_app = typer.Typer(invoke_without_command=True, **PLAIN)
-_COLUMNS = ("feed", "source", "mode", "cycle", "measure", "observed", "least", "most", "severity", "success")
+_COLUMNS = ("feed", "source", "mode", "cycle", "measure", "observed", "least", "most", "severity", "success",
+            "let_through")  # fmt: skip
 
 
 @quality_app.callback()
@@ -42,13 +47,14 @@ def quality(
     if context.invoked_subcommand is not None:
         return
     site = open_site(home_path(context))
-    scope = scope_of(site, source, feed, cycle)
+    scope = scope_of(site, source, feed, cycle, of_past=True)
     conditions = [quality_result.c.success.is_(False)] if failed else []
     with site.ledger.reading() as connection:
         found = results(connection, *conditions)
         held = holding(connection)
+        judged = profiles(connection, {each.key for each in found})
     shown = [each for each in found if scope.has(each.key.source, each.key.feed, each.key.cycle)]
-    show_rows(_COLUMNS, [_row(each) for each in shown], as_json=as_json)
+    show_rows(_COLUMNS, [_row(each, judged[each.key].accepted) for each in shown], as_json=as_json)
     if not as_json and (index := site.home.bi / "quality" / "index.html").exists():
         complain(f"pages: {index}")
     raise typer.Exit(Exit.REFUSED if held else Exit.DONE)
@@ -68,11 +74,15 @@ def quality_accept(context: typer.Context, feed: str, source: str, cycle: str, w
         for key in {each.key for each in held}:
             accept(connection, key, site.change(why))
             clear_alarm(connection, Kind.QUALITY, str(key), site.now)
+        judged = profiles(connection, [CycleKey(feed, source, mode, cycle) for mode in Mode])
     if not held:
-        raise UsageError(f"cycle {feed} {source} {cycle}: expected one that failed; see 'tierline quality --failed'")
+        word = next((each.accepted for each in judged.values() if each.accepted), None)
+        found = f"one that was accepted already by {said(word)}" if word else "none; see 'tierline quality --failed'"
+        raise UsageError(f"cycle {feed} {source} {cycle}: expected one that failed, found {found}")
     say(f"{held[0].key}: accepted ({', '.join(each.measure for each in held)}); publication waits for it no longer")
 
 
-def _row(each: Result) -> list[object]:
+def _row(each: Result, word: Change | None) -> list[object]:
     bounds = [each.observed, each.least, each.most]
-    return [*vars(each.key).values(), each.measure, *bounds, each.severity, each.success]
+    let_through = said(word) or None if each.is_failure else None
+    return [*vars(each.key).values(), each.measure, *bounds, each.severity, each.success, let_through]

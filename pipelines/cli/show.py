@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import duckdb
 import typer
 
-from pipelines.acknowledging import kept_rejects
 from pipelines.checks.staging import RejectLines
 from pipelines.cli.context import (
     CycleOption,
@@ -25,10 +25,13 @@ from pipelines.cli.spreadsheets import say_csv
 from pipelines.codes import CODES
 from pipelines.errors import UsageError
 from pipelines.ledger import offerings
+from pipelines.ledger.leading import Leading, leading
 from pipelines.ledger.left_files import all_left
-from pipelines.ledger.offerings import State
+from pipelines.ledger.offerings import Offering, State
+from pipelines.ledger.tables import offering
 from pipelines.operating import numbered, offerings_of
-from pipelines.story import batch_story, has_rejects, rejected_rows, rejecting
+from pipelines.rejects import has_rejects, kept_rejects
+from pipelines.story import batch_story, rejected_rows, rejecting
 
 batch_app = typer.Typer(
     help="One batch: its story, its rejected rows, what to do about it.", no_args_is_help=True, **PLAIN
@@ -67,22 +70,23 @@ def batches(
     Example: tierline batches --state refused --feed PAYM
     """
     site = open_site(home_path(context))
-    scope = scope_of(site, source, feed, cycle)
-    with site.ledger.reading() as connection:
-        every = offerings.find(connection)
-        found = every if state else offerings.leading(every)
-        left_files = all_left(connection)
+    scope = scope_of(site, source, feed, cycle, of_past=True)
     if left:
+        with site.ledger.reading() as connection:
+            left_files = all_left(connection)
         columns = ["source", "directory", "file_name", "code", "reason", "first_seen_at"]
         show_rows(columns, [[row[name] for name in columns] for row in left_files], as_json=as_json)
         return
+    parts = (("source", scope.sources), ("feed", scope.feeds), ("cycle", scope.cycles))
+    within: list[Any] = [offering.c[part].in_(wanted) for part, wanted in parts if wanted]
     columns = ["stem", "state", "code", "records", "loaded", "rejected", "taken_at", "reason"]
-    rows = [
-        [getattr(each, name) for name in columns]
-        for each in found
-        if (not state or each.state in state) and scope.has(each.source, each.feed, each.cycle)
-    ]
-    show_rows(columns, rows, as_json=as_json)
+    found: Sequence[Leading | Offering]
+    with site.ledger.reading() as connection:
+        if state:
+            found = offerings.find(connection, offering.c.state.in_(state), *within)
+        else:
+            found = leading(connection, *within)
+    show_rows(columns, [[getattr(each, name) for name in columns] for each in found], as_json=as_json)
 
 
 @batch_app.command("show")
@@ -100,8 +104,9 @@ def batch_show(context: typer.Context, stem: str, as_json: JsonOption = False) -
         states = each.pop("states")
         for name, value in each.items():
             say(f"  {name:<17} {'' if value is None else value}")
-        if each["code"] in CODES:
-            say(f"  {'what to do':<17} {CODES[each['code']].to_do}")
+        code = "E505" if each["held"] else each["code"]
+        if code in CODES:
+            say(f"  {'what to do':<17} {CODES[code].to_do}")
         for event in states:
             say(f"  {event['at']}  {event['state']:<11} {event['cause']}  [{event['actor']}]")
 

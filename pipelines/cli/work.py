@@ -14,6 +14,7 @@ from pipelines.cli.deliver import deliver_step
 from pipelines.cli.fetch import fetch_step, say_errors, tell_alarms_of
 from pipelines.cli.output import Exit, complain, progress, say
 from pipelines.errors import HeldError, UsageError
+from pipelines.list_rows import number_conflicts
 from pipelines.quality.running import Judged, judge_cycles
 from pipelines.site import Scope, Site
 from pipelines.steps import Loaded
@@ -111,6 +112,10 @@ def load_step(
         f"load: {_core(loaded)}, {len(checked.partial)} with rejected rows, {len(checked.refused)} refused, "
         f"{len(loaded.acknowledged.stems)} acknowledged"
     )
+    for feed, source, cycle, entities in loaded.core.ended if loaded.core else ():
+        speak(f"  {entities} ended by absence from the snapshot {feed} {source} {cycle}")
+    for status in loaded.released:
+        speak(f"  no longer held, and not by 'cycles accept': {status.key}; whoever it does not name is ended")
     for stem in checked.partial:
         speak(f"  rejected rows: tierline batch rejects {stem}")
     for stem in checked.refused:
@@ -143,6 +148,8 @@ def _say_quality(judged: Judged, speak: Callable[[str], None]) -> Exit:
         failures = sum(each.severity == "fail" for each in judged.failed)
         warnings = len(judged.failed) - failures
         speak(f"quality: {judged.cycles} cycles judged as a whole, {failures} failures, {warnings} warnings")
+    for key in judged.accepted:
+        speak(f"  {key}: its failures were accepted before, as its files stand: tierline quality")
     if judged.failed:
         speak("  which: tierline quality --failed")
     return Exit.REFUSED if any(each.severity == "fail" for each in judged.failed) else Exit.DONE
@@ -166,13 +173,18 @@ def publish_step(site: Site, republish: bool) -> Exit:
     lists = ", ".join(f"{each.stem} ({each.records})" for each in published.publication.lists) or "none"
     word = "published" if published.is_new else "nothing changed since"
     say(f"publish: {word} {published.publication.publication_id}; lists {lists}")
+    if conflicts := number_conflicts(site.home.bi):
+        say(
+            f"  {conflicts} subscribers are not in TIER, which gives their number to another: "
+            "tierline query 'from list.tier_number_conflict'"
+        )
     return Exit.DONE
 
 
 def _cycles(site: Site, scope: Scope) -> Exit:
     overdue = [status for status in steps.statuses(site, scope, watched_only=True) if status.is_overdue]
     if overdue:
-        say(f"cycles: {len(overdue)} late or missing; which: tierline cycles --state late, --state missing")
+        say(f"cycles: {len(overdue)} late or missing; which: tierline cycles --state late --state missing")
     return Exit.LATE if overdue else Exit.DONE
 
 

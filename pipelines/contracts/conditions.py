@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
+from itertools import islice, product
 
 import polars as pl
 from polars.exceptions import PolarsError
@@ -50,6 +51,10 @@ _CONTEXT_SAMPLES: dict[str, tuple[object, object]] = {
     "cycle_end": (datetime(2026, 12, 1), datetime(2026, 11, 22, 11)),
     "source": ("110", "440"),
 }
+# Values between which arithmetic goes furthest, of numbers and of texts that are cast to numbers.
+_NUMBER_EXTREMES, _TEXT_EXTREMES = [1 - 10**18, -1, 1, 10**18 - 1], ["1", "9" * 18]
+_MOST_EXTREMES, _MOST_OF_FOUR = 4096, 6  # rows; columns of which all four values are tried with each
+_MOST_POWER = 64
 
 
 def sample_rows(columns: Mapping[str, Type]) -> pl.DataFrame:
@@ -77,11 +82,15 @@ def condition(item: Item, samples: pl.DataFrame) -> str:
         raise item.error("a condition that is true or false for each row", f'"{sql}"')
     try:
         is_of_one_row = _looks_at_one_row(expression, samples)
+        wraps = is_of_one_row and _wraps(expression, samples)
     except PolarsError as error:
         expected = "a condition that fails for no value (try_cast gives none where cast fails)"
         raise item.error(expected, f'"{sql}" ({_first_line(error)})') from error
     if not is_of_one_row:  # its verdict would depend on how a file is cut into blocks
         raise item.error("a condition of one row, without aggregates and windows", f'"{sql}"')
+    if wraps:  # Polars goes on with another number then: sound rows would be rejected, and others not
+        expected = "a condition whose numbers fit for every value (cast(a as hugeint) * b has room for 38 digits)"
+        raise item.error(expected, f'"{sql}"')
     return sql
 
 
@@ -112,6 +121,50 @@ def _values(parts: list[pl.Expr], rows: pl.DataFrame) -> list[pl.Series]:
     """What each part says of some rows: a value of each, or one in all."""
     lists = rows.select(part.implode().alias(str(at)) for at, part in enumerate(parts))
     return [column[0] for column in lists]
+
+
+def _wraps(expression: pl.Expr, samples: pl.DataFrame) -> bool:
+    """Whether whole numbers may outgrow their type somewhere in it, with values as a file may bring them."""
+    steps = [step for part in _parts(expression) if _is_of_two_numbers(step := (part, *part.meta.pop()), samples)]
+    if not steps:
+        return False
+    rows = _extremes(samples.select(sorted(set(expression.meta.root_names()))))
+    for step in steps:
+        results = rows.select(part.alias(str(at)) for at, part in enumerate(step)).drop_nulls().unique()
+        if not all(_comes_to(*each) for each in results.rows()):
+            return True
+    return False
+
+
+def _is_of_two_numbers(step: tuple[pl.Expr, ...], samples: pl.DataFrame) -> bool:
+    """Whether a part, given with what it is made of, is a whole number of two."""
+    if len(step) != 3:
+        return False
+    types = samples[:1].select(part.alias(str(at)) for at, part in enumerate(step)).dtypes
+    return all(each.is_integer() for each in types)
+
+
+def _extremes(samples: pl.DataFrame) -> pl.DataFrame:
+    """Rows of the values between which arithmetic goes furthest, each with each."""
+    numbers = _NUMBER_EXTREMES if len(samples.columns) <= _MOST_OF_FOUR else _NUMBER_EXTREMES[::3]
+    values = [
+        numbers if column.dtype == pl.Int64 else _TEXT_EXTREMES if column.dtype == pl.String
+        else column.drop_nulls().to_list()
+        for column in samples
+    ]  # fmt: skip
+    return pl.DataFrame(list(islice(product(*values), _MOST_EXTREMES)), schema=samples.schema, orient="row")
+
+
+def _comes_to(result: int, a: int, b: int) -> bool:
+    """Whether a number is what two may come to, by whatever is done with them; one that went too far is not."""
+    if result in (a, b, a + b, a - b, b - a, a * b, a & b, a | b, a ^ b):
+        return True
+    for one, other in ((a, b), (b, a)):
+        if other and result in (one // other, -(-one // other), one % other, -(-one % other)):
+            return True
+        if 0 <= other <= _MOST_POWER and result == one**other:
+            return True
+    return False
 
 
 def pattern(item: Item) -> str:

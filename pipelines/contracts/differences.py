@@ -34,18 +34,24 @@ _OF_FILES: tuple[_Setting, ...] = (
         "what is not found counts as orphan: E506",
     ),
 )
+_NEVER = "never within a feed: nothing is loaded while core has batches of it; give what comes so a feed of its own"
 # What versions of a feed agree in, so that it differs between installations only.
 _OF_FEEDS: tuple[_Setting, ...] = (
-    ("table", lambda each: f"core.{each.table}", "{becomes} is made at the next load and {was} stays as it is"),
-    ("stateful", lambda each: each.stateful, "{table} has another grain: set the warehouse aside, it is made anew"),
-    ("key", lambda each: ", ".join(each.key), "{table} has another grain: set the warehouse aside, it is made anew"),
+    ("table", lambda each: f"core.{each.table}", _NEVER),
+    ("stateful", lambda each: each.stateful, _NEVER),
+    ("key", lambda each: ", ".join(each.key), _NEVER),
     ("modes", lambda each: ", ".join(each.modes), "files of other modes will be refused: E106"),
-    ("deleteWhen", lambda each: each.delete_when, "rows for which it is true need no more than deleteNeeds"),
-    ("deleteNeeds", lambda each: ", ".join(each.delete_needs) or None, "rows that delete without them: E402"),
-    ("frequency", lambda each: each.schedule.cadence.value, "cycles of another form will be refused: E104"),
-    ("expected", lambda each: _duration(each.schedule.expected_s), "after the end of the cycle, of every version"),
-    ("lateAfter", lambda each: _duration(each.schedule.late_after_s), "cycles of every version are late after it"),
-    ("missingAfter", lambda each: _duration(each.schedule.missing_after_s), "then cycles are asked for again"),
+    ("deleteWhen", lambda each: each.delete_when, _NEVER),
+    ("deleteNeeds", lambda each: ", ".join(each.delete_needs) or None, _NEVER),
+    (
+        "frequency",
+        lambda each: each.schedule.cadence.value,
+        "never within a feed: nothing is fetched or loaded where {was} cycles were accepted; give what comes {becomes} "
+        "a feed of its own",
+    ),
+    ("expected", lambda each: duration(each.schedule.expected_s), "after the end of the cycle, of every version"),
+    ("lateAfter", lambda each: duration(each.schedule.late_after_s), "cycles of every version are late after it"),
+    ("missingAfter", lambda each: duration(each.schedule.missing_after_s), "then cycles are asked for again"),
     ("retention", lambda each: f"{each.retention_days} d", "copies older than that may be pruned"),
     ("snapshotDropShare", lambda each: each.snapshot_drop_share, "a snapshot that shrinks more is held: E505"),
     ("eventTime", lambda each: each.event_time, "a cycle's age is measured by {becomes}"),
@@ -184,7 +190,7 @@ def _shown(value: object) -> str | None:
     return None if value is None else str(value)
 
 
-def _duration(seconds: int) -> str:
+def duration(seconds: int) -> str:
     """As contracts write it: in the largest unit that gives a whole number."""
     for size, unit in _UNITS:
         if seconds and seconds % size == 0:

@@ -41,6 +41,11 @@ def _contracts(codes: _Texts, feeds: _Texts) -> Contracts:
 def _texts(directory: Path, folder: str) -> _Texts:
     """The YAML files of a folder, in the order of their names."""
     paths = sorted((directory / folder).glob("*.yaml"))
+    for path in sorted((directory / folder).glob("*.*")):
+        if path.suffix.lower() in (".yaml", ".yml") and path.suffix != ".yaml":
+            raise ConfigurationError(
+                f"{folder}/{path.name}: expected the ending .yaml, found {path.suffix}; rename it."
+            )
     if not paths:
         raise ConfigurationError(f"{folder}/: expected at least one file *.yaml in {directory}, found none.")
     names = [f"{folder}/{path.name}" for path in paths]

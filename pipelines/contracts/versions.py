@@ -16,15 +16,23 @@ from pipelines.contracts.model import Contract
 from pipelines.contracts.yaml_lines import Item
 
 # Where a disagreement is pointed at, and what it is about, as the contracts write it.
-_SHARED: tuple[tuple[str, Callable[[Contract], str]], ...] = (
+_OF_CORE: tuple[tuple[str, Callable[[Contract], str]], ...] = (
     ("table", lambda contract: contract.table),
     ("stateful", lambda contract: str(contract.stateful).lower()),
-    ("modes", lambda contract: ", ".join(sorted(contract.modes))),
     ("deleteWhen", lambda contract: contract.delete_when or "none"),
     ("deleteNeeds", lambda contract: ", ".join(sorted(contract.delete_needs)) or "none"),
-    ("frequency", lambda contract: contract.schedule.cadence.value),
     ("properties", lambda contract: f"the key {', '.join(contract.key)}"),
 )
+_SHARED = (
+    *_OF_CORE,
+    ("modes", lambda contract: ", ".join(sorted(contract.modes))),
+    ("frequency", lambda contract: contract.schedule.cadence.value),
+)
+
+
+def core_terms(contract: Contract) -> dict[str, str]:
+    """What the rows of a feed in core rest on, by the contract's keys: never another while there are any."""
+    return {key: value(contract) for key, value in _OF_CORE}
 
 
 def join_versions(drafts: Iterable[Draft]) -> list[Draft]:

@@ -21,6 +21,7 @@ from pipelines.errors import ConfigurationError
 _WORDS = {"true": True, "false": False, "null": None, "~": None, "": None}
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
 _MOST_DIGITS = 18  # before the point: as the warehouse's whole numbers hold
+_TAB = re.compile(r"\s*\t")  # no indentation in YAML
 _DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
@@ -167,7 +168,10 @@ def parse_yaml(text: str, name: str) -> Item:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "text that is none"
         line = 1 if mark is None else mark.line + 1
-        raise ConfigurationError(f"{name}, line {line}: expected YAML, found: {problem}.") from error
+        found = f" {problem[6:]}" if problem.startswith("found ") else f": {problem}"
+        if any(_TAB.match(each) for each in text.splitlines()[line - 1 : line]):
+            found = " a tab; put blanks in its place"
+        raise ConfigurationError(f"{name}, line {line}: expected YAML, found{found}.") from error
     if root is None:
         raise ConfigurationError(f"{name}, line 1: expected a mapping, found an empty file.")
     return _Reader(name).item(root, 1, "(top)")

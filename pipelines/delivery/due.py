@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection
 
 from pipelines.config import ReceiverConfig
+from pipelines.errors import UsageError
 from pipelines.ledger import deliveries
 from pipelines.ledger.alarms import Kind, clear_alarm, open_subjects
 from pipelines.ledger.deliveries import OPEN, SENT, Delivery, DeliveryState
-from pipelines.ledger.publications import Publication, publications, regular
+from pipelines.ledger.publications import Publication, last_publication, publications, regular
 from pipelines.ledger.tables import delivery
 from pipelines.names import BatchName, CycleKey
 from pipelines.site import Scope, Site
@@ -46,6 +47,15 @@ class Listed:
     turn: int
 
 
+@dataclass(frozen=True)
+class Waiting:
+    """An increment that waits for a full list that the receiver has not, or does not take."""
+
+    delivery: Delivery
+    full: str  # its stem
+    is_refused: bool
+
+
 def series(name: BatchName) -> str:
     """What the stems begin with in whose place a newer one is delivered."""
     common = f"{name.feed}_{name.source}_{name.mode}_"
@@ -57,7 +67,8 @@ def listed(found: Iterable[Publication]) -> list[Listed]:
     lists: dict[str, Listed] = {}
     for turn, each in enumerate(regular(each for each in found if each.state == "published")):
         for record in each.lists:
-            lists.setdefault(record.stem, Listed(record.name, record.records, each.publication_id, turn))
+            if record.stem not in lists:
+                lists[record.stem] = Listed(record.name, record.records, each.publication_id, turn)
     return list(lists.values())
 
 
@@ -87,12 +98,16 @@ def newest(lists: Iterable[Listed], *, of_each_cycle: bool = False) -> list[List
 def settle_due(site: Site, wanted: Wanted) -> int:
     """Note what receivers are to have that they have not; what a newer list took the place of is superseded.
 
-    Returns how many were superseded.
+    Returns how many were superseded. Raises UsageError where what is wanted again is no list that was published.
     """
     receivers = site.config.receivers
+    with site.ledger.reading() as connection:
+        last, lists = last_publication(connection), listed(publications(connection))
+    present = newest(lists)
     with site.ledger.transaction() as connection:
-        lists = listed(publications(connection))
-        present = newest(lists)
+        if last_publication(connection) != last:  # one came, or was published, meanwhile
+            lists = listed(publications(connection))
+            present = newest(lists)
         due = {name: _due_to(site, connection, receiver, present) for name, receiver in receivers.items()}
         outdated = [
             each
@@ -105,13 +120,26 @@ def settle_due(site: Site, wanted: Wanted) -> int:
             clear_alarm(connection, Kind.DELIVERY, each.subject, site.now)
         for kind in (Kind.DELIVERY, Kind.RECEIPT):
             for subject in open_subjects(connection, kind):
-                if subject.split()[0] not in receivers:
+                if not _is_of_interest(receivers, kind, subject):
                     clear_alarm(connection, kind, subject, site.now)
         if wanted.again:
             chosen = newest(lists, of_each_cycle=bool(wanted.scope.cycles))
-            for name in wanted.receivers or receivers:
-                _make_due_again(site, connection, receivers[name], chosen, wanted)
+            names = wanted.receivers or receivers
+            if not sum([_make_due_again(site, connection, receivers[name], chosen, wanted) for name in names]):
+                raise UsageError(
+                    "--again: expected a published list that the receiver is to have, found none of that list, source "
+                    "and cycle; 'tierline deliveries' shows which there are, 'tierline.yaml' what a receiver gets"
+                )
     return len(outdated)
+
+
+def _is_of_interest(receivers: Mapping[str, ReceiverConfig], kind: Kind, subject: str) -> bool:
+    """Whether a receiver is still to have the list that an alarm is about, or still to give receipts."""
+    name, _, stem = subject.partition(" ")
+    if name not in receivers or not stem:
+        return name in receivers
+    receiver, (feed, source, *_) = receivers[name], stem.split("_")
+    return feed in receiver.lists and source in receiver.sources and (receiver.receipts or kind is not Kind.RECEIPT)
 
 
 class Catalogue:
@@ -132,13 +160,14 @@ class Catalogue:
         had = {each.stem for each in rows if each.delivered_at is not None} | {last.stem}
         return list({each.name.seq: each for each in former if each.name.stem in had}.values())
 
-    def has_to_wait(self, connection: Connection, current: Delivery) -> bool:
-        """Whether this is an increment, and the receiver has not yet the newest full list, on which it rests."""
+    def waits(self, connection: Connection, current: Delivery) -> Waiting | None:
+        """Whether this is an increment, and the receiver has not yet the newest full list, or refused it."""
         if current.name.mode == "F":
-            return False
+            return None
         full = self._full.get(series(replace(current.name, mode="F")), "")
-        has_it = (DeliveryState.DELIVERED, DeliveryState.ACCEPTED, DeliveryState.PARTIAL)
-        return not any(each.state in has_it for each in _rows(connection, current.receiver, [full]))
+        states = {each.state for each in _rows(connection, current.receiver, [full])}
+        is_refused = DeliveryState.REFUSED in states
+        return Waiting(current, full, is_refused) if is_refused or not states & set(SENT) else None
 
 
 def _rows(connection: Connection, receiver: str, stems: list[str]) -> list[Delivery]:
@@ -158,11 +187,12 @@ def _due_to(site: Site, connection: Connection, receiver: ReceiverConfig, presen
 
 def _make_due_again(
     site: Site, connection: Connection, receiver: ReceiverConfig, lists: list[Listed], wanted: Wanted
-) -> None:
-    """Make what was delivered due once more, as far as it is asked for."""
+) -> int:
+    """Make what was delivered due once more, as far as it is asked for; gives how many lists that is."""
     mine = _of(receiver, lists)
     chosen = [each for each in mine if wanted.scope.has(each.name.source, each.name.feed, each.name.cycle)]
     _make_due(site, connection, receiver, chosen, "delivered again on demand", (*SENT, DeliveryState.SUPERSEDED))
+    return len(chosen)
 
 
 def _make_due(

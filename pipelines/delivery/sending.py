@@ -30,11 +30,11 @@ def send_list(
     note: Callable[[int], None],
     *,
     replace: bool = False,
-) -> None:
+) -> bool:
     """Put the files of a list there, the end file once data and check file stand; `note` is told how many do.
 
-    `placed` of them are known to have been put there before. Raises TransferError: OtherBytesError where another file
-    stands under a name, unless `replace`.
+    False where all stood there already. `placed` of them are known to have been put there before. Raises TransferError:
+    OtherBytesError where another file stands under a name, unless `replace`.
     """
     found, written = _found(transport, name), set[str]()
     _remove_leftovers(transport, name, found)
@@ -49,6 +49,7 @@ def send_list(
         fault_point("deliver")
         note(number)
         fault_point("deliver")
+    return bool(written)
 
 
 def _found(transport: Transport, name: BatchName) -> dict[str, RemoteFile]:
@@ -136,7 +137,7 @@ def _stands(transport: Transport, name: BatchName, file: ListFile, there: Remote
     raise OtherBytesError(
         f"{path}: expected none at the receiver, or the same bytes ({file.size}, sha256 {file.digest[:12]}…), found "
         f"{'others' if there.is_regular else 'no regular file'}; it was not overwritten; ask the receiver who wrote "
-        "it, then remove it there, or write over it: 'tierline deliver --again --replace'"
+        "it, then remove it there, or write over it"
     )
 
 

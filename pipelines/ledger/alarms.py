@@ -19,6 +19,7 @@ class Kind(StrEnum):
     LATE = "late"
     MISSING = "missing"
     HELD = "held"
+    UNNAMED = "unnamed"
     LEFT = "left"
     REFUSED = "refused"
     COPIES = "E206"
@@ -33,6 +34,7 @@ TO_DO = {
     Kind.MISSING: "Ask the producer to send it; a request lies on its server, unless end and check files contradict "
     "each other. See 'tierline cycles --state missing'.",
     Kind.HELD: "Ask the producer whether so many are gone; if so: 'tierline cycles accept FEED SOURCE CYCLE --why …'.",
+    Kind.UNNAMED: "Ask the producer which is right: it is loaded; an end file that names all is to be sent again.",
     Kind.LEFT: "Tell the producer; the file stays in outgoing/ until its other half comes or it goes.",
     Kind.REFUSED: "Look with 'tierline batch show STEM'; then retry, accept or discard it, or wait for the resend.",
     Kind.COPIES: "'tierline backups verify', then 'tierline backups restore'.",
@@ -78,7 +80,7 @@ def settle_alarms(
 ) -> None:
     """Raise what was found (subject → message), and clear open alarms of subjects that `covers` and are no longer."""
     present = open_subjects(connection, kind)
-    for subject in found.keys() - present:
+    for subject in sorted(found.keys() - present):
         raise_alarm(connection, kind, subject, found[subject], at)
     for subject in present - found.keys():
         if covers(subject):

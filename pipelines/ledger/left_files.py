@@ -11,6 +11,7 @@ from sqlalchemy import Connection, delete, insert, select
 
 from pipelines.arrival import LeftFile
 from pipelines.ledger.tables import left_file
+from pipelines.names import CycleKey, parse_end_name
 
 _LONGEST = 400
 
@@ -55,6 +56,12 @@ def all_left(connection: Connection) -> list[dict[str, Any]]:
     """Every file that was left at the last poll of its directory."""
     query = select(left_file).order_by(left_file.c.source, left_file.c.directory, left_file.c.file_name)
     return [dict(row._mapping) for row in connection.execute(query)]
+
+
+def ends_left(connection: Connection) -> dict[CycleKey, str]:
+    """The cycles of which an end file that cannot be taken is left (E207), and why it cannot."""
+    found = connection.execute(select(left_file.c.file_name, left_file.c.reason).where(left_file.c.code == "E207"))
+    return {key: row.reason for row in found if (key := parse_end_name(row.file_name)) is not None}
 
 
 def printable(name: str) -> str:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -37,10 +36,7 @@ ACCEPTED = (*STANDING, State.SUPERSEDED)
 
 @dataclass(frozen=True)
 class Offering:
-    """One row of the ledger's `offering` table; times mean Asia/Shanghai.
-
-    `offered_no`: its place among all offerings of its SEQ, 1 the first; no column, only `leading` tells it.
-    """
+    """One row of the ledger's `offering` table; times mean Asia/Shanghai."""
 
     offering_id: int
     stem: str
@@ -74,7 +70,6 @@ class Offering:
     acknowledged_at: datetime | None
     server_pruned_at: datetime | None
     archive_pruned_at: datetime | None
-    offered_no: int | None = None
 
     @property
     def name(self) -> BatchName:
@@ -90,7 +85,7 @@ class Change:
     at: datetime
 
 
-_COLUMNS = [offering.c[field.name] for field in fields(Offering) if field.name in offering.c]
+_COLUMNS = [offering.c[field.name] for field in fields(Offering)]
 
 
 def _offering(row: Row[Any]) -> Offering:
@@ -236,22 +231,6 @@ def accepted_times(connection: Connection, *conditions: Any) -> dict[tuple[Cycle
     for *cycle, seq, version, at in connection.execute(query):
         found.setdefault((CycleKey(*cycle), seq), {})[version] = at
     return found
-
-
-def leading(offerings: Iterable[Offering]) -> list[Offering]:
-    """One offering a stem, which speaks for the batch: the accepted one where there is one, else the latest.
-
-    `offerings` are all of some SEQ, oldest first.
-    """
-    by_stem: dict[str, Offering] = {}
-    offered: Counter[str] = Counter()
-    for each in offerings:
-        seq = each.stem.rpartition("_")[0]
-        offered[seq] += 1
-        present = by_stem.get(each.stem)
-        if present is None or each.state in ACCEPTED or present.state not in ACCEPTED:
-            by_stem[each.stem] = replace(each, offered_no=offered[seq])
-    return [by_stem[stem] for stem in sorted(by_stem)]
 
 
 def _note_all(connection: Connection, found: list[tuple[int, State, Change]]) -> None:

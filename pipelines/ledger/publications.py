@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, Integer, cast, func, insert, select, update
 
 from pipelines.ledger.tables import publication
 from pipelines.names import BatchName, parse_stem
+
+# What an id ends with, after the as-of date: by it the order is told in which publications were made.
+_NUMBER = cast(func.substr(publication.c.publication_id, 10), Integer)
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,11 @@ class Publication:
     prepared_at: datetime
     published_at: datetime | None
 
+    @property
+    def number(self) -> int:
+        """What its id ends with; later ones have greater."""
+        return int(self.publication_id.rpartition("-")[2])
+
 
 def prepare(connection: Connection, made: Publication) -> None:
     """Note a publication whose files all stand ready under temporary names."""
@@ -58,10 +66,18 @@ def mark_published(connection: Connection, publication_id: str, at: datetime) ->
 
 
 def publications(connection: Connection) -> list[Publication]:
-    """All publications in the order in which they were made, which a clock that steps back does not change."""
-    rows = connection.execute(select(publication))
-    found = [_publication(dict(row._mapping)) for row in rows]
-    return sorted(found, key=lambda each: int(each.publication_id.rpartition("-")[2]))
+    """All publications in the order in which they were made, which a clock that steps back does not change.
+
+    There may be many, each with all its lists: read them outside a transaction that keeps others waiting.
+    """
+    rows = connection.execute(select(publication).order_by(_NUMBER))
+    return [_publication(dict(row._mapping)) for row in rows]
+
+
+def last_publication(connection: Connection, *conditions: Any) -> Publication | None:
+    """The one made last of those that meet SQLAlchemy conditions on the table; None where there is none."""
+    row = connection.execute(select(publication).where(*conditions).order_by(_NUMBER.desc()).limit(1)).first()
+    return None if row is None else _publication(dict(row._mapping))
 
 
 def regular(known: Iterable[Publication]) -> list[Publication]:

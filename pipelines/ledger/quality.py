@@ -8,8 +8,10 @@ from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, String, and_, cast, delete, func, insert, or_, select, tuple_, update
+from sqlalchemy import Connection, String, Subquery, and_, cast, delete, func, insert, or_, select, tuple_, update
 
+from pipelines.ledger.alarms import Kind
+from pipelines.ledger.cycle_acceptances import accept_cycle
 from pipelines.ledger.offerings import STANDING, Change
 from pipelines.ledger.tables import cycle_profile, offering, quality_result
 from pipelines.names import CycleKey
@@ -31,12 +33,17 @@ class Result:
     success: bool
     description: str
 
+    @property
+    def is_failure(self) -> bool:
+        """Whether it holds publication back until somebody accepts it; a mere warning does not."""
+        return self.severity == "fail" and not self.success
+
 
 @dataclass(frozen=True)
 class Profiled:
     """A cycle as it was judged last. `page`: the Data Docs page below the home, if there is one.
 
-    `accepted`: an operator's reason why its failures need not hold a publication back.
+    `accepted`: an operator's word by which its failures need not hold a publication back.
     """
 
     key: CycleKey
@@ -44,7 +51,7 @@ class Profiled:
     profile: Mapping[str, Any]
     page: str | None
     judged_at: datetime
-    accepted: str | None
+    accepted: Change | None
 
 
 _RESULT_COLUMNS = [quality_result.c[field.name] for field in fields(Result) if field.name != "key"]
@@ -56,13 +63,7 @@ def revisions(connection: Connection, now: datetime, watch_days: int) -> dict[Cy
     Which batches stand, and how often each was staged. Of those that were never judged, only the ones that anything was
     taken of in the last `watch_days` before `now`: a ledger may be older than judging.
     """
-    # Ids are never used again, so that no two sets of batches have the same count, sum and greatest by mere chance.
-    numbers = (func.count(), *(each(offering.c.offering_id) for each in (func.sum, func.max)))
-    count, total, greatest, staged = (cast(each, String) for each in (*numbers, func.sum(offering.c.staged_count)))
-    revision = count + "." + total + "." + greatest + "." + staged
-    key = [offering.c[name] for name in _KEY]
-    columns = (*key, revision.label("revision"), func.max(offering.c.taken_at).label("taken_at"))
-    standing = select(*columns).where(offering.c.state.in_(STANDING)).group_by(*key).subquery()
+    standing = _standing()
     same = [standing.c[name] == cycle_profile.c[name] for name in _KEY]
     is_new = cycle_profile.c.revision.is_(None) & (standing.c.taken_at >= now - timedelta(days=watch_days))
     changed = (
@@ -73,6 +74,17 @@ def revisions(connection: Connection, now: datetime, watch_days: int) -> dict[Cy
     return {CycleKey(*row[:4]): row[4] for row in connection.execute(changed)}
 
 
+def _standing(*conditions: Any) -> Subquery:
+    """Cycles of which anything stands, each with its revision and when its latest batch was taken."""
+    # Ids are never used again, so that no two sets of batches have the same count, sum and greatest by mere chance.
+    numbers = (func.count(), *(each(offering.c.offering_id) for each in (func.sum, func.max)))
+    count, total, greatest, staged = (cast(each, String) for each in (*numbers, func.sum(offering.c.staged_count)))
+    revision = count + "." + total + "." + greatest + "." + staged
+    key = [offering.c[name] for name in _KEY]
+    columns = (*key, revision.label("revision"), func.max(offering.c.taken_at).label("taken_at"))
+    return select(*columns).where(offering.c.state.in_(STANDING), *conditions).group_by(*key).subquery()
+
+
 def profiles(connection: Connection, keys: Iterable[CycleKey]) -> dict[CycleKey, Profiled]:
     """Those of these cycles that were judged."""
     wanted = [tuple(vars(key).values()) for key in keys]
@@ -81,14 +93,16 @@ def profiles(connection: Connection, keys: Iterable[CycleKey]) -> dict[CycleKey,
         within = tuple_(*(cycle_profile.c[name] for name in _KEY)).in_(wanted[start : start + _KEYS_AT_ONCE])
         for row in connection.execute(select(cycle_profile).where(within)):
             key = CycleKey(row.feed, row.source, row.mode, row.cycle)
-            found[key] = Profiled(key, row.revision, json.loads(row.profile), row.page, row.judged_at, row.accepted)
+            word = Change(row.accepted, row.accepted_by, row.accepted_at) if row.accepted is not None else None
+            found[key] = Profiled(key, row.revision, json.loads(row.profile), row.page, row.judged_at, word)
     return found
 
 
 def note_judged(connection: Connection, profiled: Profiled, found: Iterable[Result]) -> None:
-    """Keep what was found of a cycle in place of what was found before, with any acceptance of that."""
+    """Keep what was found of a cycle in place of what was found before."""
     _forget(connection, profiled.key)
     values = {"revision": profiled.revision, "page": profiled.page, "judged_at": profiled.judged_at}
+    values |= _accepted(profiled.accepted) if profiled.accepted else {}
     connection.execute(
         insert(cycle_profile).values(vars(profiled.key) | values | {"profile": json.dumps(profiled.profile)})
     )
@@ -115,9 +129,17 @@ def holding(connection: Connection) -> list[Result]:
 
 
 def accept(connection: Connection, key: CycleKey, change: Change) -> None:
-    """Let a cycle's failures hold nothing back as long as it stands as it was judged."""
-    values = {"accepted": change.cause, "accepted_by": change.actor, "accepted_at": change.at}
-    connection.execute(update(cycle_profile).where(*_same(cycle_profile, key)).values(**values))
+    """Let a cycle's failures hold nothing back as long as just the batches stand for it that were judged."""
+    connection.execute(update(cycle_profile).where(*_same(cycle_profile, key)).values(**_accepted(change)))
+    standing = _standing(*_same(offering, key))
+    judged = select(cycle_profile.c.revision).where(*_same(cycle_profile, key))
+    if connection.execute(select(standing.c.revision)).scalar() == connection.execute(judged).scalar():
+        ids = select(offering.c.offering_id).where(*_same(offering, key), offering.c.state.in_(STANDING))
+        accept_cycle(connection, Kind.QUALITY, key, connection.execute(ids).scalars(), change)
+
+
+def _accepted(word: Change) -> dict[str, Any]:
+    return {"accepted": word.cause, "accepted_by": word.actor, "accepted_at": word.at}
 
 
 def forget_without(connection: Connection) -> list[CycleKey]:

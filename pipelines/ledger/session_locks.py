@@ -17,6 +17,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 
 from pipelines.errors import StoreError
+from pipelines.ledger.away import unusable
 
 # Of a machine that was lost, or cut off, both sides hear within 30 + 3 × 10 s; firewalls see that a quiet line is used.
 _IDLE_S, _INTERVAL_S, _COUNT = 30, 10, 3
@@ -48,7 +49,7 @@ _RELEASE = text("select pg_advisory_unlock_all()")
 class SessionLocks:
     """Advisory locks in the database at `url`, which holds its password; messages name it as `where`.
 
-    Raises StoreError where the database cannot be reached.
+    Raises StoreError where the database cannot be used, LedgerAwayError where its server is away.
     """
 
     def __init__(self, url: URL, where: str, connect_timeout_s: int) -> None:
@@ -96,7 +97,8 @@ class SessionLocks:
             raise self._trouble(error) from error
 
     def _trouble(self, error: DBAPIError) -> StoreError:
-        return StoreError(f"{self._where}: no lock: {' '.join(str(error.orig).split())}; run it again")
+        said = " ".join(str(error.orig).split())
+        return unusable(self._engine, error, f"{self._where}: no lock: {said}; run it again")
 
 
 def _begin_session(connection: Any, _: Any) -> None:

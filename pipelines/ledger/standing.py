@@ -137,16 +137,14 @@ class Accepted:
 def bring_back(connection: Connection, name: Offering | BatchName, change: Change) -> Offering | None:
     """Where nothing stands for a SEQ or waits for the judge, let its newest superseded version be judged again.
 
+    One whose bytes were deleted after the retention is not judged: its staged rows come back, where they are whole.
+
     So it is after an operator discarded the version that stood, and after one that came back was refused (file
     interface, section 6). Returns the version that comes back, if any.
     """
     same = find(connection, *_same_seq(name))
     coming = {each.stem for each in same if each.state in ON_ITS_WAY}  # judged first; then this is asked again
-    former = [
-        each
-        for each in same
-        if each.state is State.SUPERSEDED and each.stem not in coming and each.archive_pruned_at is None
-    ]
+    former = [each for each in same if each.state is State.SUPERSEDED and each.stem not in coming]
     if not former or any(each.state in (*STANDING, State.VERIFIED) for each in same):
         return None
     newest = max(former, key=lambda each: (each.version, each.offering_id))

@@ -14,16 +14,25 @@ from sqlalchemy.exc import DBAPIError
 
 from pipelines.errors import ConfigurationError, StoreError
 from pipelines.ledger.address import checked, place
+from pipelines.ledger.away import CONNECT_S, unusable
 from pipelines.ledger.session_locks import SessionLocks
 from pipelines.ledger.tables import metadata, offering
 
-VERSION = 6  # of the tables: raise it with every change of theirs after a release
-# Columns that came with a version; tables that came with it are made beside. Older ledgers than these are not taken up.
+VERSION = 9  # of the tables: raise it with every change of theirs after a release
+# Columns and indexes that came with a version; tables that came with it are made beside. Older ledgers than these are
+# not taken up.
 _GREW: dict[int, tuple[str, ...]] = {
     3: ("alter table offering add column format_version varchar(4)", "alter table offering add column orphans bigint"),
     4: (),
     5: (),
     6: ("create table cycle_acceptance_5 as select * from cycle_acceptance", "drop table cycle_acceptance"),
+    7: ("create table resend_request_6 as select * from resend_request", "drop table resend_request"),
+    8: ("create table cycle_acceptance_7 as select * from cycle_acceptance", "drop table cycle_acceptance"),
+    9: (
+        "drop index offering_by_state",
+        "create index offering_by_state on offering (state, acknowledged_at)",
+        "create index offering_by_taken_at on offering (taken_at)",
+    ),
 }
 # What is put into tables that were made anew with a version.
 _CARRIED: dict[int, tuple[str, ...]] = {
@@ -32,14 +41,35 @@ _CARRIED: dict[int, tuple[str, ...]] = {
         "select feed, source, mode, cycle, batches, cause, actor, at from cycle_acceptance_5",
         "drop table cycle_acceptance_5",
     ),
+    7: (
+        "insert into resend_request (stem, code, reason, requested_at) "
+        "select stem, code, reason, requested_at from resend_request_6 order by request_id",
+        "drop table resend_request_6",
+    ),
+    # Words were about stems: now about the offerings of these that are accepted still, where that is all of them.
+    8: (
+        "insert into cycle_acceptance (kind, feed, source, mode, cycle, batches, cause, actor, at) "
+        "select 'held', a.feed, a.source, a.mode, a.cycle, {joined}(cast(o.offering_id as varchar(20)), ' '), "
+        "a.cause, a.actor, a.at from cycle_acceptance_7 as a inner join offering as o "
+        "on a.feed = o.feed and a.source = o.source and a.mode = o.mode and a.cycle = o.cycle "
+        "where o.state in ('staged', 'loaded', 'superseded') "
+        "and replace(' ' || a.batches || ' ', ' ' || o.stem || ' ', '') <> ' ' || a.batches || ' ' "
+        "group by a.feed, a.source, a.mode, a.cycle, a.batches, a.cause, a.actor, a.at "
+        "having count(*) = length(a.batches) - length(replace(a.batches, ' ', '')) + 1",
+        "drop table cycle_acceptance_7",
+    ),
 }
 _PATIENCE_S = 30
-_CONNECT_S = 10
+_JOINED = {"sqlite": "group_concat", "postgresql": "string_agg"}
 _LOCK = int.from_bytes(b"tierline")  # any number, but the same in every process that uses a ledger
 _ADVICE = {
     "sqlite": "check its path, rights and free space",
     "postgresql": "check that the server runs and lets this user in (tierline.yaml, keys ledger and ledger_secret)",
 }
+_WAY_BACK = (
+    "put back the copy of ledger and warehouse/ from before the upgrade (docs/engineers/deployment.md, 'Going back')"
+)
+_NEW_HOME = "set this ledger aside and begin with a new home"
 _LOCK_NOT_AVAILABLE = "55P03"  # PostgreSQL's SQLSTATE
 
 # How a unit begins. What was read in it must still hold when it writes, so writers come one after another, and each
@@ -64,18 +94,21 @@ class LedgerStore:
     `url` is `sqlite:///PATH` or `postgresql+psycopg://USER@HOST:PORT/DATABASE`, without a password: that is `secret`.
     `patience_s`: how long a transaction waits for those of other processes. `locks`: those that hold wherever the
     ledger is reached from; None for SQLite, which is of one machine. `where`: which one it is, for messages.
+    `as_found`: one that an older release made keeps its `version`, to be looked at and no more.
     Raises ConfigurationError for another URL, StoreError where the database cannot be used or its tables are of
     another version.
     """
 
-    def __init__(self, url: str | URL, secret: str | None = None, patience_s: int = _PATIENCE_S) -> None:
+    def __init__(
+        self, url: str | URL, secret: str | None = None, patience_s: int = _PATIENCE_S, *, as_found: bool = False
+    ) -> None:
         self._engine = _engine(checked(url), secret, patience_s)
         self._patience_s = patience_s
         self._dialect = self._engine.dialect.name
         self.where = f"the ledger at {place(self._engine.url)}"
-        self.locks = None if self._dialect == "sqlite" else SessionLocks(self._engine.url, self.where, _CONNECT_S)
+        self.locks = None if self._dialect == "sqlite" else SessionLocks(self._engine.url, self.where, CONNECT_S)
         try:
-            self._open()
+            self.version = self._open(as_found)
         except BaseException:
             self.close()
             raise
@@ -83,14 +116,15 @@ class LedgerStore:
     def transaction(self) -> AbstractContextManager[Connection]:
         """One unit that reads and writes, serialised against all others: all of it, or nothing where the block raises.
 
-        Raises StoreError where the database cannot be reached, or others were in a transaction all the while.
+        Raises StoreError where the database cannot be used, or others were in a transaction all the while;
+        LedgerAwayError where its server is away.
         """
         return self._unit(_WRITING[self._dialect])
 
     def reading(self) -> AbstractContextManager[Connection]:
         """One state of the ledger, from the first query on; waits for nobody and blocks nobody.
 
-        Writing in it raises the database's error. Raises StoreError where the database cannot be reached.
+        Writing in it raises the database's error. Raises StoreError and LedgerAwayError as `transaction` does.
         """
         return self._unit(_READING[self._dialect])
 
@@ -111,25 +145,28 @@ class LedgerStore:
         except DBAPIError as error:
             if begun and not error.connection_invalidated and "disk is full" not in str(error.orig):
                 raise
-            raise StoreError(f"{self.where}: {self._trouble(error)}, then run it again") from error
+            raise unusable(self._engine, error, f"{self.where}: {self._trouble(error)}, then run it again") from error
 
     def _trouble(self, error: DBAPIError) -> str:
         if _is_busy(error.orig):
             return f"another process was in a transaction for {self._patience_s} s; let it end, or end it"
         return f"{' '.join(str(error.orig).split())}; {_ADVICE[self._dialect]}"
 
-    def _open(self) -> None:
+    def _open(self, as_found: bool) -> int:
         """Make the tables where there are none, or what they lack; whoever finds all waits for no writer."""
         with self.reading() as connection:
             found = _version(connection)
+        if found is not None and found + 1 in _GREW and as_found:
+            return found
         if found is None or found + 1 in _GREW:
             with self.transaction() as connection:
                 found = _grow(connection, _version(connection))  # another process may have been first
         if found != VERSION:
             raise StoreError(
                 f"{self.where}: expected tables of version {VERSION}, found version {found}; use the release of "
-                f"Tierline that made it, or set this ledger aside and begin with a new home"
+                f"Tierline that made it, or {_WAY_BACK if found > VERSION else _NEW_HOME}"
             )
+        return found
 
 
 def _grow(connection: Connection, version: int | None) -> int:
@@ -144,7 +181,7 @@ def _grow(connection: Connection, version: int | None) -> int:
             connection.exec_driver_sql(statement)
         metadata.create_all(connection)
         for statement in _CARRIED.get(version, ()):
-            connection.exec_driver_sql(statement)
+            connection.exec_driver_sql(statement.format(joined=_JOINED[connection.dialect.name]))
         connection.execute(update(ledger_version).values(version=version))
     return version
 
@@ -180,7 +217,7 @@ def _postgresql(url: URL, secret: str | None) -> Engine:
         pool_pre_ping=True,
         max_overflow=-1,  # as many as there are threads at work
         isolation_level="READ COMMITTED",
-        connect_args={} if "connect_timeout" in url.query else {"connect_timeout": _CONNECT_S},
+        connect_args={} if "connect_timeout" in url.query else {"connect_timeout": CONNECT_S},
     )
 
 

@@ -76,7 +76,8 @@ offering = Table(
     Column("server_pruned_at", DateTime),  # the copy on the server was deleted after the feed's retention
     Column("archive_pruned_at", DateTime),  # the bytes here were, too
     Index("offering_by_seq", "feed", "source", "mode", "cycle", "seq"),
-    Index("offering_by_state", "state"),
+    Index("offering_by_state", "state", "acknowledged_at"),  # of those loaded nearly all are acknowledged
+    Index("offering_by_taken_at", "taken_at"),
 )
 
 # At most one offering of a stem is on its way at a time: whoever comes second finds this in its way.
@@ -148,18 +149,20 @@ resend_request = Table(
     Column("code", String(4), nullable=False),
     Column("reason", Text, nullable=False),
     Column("requested_at", DateTime, nullable=False),
+    Column("removed_at", DateTime),  # it was answered, or its cycle is complete, and it was taken off the server
 )
 
-# Grain: one full snapshot that E505 held and an operator let through, as it stood then.
+# Grain: one word of an operator that let a cycle through as it stood then: a snapshot that E505 held, or failures.
 cycle_acceptance = Table(
     "cycle_acceptance",
     metadata,
     Column("acceptance_id", _Id, primary_key=True, autoincrement=True),
+    Column("kind", String(12), nullable=False, server_default="held"),  # of the alarm that it answers: held, quality
     Column("feed", String(4), nullable=False),
     Column("source", String(3), nullable=False),
     Column("mode", String(1), nullable=False),
     Column("cycle", String(10), nullable=False),
-    Column("batches", Text, nullable=False),  # the stems that stood: others are judged anew; too many for an index
+    Column("batches", Text, nullable=False),  # ids of the offerings that stood: for others it is no word
     Column("cause", Text, nullable=False),
     Column("actor", String(80), nullable=False),
     Column("at", DateTime, nullable=False),

@@ -16,7 +16,6 @@ import jinja2
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, Response, StreamingResponse
 
-from pipelines.acknowledging import kept_rejects
 from pipelines.checks.staging import RejectLines
 from pipelines.cli.context import open_site
 from pipelines.codes import CODES
@@ -30,8 +29,9 @@ from pipelines.names import CycleKey
 from pipelines.operating import Action, offerings_of
 from pipelines.page import PREFIX
 from pipelines.page.board import cycle_story, is_cycle, list_batches, make_board
+from pipelines.rejects import has_rejects, kept_rejects
 from pipelines.site import Site
-from pipelines.story import RejectedRow, batch_story, has_rejects, rejected_rows, rejecting
+from pipelines.story import RejectedRow, batch_story, rejected_rows, rejecting
 
 Page = Annotated[int, Query(ge=1, le=1_000_000)]  # databases count no further than 64 bits go
 _SIZE = 50  # rows of a page

@@ -7,7 +7,7 @@ All cycles of a feed that wait are judged together, whatever their sources.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -21,7 +21,8 @@ from pipelines.cycles import Cycle, parse_cycle
 from pipelines.faults import fault_point
 from pipelines.ledger import offerings
 from pipelines.ledger.alarms import Kind, clear_alarm, settle_alarms
-from pipelines.ledger.offerings import STANDING, Offering
+from pipelines.ledger.cycle_acceptances import words_of
+from pipelines.ledger.offerings import STANDING, Change, Offering
 from pipelines.ledger.quality import Profiled, Result, forget_without, note_judged, profiles, revisions
 from pipelines.ledger.tables import offering
 from pipelines.names import CycleKey
@@ -39,10 +40,14 @@ _CYCLES_AT_ONCE = 300  # rows of one page
 
 @dataclass(frozen=True)
 class Judged:
-    """How many cycles were judged as a whole, and the expectations that failed, warnings included."""
+    """How many cycles were judged as a whole, and the expectations that failed, warnings included.
+
+    `accepted`: the cycles whose failures an operator had let through before; these are not among the failed.
+    """
 
     cycles: int
     failed: tuple[Result, ...]
+    accepted: tuple[CycleKey, ...] = ()
 
 
 def judge_cycles(site: Site) -> Judged:
@@ -88,12 +93,14 @@ def _judge(
     site.objects.bring(path for staged in files.values() for path in staged.values())
     ids = {each.stem: each.offering_id for each in found}
     failed: list[Result] = []
+    accepted: list[CycleKey] = []
     for contract in site.contracts.feeds:
         cycles = [StagedCycle(key, stems) for key, stems in files.items() if key.feed == contract.feed]
         for start in range(0, len(cycles), _CYCLES_AT_ONCE):
             group = _Group(site, contract, cycles[start : start + _CYCLES_AT_ONCE], changed)
             failed += group.judge(warehouse, ids)
-    return Judged(len(files), tuple(failed))
+            accepted += group.accepted
+    return Judged(len(files), tuple(failed), tuple(accepted))
 
 
 class _Group:
@@ -107,6 +114,7 @@ class _Group:
         self._staged = staged
         self._revisions = revisions
         self._cycles = {each.key: _cycle(contract, each.key) for each in staged}
+        self.accepted: list[CycleKey] = []
 
     def judge(self, warehouse: duckdb.DuckDBPyConnection, ids: Mapping[str, int]) -> list[Result]:
         targets = {each.feed: self._site.contracts[each.feed] for each in self._contract.foreign_keys}
@@ -120,8 +128,14 @@ class _Group:
             validation = validate(self._contract.feed, title, run_name, self._site.now, suite, rows)
             page = self._write_page(validation)
             results = list(_results(self._contract.feed, validation.findings))
-        self._note(found, results, page, {ids[stem]: count for stem, count in orphans.items()})
-        return [each for each in results if not each.success]
+        judged = {each.key: frozenset(ids[stem] for stem in each.files) for each in self._staged}
+        failing = {each.key for each in results if each.is_failure}
+        with self._site.ledger.reading() as connection:
+            said = words_of(connection, Kind.QUALITY)
+        let_through = {key: said[key, judged[key]] for key in failing if (key, judged[key]) in said}
+        self.accepted = sorted(let_through, key=str)
+        self._note(found, results, page, {ids[stem]: count for stem, count in orphans.items()}, let_through)
+        return [each for each in results if not each.success and not (each.is_failure and each.key in let_through)]
 
     def _write_page(self, validation: Validation) -> str:
         """Returns where the page stands, below the home; older ones go after the feed's retention."""
@@ -157,23 +171,29 @@ class _Group:
         return {key: [kept[each] for each in keys if each in kept] for key, keys in usual.items()}
 
     def _note(
-        self, found: Mapping[CycleKey, Profile], results: list[Result], page: str | None, orphans: Mapping[int, int]
+        self,
+        found: Mapping[CycleKey, Profile],
+        results: list[Result],
+        page: str | None,
+        orphans: Mapping[int, int],
+        let_through: Mapping[CycleKey, Change],
     ) -> None:
         fault_point("judge")
         with self._site.ledger.transaction() as connection:
             for key, now in found.items():
-                judged = Profiled(key, self._revisions[key], asdict(now), page, self._site.now, None)
+                judged = Profiled(key, self._revisions[key], asdict(now), page, self._site.now, let_through.get(key))
                 note_judged(connection, judged, [each for each in results if each.key == key])
             offerings.note_orphans(connection, orphans)
             subjects = {str(key) for key in found}
-            settle_alarms(connection, Kind.QUALITY, _alarms(results), subjects.__contains__, self._site.now)
+            alarms = _alarms(each for each in results if each.key not in let_through)
+            settle_alarms(connection, Kind.QUALITY, alarms, subjects.__contains__, self._site.now)
 
 
-def _alarms(results: list[Result]) -> dict[str, str]:
+def _alarms(results: Iterable[Result]) -> dict[str, str]:
     """One for each cycle with a failure; a warning is no alarm."""
     found: dict[str, list[str]] = {}
     for each in results:
-        if each.severity == "fail" and not each.success:
+        if each.is_failure:
             found.setdefault(str(each.key), []).append(said(each))
     return {subject: "; ".join(sentences) for subject, sentences in found.items()}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pipelines.contracts.differences import duration
 from pipelines.contracts.model import CodeList, Column, Contract, Contracts, Type
 from pipelines.reference.markdown import table
 
@@ -49,10 +50,11 @@ def _feed(contract: Contract) -> Iterator[str]:
             ["control total", f"sum of `{contract.control_column}`" if contract.control_column else "`0`"],
             [
                 "expected",
-                f"{_span(schedule.expected_s)} after the end of the cycle; late {_span(schedule.late_after_s)}, "
-                f"missing {_span(schedule.missing_after_s)} after that",
+                f"{duration(schedule.expected_s)} after the end of the cycle; late {duration(schedule.late_after_s)}, "
+                f"missing {duration(schedule.missing_after_s)} after that",
             ],
             *_deleting(contract),
+            *_shrinking(contract),
             ["rejected rows allowed", f"{contract.rejects.rows} or {contract.rejects.share:.1%}, and never all (E501)"],
             [
                 "limits",
@@ -76,17 +78,17 @@ def _deleting(contract: Contract) -> list[list[str]]:
     if contract.delete_when is None:
         return []
     needed = ", ".join(f"`{name}`" for name in contract.delete_needs)
-    return [["a row that deletes", f"`{contract.delete_when}`; it needs only {needed}"]]
+    row = f"`{contract.delete_when}`; it needs only {needed}: the other fields may be empty, all delimiters stay"
+    return [["a row that deletes", row]]
+
+
+def _shrinking(contract: Contract) -> list[list[str]]:
+    if contract.snapshot_drop_share is None:
+        return []
+    return [["a full snapshot may shrink by", f"{contract.snapshot_drop_share:.1%}, else it is held (E505)"]]
 
 
 _CYCLES = {"hourly": "`YYYYMMDDHH`", "daily": "`YYYYMMDD`", "monthly": "`YYYYMM`"}
-
-
-def _span(seconds: int) -> str:
-    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds % size == 0:
-            return f"{seconds // size} {unit}"
-    return f"{seconds} s"
 
 
 def _form(column: Column) -> str:

@@ -9,6 +9,7 @@ from pipelines.reference.codes import codes
 from pipelines.reference.commands import commands
 from pipelines.reference.configuration import configuration
 from pipelines.reference.feeds import code_lists, feeds
+from pipelines.reference.lists import lists
 
 _MADE = "<!-- made by python -m pipelines.reference docs; a test keeps it true -->\n"
 
@@ -21,6 +22,7 @@ def reference_pages() -> dict[str, str]:
         "reference/configuration.md": _page("Configuration", configuration()),
         "reference/feeds.md": _page("Feeds", feeds(contracts)),
         "reference/code-lists.md": _page("Code lists", code_lists(contracts)),
+        "reference/lists.md": _page("Lists", lists(contracts)),
         "operators/codes.md": _page("Codes", codes()),
     }
 

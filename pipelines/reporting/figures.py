@@ -17,7 +17,8 @@ Row = dict[str, Any]
 
 _HERE = Path(__file__).parent
 _QUERIES = (
-    "source", "tier_title", "tier", "warning", "warning_rule", "loyalty", "segment", "call", "kpi_trend", "kpi_last",
+    "source", "tier_title", "tier", "warning", "warning_rule", "loyalty", "segment", "call", "conflict", "kpi_trend",
+    "kpi_last",
 )  # fmt: skip
 _log = logging.getLogger(__name__)
 

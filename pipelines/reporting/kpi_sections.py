@@ -16,14 +16,25 @@ _KPIS = tuple(name for name in CODES["kpi"] if name not in _OF_FEEDS)
 
 def kpis(page: Page) -> Section:
     charts = [chart for name in _KPIS for chart in trend(page, name, ALL)]
-    return page.section("kpis", [_by_month(page), _by_tier(page), _of_sources(page)], page.say("kpi_note"), charts)
+    return page.section("kpis", [_by_month(page), _by_tier(page), _of_sources(page)], _noted(page, "kpi_note"), charts)
+
+
+def _noted(page: Page, name: str, **values: object) -> str:
+    """A note, and who is not in the last month of all sources yet: what they lack there looks like a fall."""
+    months = {row["source"]: row["bill_month"] for row in page.rows["source"] if row["bill_month"] is not None}
+    behind = [source for source, each in months.items() if each < max(months.values())]
+    said = [page.say(name, **values)]
+    if behind:
+        last = month(max(months.values()))
+        said.append(page.say("behind_note", month=last, sources=", ".join(page.source(each).text for each in behind)))
+    return " ".join(said)
 
 
 def against_targets(page: Page) -> Section:
     rows = targets(page)
     if not rows:
         return page.section("targets", note=page.say("target_none"))
-    note = page.say("target_note", met=sum(row["is_met"] for row in rows), total=len(rows))
+    note = _noted(page, "target_note", met=sum(row["is_met"] for row in rows), total=len(rows))
     return page.section("targets", [_target_table(page, rows)], note)
 
 

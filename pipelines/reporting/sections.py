@@ -111,4 +111,8 @@ def _lists(page: Page) -> Section:
             [text(name.feed), source, text(page.say(f"mode_{name.mode}")), text(each.stem), number(each.records)]
         )
     head = [page.say(name) for name in ("list", "source", "list_mode", "file", "rows")]
-    return page.section("lists", [page.table("list_table", head, rows)])
+    conflicts = {row["source"]: row["subscriber_count"] for row in page.rows["conflict"]}
+    counts = [[page.source(source), number(conflicts.get(source, 0))] for source in page.sources]
+    counts.append([page.source(ALL), number(sum(conflicts.values()))])
+    unlisted = page.table("conflict_table", [page.say("source"), page.say("subscribers")], counts)
+    return page.section("lists", [page.table("list_table", head, rows), unlisted])

@@ -51,6 +51,7 @@ PHRASES: Mapping[str, Pair] = {
     "call_source": ("By source: called, and held back by what", "分省份：外呼数与抑制原因"),
     "feed_table": ("Punctuality and quality, last closed month", "及时性与质量，最近已出账月"),
     "list_table": ("Lists and their rows", "名单与行数"),
+    "conflict_table": ("Not in TIER, which gives their number to another", "未列入 TIER：号码已列给其他用户"),
     # Notes
     "movement_none": (
         "There is no former publication to compare with, or it cannot be read.",
@@ -72,6 +73,10 @@ PHRASES: Mapping[str, Pair] = {
         "统计日末参与分层产品的用户；曲线为各已出账月末全部产品的用户数。",
     ),
     "kpi_note": ("Lines: all sources and tiers.", "曲线：全部省份与层次。"),
+    "behind_note": (
+        "In {month} all sources are those that have closed it: without {sources}.",
+        "{month} 的全部省份仅含已出账省份，不含：{sources}。",
+    ),
     "feed_none": ("No KPIs of feeds in the last closed month.", "最近已出账月无接口指标。"),
     "described": (
         "{first_month} {first}, {last_month} {last}; lowest {least}, highest {most}",
@@ -156,6 +161,7 @@ CODES: Mapping[str, Mapping[str, Pair]] = {
     },
     "cause": {
         "CALLED": ("Called", "外呼"),
+        "NUMBER_REASSIGNED": ("Number of another", "号码已归他人"),
         "BLACKLISTED": ("Blacklisted", "黑名单"),
         "NO_CONSENT": ("No consent", "未同意营销"),
         "CALLED_LATELY": ("Called lately", "近期已外呼"),

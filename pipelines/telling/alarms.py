@@ -6,18 +6,23 @@ import errno
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 
 from pipelines.durable import naming_full_disk
 from pipelines.errors import ConfigurationError
-from pipelines.ledger.alarms import TO_DO, Alarm, mark_told, mark_told_by, untold, untold_by
+from pipelines.ledger.alarms import TO_DO, Alarm, Kind, mark_told, mark_told_by, untold, untold_by
 from pipelines.site import Site
 from pipelines.telling.message import Channel, Message, hand_over
 
 LOG = "alarms.jsonl"
-_MOST = 100  # alarms in the words of one message; a program gets all
+_MOST = 100  # lines about alarms in one message; a program gets all
+_OF_CYCLES = (Kind.LATE, Kind.MISSING)
+# What an operator has to decide stands first, then what comes by the hundred.
+_FIRST = (Kind.REFUSED, Kind.HELD, Kind.LEFT)
+_ORDER = (*_FIRST, *(kind for kind in Kind if kind not in (*_FIRST, *_OF_CYCLES)), *_OF_CYCLES)
 
 
 @dataclass(frozen=True)
@@ -76,12 +81,40 @@ def channels(site: Site, errors: list[str]) -> Iterator[Channel]:
 
 
 def alarm_lines(alarms: list[Alarm]) -> Iterator[str]:
-    """Alarms in words, each with what to do."""
-    for each in alarms[:_MOST]:
-        yield f"{each.raised_at:%Y-%m-%d %H:%M} {each.kind} {each.subject}: {each.message}"
-        yield f"    {TO_DO[each.kind]}"
-    if len(alarms) > _MOST:
-        yield f"and {len(alarms) - _MOST} more: logs/{LOG}"
+    """Alarms in words, those of a kind together with what to do."""
+    told = folded(alarms)
+    for kind, group in groupby(told[:_MOST], key=lambda each: each.kind):
+        for each in group:
+            yield f"{each.raised_at:%Y-%m-%d %H:%M} {kind} {each.subject}: {each.message}"
+        yield f"    {TO_DO[kind]}"
+    if len(told) > _MOST:
+        yield f"and {len(told) - _MOST} more: logs/{LOG}"
+
+
+def folded(alarms: Iterable[Alarm]) -> list[Alarm]:
+    """For people: in the order of what to look at first, the late or missing cycles of a feed and source as one."""
+    found = []
+    for _, group in groupby(sorted(alarms, key=lambda each: (_ORDER.index(each.kind), *_place(each))), key=_about):
+        first, *others = group
+        if others:
+            feed, source, cycle, _ = _place(first)
+            until = _place(others[-1])[2]
+            message = f"{len(others) + 1} cycles, {cycle} to {until}"
+            first = replace(first, subject=f"{feed} {source}", message=message)
+        found.append(first)
+    return found
+
+
+def _about(alarm: Alarm) -> tuple[object, ...]:
+    return (alarm.kind, *_place(alarm)[:2]) if alarm.kind in _OF_CYCLES else (alarm.alarm_id,)
+
+
+def _place(alarm: Alarm) -> tuple[str, ...]:
+    """Feed, source, cycle and mode; nothing for alarms that are not folded."""
+    if alarm.kind not in _OF_CYCLES:
+        return ()
+    feed, source, mode, cycle = alarm.subject.split("_")
+    return feed, source, cycle, mode
 
 
 def _message(alarms: list[Alarm]) -> Message:

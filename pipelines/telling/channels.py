@@ -7,7 +7,7 @@ import smtplib
 import ssl
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from email.message import EmailMessage
@@ -27,6 +27,7 @@ _PATIENCE_S = 5  # until the next byte of an answer
 _DEADLINE_S = 30  # for all of a message: an answer may come byte by byte
 _CHARSET = "utf-8"
 Result = TypeVar("Result")
+_REDIRECTED = 300  # and above: what was posted was not taken
 _FOR_GOOD = 500  # and above: a mail server answers with less where it may take a message later
 
 
@@ -53,29 +54,40 @@ class Webhook:
         self._where = f"webhook at {urlsplit(self._url).hostname}"  # the rest of a hook's URL is often a secret
 
     def send(self, message: Message, places: list[str]) -> Sent:
+        content = {"text": f"{message.subject}\n{message.text}", **message.content}
+        body = json.dumps(content, ensure_ascii=False, default=str).encode(_CHARSET)
+        status = self._ask("POST", body)
+        if status >= _REDIRECTED:
+            raise TransferError(f"{self._where}: expected it to take the message, found status {status}")
+        return Sent(places)
+
+    def probe(self) -> str:
+        """Ask for no more than headers: whoever answers, whatever it is, is there. Raises TransferError."""
+        return f"{self._where} answers, with status {self._ask('HEAD', None)}; whether it takes messages only one tells"
+
+    def _ask(self, method: str, body: bytes | None) -> int:
+        """The status of the answer. Raises TransferError where there is none."""
+        expected = f"{self._where}: expected it to take the message, found"
         headers = {"Content-Type": f"application/json; charset={_CHARSET}"}
         if self._secret is not None:
             headers["Authorization"] = f"Bearer {self._secret}"
-        content = {"text": f"{message.subject}\n{message.text}", **message.content}
-        body = json.dumps(content, ensure_ascii=False, default=str).encode(_CHARSET)
-        expected = f"{self._where}: expected it to take the message, found"
         try:
-            request = urllib.request.Request(self._url, data=body, headers=headers, method="POST")
-            _in_time(lambda: _post(request))
-        except urllib.error.HTTPError as error:
-            error.close()
-            raise TransferError(f"{expected} status {error.code}") from None
+            request = urllib.request.Request(self._url, data=body, headers=headers, method=method)
+            return _in_time(lambda: _status(request))
         except urllib.error.URLError as error:
             raise TransferError(f"{expected}: {error.reason}") from None
         except (OSError, ValueError, HTTPException) as error:  # of the latter the text may hold the URL or the token
             found = str(error) if isinstance(error, OSError) else type(error).__name__
             raise TransferError(f"{expected}: {found}") from None
-        return Sent(places)
 
 
-def _post(request: urllib.request.Request) -> None:
-    with urllib.request.build_opener(_NoRedirect).open(request, timeout=_PATIENCE_S):
-        return
+def _status(request: urllib.request.Request) -> int:
+    try:
+        with urllib.request.build_opener(_NoRedirect).open(request, timeout=_PATIENCE_S) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        error.close()
+        return error.code
 
 
 class Mail:
@@ -96,18 +108,26 @@ class Mail:
 
     def send(self, message: Message, places: list[str]) -> Sent:
         mail = self._written(message)
-        password = self._config.secret.read().strip() if self._config.secret else None
         to = [self._addresses[place] for place in places]
-        try:
-            refused = _in_time(lambda: self._send(mail, to, password))
-        except (OSError, ValueError, smtplib.SMTPException) as error:
-            raise TransferError(f"{self._where}: expected it to take the message, found: {_said(error)}") from None
+        refused = self._do(lambda server: server.send_message(mail, to_addrs=to))
         later = {address for address, (status, _) in refused.items() if status < _FOR_GOOD}
         return Sent(
             [place for place in places if self._addresses[place] not in later],
             [self._not_for(address, refused[address]) for address in sorted(later)],
             [self._not_for(address, refused[address]) for address in sorted(refused.keys() - later)],
         )
+
+    def probe(self) -> str:
+        """Log in as for a message and send none. Raises TransferError."""
+        self._do(lambda server: server.noop())
+        return f"{self._where} lets us in; whether it takes messages only one tells"
+
+    def _do(self, work: Callable[[smtplib.SMTP], Result]) -> Result:
+        password = self._config.secret.read().strip() if self._config.secret else None
+        try:
+            return _in_time(lambda: self._with_server(work, password))
+        except (OSError, ValueError, smtplib.SMTPException) as error:
+            raise TransferError(f"{self._where}: expected it to take the message, found: {_said(error)}") from None
 
     def _not_for(self, address: str, answer: tuple[int, bytes]) -> str:
         return f"{self._where}: took the message, but not for {address}: {_answered(*answer)}"
@@ -122,8 +142,7 @@ class Mail:
         mail.set_content(message.text, charset=_CHARSET)
         return mail
 
-    def _send(self, mail: EmailMessage, to: list[str], password: str | None) -> Mapping[str, tuple[int, bytes]]:
-        """Returns the addresses for which it was not taken, with status and words of the server."""
+    def _with_server(self, work: Callable[[smtplib.SMTP], Result], password: str | None) -> Result:
         config, context = self._config, ssl.create_default_context(cafile=self._config.ca_file)
         server: smtplib.SMTP
         if config.scheme == "smtps":
@@ -137,7 +156,7 @@ class Mail:
                 server.ehlo()
             if password is not None:
                 server.login(config.user, password)
-            return server.send_message(mail, to_addrs=to)
+            return work(server)
         finally:
             # Nobody waits for its good-bye: what it took it has taken, whatever it answers to that.
             with suppress(smtplib.SMTPServerDisconnected):

@@ -35,6 +35,9 @@ class Channel(Protocol):
     def send(self, message: Message, places: list[str]) -> Sent:
         """Have the message taken for these places. Raises TransferError where it was not taken."""
 
+    def probe(self) -> str:
+        """Try as much as can be tried without a message; what was found. Raises TransferError."""
+
 
 def hand_over(channel: Channel, message: Message, places: list[str]) -> Sent:
     """Send a message; where it was not taken nobody is told, and the reason is said."""

@@ -32,7 +32,7 @@ class DirectoryTransport(Transport):
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
         if not Path(endpoint.root).is_dir():
-            raise failure(endpoint, "", "no such directory", "make or mount it, or correct the url of the source")
+            raise failure(endpoint, "", "no such directory", "make or mount it, or correct the url")
 
     def list(self, directory: str) -> builtins.list[RemoteFile]:
         try:

@@ -26,7 +26,8 @@ def failure_of(kind: type[_Error], endpoint: Endpoint, path: str, cause: object,
     """An error of one kind that names server, path, cause and what to do; the secret is cut out, whoever said it."""
     where = f"{endpoint.scheme}://{endpoint.user + '@' if endpoint.user else ''}{endpoint.host}"
     where += f":{endpoint.port}" if endpoint.port else ""
-    text = f"{where} {path or endpoint.root}: {cause}; {advice}"
+    below = "" if endpoint.host or not path else f"{endpoint.root}/"  # of a directory: nothing else says which
+    text = f"{where} {below}{path or endpoint.root}: {cause}; {advice}"
     if endpoint.secret:
         text = text.replace(endpoint.secret, "***")
     return kind("".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text))

@@ -76,10 +76,14 @@ class Ftp(ftplib.FTP):
 class _Ftps(Ftp, ftplib.FTP_TLS):
     """Continues the control connection's TLS session on every data connection, as many servers demand."""
 
+    _session: ssl.SSLSession | None = None
+
     def ntransfercmd(self, cmd: str, rest: int | str | None = None) -> tuple[socket, int | None]:
         connection, size = ftplib.FTP.ntransfercmd(self, cmd, rest)
         assert isinstance(self.sock, ssl.SSLSocket)
-        return self.context.wrap_socket(connection, server_hostname=self.host, session=self.sock.session), size
+        if self._session is None:  # asked for once: Python leaves some 6 KB behind at every asking
+            self._session = self.sock.session
+        return self.context.wrap_socket(connection, server_hostname=self.host, session=self._session), size
 
 
 def _context(endpoint: Endpoint) -> ssl.SSLContext:
@@ -118,7 +122,7 @@ def _log_in(endpoint: Endpoint, ftp: ftplib.FTP) -> None:
         ftp.voidcmd("TYPE I")
     except ftplib.Error as error:
         cause = f"the log-in was refused: {error}"
-        raise failure_of(_kind_of_reply(error), endpoint, "", cause, "check user and secret of the source") from error
+        raise failure_of(_kind_of_reply(error), endpoint, "", cause, "check user and secret") from error
     except (OSError, EOFError) as error:
         cause = f"the connection was lost during the log-in: {error}"
         raise failure_of(kind_of_loss(error), endpoint, "", cause, "try again; is it an FTP server?") from error

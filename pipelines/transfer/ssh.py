@@ -163,7 +163,7 @@ def _log_in_by_agent(endpoint: Endpoint, ssh: paramiko.Transport) -> list[str]:
 
 
 def _refused(endpoint: Endpoint, cause: str) -> TransferError:
-    return failure(endpoint, "", f"the log-in was refused: {cause}", "check user, secret and key_file of the source")
+    return failure(endpoint, "", f"the log-in was refused: {cause}", "check user, secret and key_file")
 
 
 def _private_key(endpoint: Endpoint, key_file: str) -> paramiko.PKey:

@@ -111,7 +111,7 @@ def through_ours(defect: Defect, server: Endpoint, place: Path) -> Seen:
     for _ in range(1 + defect.again):
         defect.offer(place / "producer")
         for word in ("fetch", "load"):
-            command = [sys.executable, "-m", "pipelines.cli.app", "--home", str(home), word]
+            command = [sys.executable, "-m", "pipelines.cli", "--home", str(home), word]
             timed_process(command, environment={"TIERLINE_NOW": NOW}, allowed=_DONE_BUT_REFUSED)
     seen = look(home / "warehouse" / FILE_NAME, "core.payment", defect.column)
     return replace(seen, told=told(home, seen))
@@ -130,7 +130,7 @@ def told(home: Path, seen: Seen) -> str:
 
 
 def _rejects(home: Path, seen: Seen) -> str:
-    command = [sys.executable, "-m", "pipelines.cli.app", "--home", str(home), "batch", "rejects", STEMS[1], "--json"]
+    command = [sys.executable, "-m", "pipelines.cli", "--home", str(home), "batch", "rejects", STEMS[1], "--json"]
     rejects = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     places = ", ".join(f"line {each['line']} {each['codes']} {each['columns']}".strip() for each in rejects)
     is_right = [each["line"] for each in rejects] == [SPOILT_LINE] and not seen.has_spoilt

@@ -82,7 +82,7 @@ def run(home: Path, hour: int) -> Run:
     """The command as a scheduler calls it, in a process of its own."""
     words = ["--home", str(home), "run", "--as-of", _DAY, "--bill-month", _MONTH]
     now = {"TIERLINE_NOW": f"{_DAY}T{hour + 1:02d}:10:00"}
-    found = timed_process([sys.executable, "-m", "pipelines.cli.app", *words], environment=now, allowed=_DONE_OR_LATE)
+    found = timed_process([sys.executable, "-m", "pipelines.cli", *words], environment=now, allowed=_DONE_OR_LATE)
     say(f"hour {hour}: {found.s:.2f} s, {found.mb:.0f} MB")
     return found
 

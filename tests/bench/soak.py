@@ -151,7 +151,7 @@ class Soak:
         self.wrong += broken_rules(self.home, self.producers)
         self.wrong += growth(self.samples, self.new_kb)
         words = ["--home", str(self.home), "rebuild", "--into", f"{self.home}_2"]
-        command = [sys.executable, "-m", "pipelines.cli.app", *words]
+        command = [sys.executable, "-m", "pipelines.cli", *words]
         rebuilt = subprocess.run(command, capture_output=True, text=True, check=False)
         if rebuilt.returncode:
             self.wrong.append(f"made anew from the archive: {rebuilt.stdout[-2000:]}{rebuilt.stderr[-2000:]}")

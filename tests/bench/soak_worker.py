@@ -103,7 +103,7 @@ class Doomed:
         environment = os.environ | {"TIERLINE_NOW": now.isoformat(), "TIERLINE_FAULT": fault}
         with log.open("ab") as said:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "pipelines.cli.app", "--home", str(home), self.word],
+                [sys.executable, "-m", "pipelines.cli", "--home", str(home), self.word],
                 env=environment, stdout=said, stderr=said,
             )  # fmt: skip
         self._moment = time.monotonic() + dice.uniform(0.8, 4)

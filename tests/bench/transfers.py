@@ -123,7 +123,7 @@ def fetched(bench: Bench, server: Endpoint, shape: str) -> Run:
     configuration = home / "tierline.yaml"
     source = configuration.read_text().replace("    feeds:", f"    connections: {bench.connections}\n    feeds:")
     configuration.write_text(source)
-    command = [sys.executable, "-m", "pipelines.cli.app", "--home", str(home), "fetch"]
+    command = [sys.executable, "-m", "pipelines.cli", "--home", str(home), "fetch"]
     run = timed_process(command, environment={"TIERLINE_NOW": NOW})
     kept = len(list((home / "archive").rglob("*.DAT")))
     assert 2 * kept == len(os.listdir(bench.outgoing(shape))), f"{kept} files were archived"

@@ -64,7 +64,7 @@ def offered(rows: int, files: int) -> Iterator[Offered]:
 def tierline(home: Path, *words: str) -> Run:
     """The command in a process of its own, measured from outside."""
     return timed_process(
-        [sys.executable, "-m", "pipelines.cli.app", "--home", str(home), *words], environment={"TIERLINE_NOW": NOW}
+        [sys.executable, "-m", "pipelines.cli", "--home", str(home), *words], environment={"TIERLINE_NOW": NOW}
     )
 
 

@@ -63,7 +63,7 @@ def intake(scratch: Path, postgres: Postgres, numbers: count[int], workers: int,
     root = scratch / f"run-{next(numbers)}"
     shutil.copytree(scratch / "drop", root / "drop")
     homes = fetched(root, postgres.trusted_url(postgres.new_database()), workers)
-    command = [sys.executable, "-m", "pipelines.cli.app", "--home"]
+    command = [sys.executable, "-m", "pipelines.cli", "--home"]
     begun = time.perf_counter()
     with ThreadPoolExecutor(workers) as threads:
         ran = list(

@@ -5,8 +5,9 @@
 -- reads: core.contact, core.work_order_priority, mart.horizon, mart.work_order_state, policy.code,
 --   policy.service_level, policy.work_order, step_served
 -- rule: RETENTION for an open subscriber with a warning of the levels that the policy names, unless one is under way;
---   COMPLAINT for a complaint of the last days of which no work order is known. Due so many seconds after the end of
---   the as-of date, by the tier. Priority is that of the tier, at most the least urgent that there is.
+--   COMPLAINT for a complaint of the last days of which no work order is known. Due so many seconds, by the tier,
+--   after the end of the as-of date, a complaint after it came in. Priority is that of the tier, at most the least
+--   urgent that there is.
 -- title: WORK list / 待派工单
 -- columns of core.subscriber: user_id, source
 -- columns of core.work_order: category, priority, due_at
@@ -28,7 +29,8 @@ answered as (
 follow_up as (
     select
         s.user_id, s.source, s.tier, 'RETENTION' as category, s.rules as reason,
-        'WARN-' || strftime(h.as_of, '%Y%m%d') || '-' || s.user_id as source_ref
+        'WARN-' || strftime(h.as_of, '%Y%m%d') || '-' || s.user_id as source_ref,
+        h.end_at as since
     from step_served as s
     cross join mart.horizon as h
     inner join policy.code as p
@@ -38,7 +40,7 @@ follow_up as (
     select
         s.user_id, s.source, s.tier, 'COMPLAINT' as category,
         'complaint ' || strftime(c.arrived_at, '%Y%m%d%H%M%S') as reason,
-        c.contact_id as source_ref
+        c.contact_id as source_ref, c.arrived_at as since
     from core.contact as c
     cross join mart.horizon as h
     inner join step_served as s on s.user_id = c.user_id
@@ -56,10 +58,9 @@ last_priority as (
 select
     f.user_id, f.category,
     coalesce(p.code, last_priority.code) as priority,
-    h.end_at + l.work_order_due_s * interval 1 second as due_at,
+    f.since + l.work_order_due_s * interval 1 second as due_at,
     f.reason, f.source_ref, f.source
 from follow_up as f
-cross join mart.horizon as h
 inner join policy.service_level as l on l.source = f.source and l.tier = f.tier
 cross join last_priority
 left join core.work_order_priority as p on p.code = cast(l.priority as varchar)

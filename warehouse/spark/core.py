@@ -13,6 +13,7 @@ from warehouse.core_queries import (
     PATCHED_TABLE,
     candidates_of,
     core_model,
+    ended_of,
     facts_of,
     periods_of,
     record_of,
@@ -175,10 +176,8 @@ class CoreChange(PartsChange):
             self._tables.name_query("patch", core_model("patch"))
         listed = ", ".join(columns)
         made = f"select {listed}, source as {SOURCE} from ({periods_of(contract, records)})"
-        if table not in self._tables.manifest.tables:
-            self._exchange(table, self._tables.query(made), set(), by=(SOURCE,))
-            return
         self._tables.name_kept("periods_made", made)
+        self._count_ended(contract)
         entity = contract.entity_key
         changed = self._parts_with(
             table, f"semi join touched on touched.entity_id = {entity}", by=f"source as {SOURCE}"
@@ -188,6 +187,12 @@ class CoreChange(PartsChange):
         kept = f"select {listed}, source as {SOURCE} from rows_kept anti join touched on touched.entity_id = {entity}"
         rows = self._tables.query(f"{kept} union all select {listed}, {SOURCE} from periods_made")
         self._exchange(table, rows, changed, by=(SOURCE,))
+
+    def _count_ended(self, contract: Contract) -> None:
+        """Into temp table `ended`, as DuckDB's engine does: whom snapshots of this load ended."""
+        if self._whose_snapshots_changed(contract):
+            for row in self._rows(ended_of(contract, "periods_made", f"core.{contract.table}")):
+                self._connection.execute("insert into ended values ($1, $2, $3, $4)", list(row))
 
     def _whose_snapshots_changed(self, contract: Contract) -> set[str]:
         """Sources where a snapshot came, went, or began or ceased to count: it can end periods of all its entities."""

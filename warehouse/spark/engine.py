@@ -30,15 +30,13 @@ from warehouse.comments import comment_on
 from warehouse.engines import is_of_lake, noted_batches
 from warehouse.load import StandingBatch
 from warehouse.models import Model, load_models, load_reference
-from warehouse.reference import refresh
 from warehouse.spark.core import PLAN, CoreChange, snapshots_of
 from warehouse.spark.lake import Lake, Manifest, months_of
 from warehouse.spark.marts import given_tables, make_marts
-from warehouse.spark.session import open_session
-from warehouse.spark.tables import Tables, quoted, spark_failures_told
+from warehouse.spark.session import open_session, spark_failures_told
+from warehouse.spark.tables import Tables
+from warehouse.statements import literal
 from warehouse.store import feed_tables
-
-_DATE = "core.date"
 
 
 class SparkEngine:
@@ -80,9 +78,8 @@ class SparkEngine:
             lake.commit(following)
         self._take_core(connection, contracts, lake)
 
-    def refresh_reference(self, connection: duckdb.DuckDBPyConnection, contracts: Contracts) -> None:
-        """The calendar; plans come from the lake with the rest."""
-        refresh(connection, load_reference(_DATE))
+    def refresh_plans(self, connection: duckdb.DuckDBPyConnection, contracts: Contracts) -> None:
+        """Nothing is left to do: plans come from the lake with the rest."""
 
     def build(
         self,
@@ -206,5 +203,5 @@ def _print_of(lake: Lake, parts: Iterable[str]) -> str:
 
 
 def _rows(lake: Lake, parts: Iterable[str]) -> str:
-    files = ", ".join(f"'{quoted(path)}'" for path in lake.files(parts))
+    files = ", ".join(literal(path) for path in lake.files(parts))
     return f"from read_parquet([{files}], hive_partitioning = false, union_by_name = true)"

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from pipelines.durable import replace_durably, sync_all, sync_directories, sync_directory
+from pipelines.errors import StoreError
 from pipelines.faults import fault_point
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 MANIFEST = "manifest.json"
 SCRATCH = ".work"
+SPARK_ROOM = ".spark"  # what Spark itself writes aside, as long as its process lives: not only while a version is made
 SOURCE, MONTH = "part_source", "part_month"
 Parts = dict[str, str]  # by what a part is of, such as `part_source=110/part_month=202611`: where it stands
 
@@ -47,9 +49,13 @@ class Lake:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        if directory.is_symlink() and not directory.exists():
+            raise StoreError(
+                f"{directory}: expected a directory, found a link to {directory.readlink()}, which is not there; mount "
+                "or make that, or set spark: lake in tierline.yaml"
+            )
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = directory / MANIFEST
-        self.now = Manifest(**json.loads(path.read_text())) if path.exists() else Manifest()
+        self.now = _read_manifest(directory / MANIFEST)
 
     @property
     def scratch(self) -> Path:
@@ -102,13 +108,25 @@ class Lake:
     def _clear(self, *kept: Manifest) -> None:
         shutil.rmtree(self.scratch, ignore_errors=True)
         named = {part for each in kept for parts in each.tables.values() for part in parts.values()}
-        for place in self.directory.glob("*/*/*"):
+        for place in self.directory.glob("[!.]*/*/*"):
             parts = {path.parent for path in place.rglob("*.parquet")}
             for part in parts:
                 if str(part.relative_to(self.directory)) not in named:
                     shutil.rmtree(part)
             if not any(place.rglob("*.parquet")):
                 shutil.rmtree(place, ignore_errors=True)
+
+
+def _read_manifest(path: Path) -> Manifest:
+    if not path.exists():
+        return Manifest()
+    try:
+        return Manifest(**json.loads(path.read_text()))
+    except (ValueError, TypeError) as error:
+        raise StoreError(
+            f"{path}: expected the parts of a lake as JSON, found {error}; delete this file and run 'tierline load': "
+            "core is made anew from staged rows, which takes long"
+        ) from error
 
 
 def months_of(parts: Mapping[str, str], newest: int) -> list[str]:

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from pipelines.contracts.model import Contracts
-from pipelines.errors import StoreError
+from pipelines.errors import SparkLostError, StoreError
 from warehouse.models import Model, part_column
 from warehouse.spark.lake import MONTH, SOURCE
-from warehouse.spark.tables import Tables, first_line
+from warehouse.spark.session import spark_failures_told
+from warehouse.spark.tables import Tables
 from warehouse.spark.translating import Parameters
 from warehouse.store import feed_tables
 
@@ -42,13 +43,14 @@ def make_marts(
 ) -> dict[str, float]:
     """Write every model's table as parts of the lake's next version; returns the seconds that each took.
 
-    Raises StoreError naming a model that Spark cannot make.
+    Raises StoreError naming a model that Spark cannot make; SparkLostError where none can be made any more.
     """
-    for contract in contracts.feeds:
-        for name, columns in feed_tables(contract).items():
-            tables.name_lake_table(f"core.{name}", columns)
-    for name in given_tables(models, contracts):
-        tables.name_small(connection, name)
+    with spark_failures_told():
+        for contract in contracts.feeds:
+            for name, columns in feed_tables(contract).items():
+                tables.name_lake_table(f"core.{name}", columns)
+        for name in given_tables(models, contracts):
+            tables.name_small(connection, name)
     by_name = {model.name: model for model in models}
     sorter = TopologicalSorter({model.name: {*model.reads} & by_name.keys() for model in models})
     sorter.prepare()
@@ -68,19 +70,19 @@ def make_marts(
 
 
 def _make(tables: Tables, model: Model, parameters: Parameters) -> float:
-    from py4j.protocol import Py4JError
-    from pyspark.errors import PySparkException
-
     start = time.perf_counter()
     used = {name: value for name, value in {**parameters, **_ALL_SUBSCRIBERS}.items() if name in model.parameters}
     try:
-        rows = tables.query(model.sql, used)
-        if not model.is_step:
-            _write(tables, model.name, rows)
-        else:  # also of one reader: Spark works an expression out as often as a query names it
-            tables.name(model.name, tables.keep(rows, model.name))
-    except (PySparkException, Py4JError, StoreError) as error:  # Py4J: what Spark has no class for
-        raise StoreError(f"model {model.name}: {first_line(error)}") from error
+        with spark_failures_told():
+            rows = tables.query(model.sql, used)
+            if not model.is_step:
+                _write(tables, model.name, rows)
+            else:  # also of one reader: Spark works an expression out as often as a query names it
+                tables.name(model.name, tables.keep(rows, model.name))
+    except SparkLostError:
+        raise
+    except StoreError as error:
+        raise StoreError(f"model {model.name}: {error}") from error
     return time.perf_counter() - start
 
 

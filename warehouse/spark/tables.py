@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import duckdb
 import polars as pl
 
-from pipelines.errors import StoreError
 from warehouse.spark.lake import Lake, Manifest
 from warehouse.spark.translating import Parameters, spark_type, to_spark, view_of
+from warehouse.statements import literal
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 
 class Tables:
-    """What a session works on: a lake's tables in one of its versions, and views of the session."""
+    """What a session works on: a lake's tables in one of its versions, and views of the session.
+
+    What Spark raises is told by `spark_failures_told`, around all that is asked of these.
+    """
 
     def __init__(self, session: SparkSession, lake: Lake, manifest: Manifest) -> None:
         self.session = session
@@ -27,14 +28,8 @@ class Tables:
         self.manifest = manifest
 
     def query(self, sql: str, parameters: Parameters | None = None) -> DataFrame:
-        """What a select in DuckDB's SQL gives. Raises StoreError for one that Spark cannot run."""
-        from pyspark.errors import PySparkException
-
-        text = to_spark(sql, parameters or {})
-        try:
-            return self.session.sql(text)
-        except PySparkException as error:
-            raise StoreError(f"Spark: {first_line(error)}") from error
+        """What a select in DuckDB's SQL gives."""
+        return self.session.sql(to_spark(sql, parameters or {}))
 
     def name(self, table: str, rows: DataFrame) -> None:
         """Let queries read rows under a name."""
@@ -73,7 +68,7 @@ class Tables:
     def name_small(self, connection: duckdb.DuckDBPyConnection, table: str) -> None:
         """Let queries read a small table of the warehouse as it stands."""
         path = self.lake.scratch / f"{view_of(table)}.parquet"
-        connection.execute(f"copy (from {table}) to '{quoted(path)}' (format parquet)")
+        connection.execute(f"copy (from {table}) to {literal(path)} (format parquet)")
         self.name(table, self.session.read.parquet(str(path)))
 
     def keep(self, rows: DataFrame, name: str) -> DataFrame:
@@ -81,24 +76,3 @@ class Tables:
         path = str(self.lake.scratch / f"made_{view_of(name)}")
         rows.write.mode("overwrite").option("compression", "lz4_raw").parquet(path)
         return self.session.read.schema(rows.schema).parquet(path)
-
-
-@contextmanager
-def spark_failures_told() -> Iterator[None]:
-    """Raises StoreError in the place of what Spark raises, wherever it is asked for rows."""
-    from py4j.protocol import Py4JError
-    from pyspark.errors import PySparkException
-
-    try:
-        yield
-    except (PySparkException, Py4JError) as error:  # Py4J: what Spark has no class for
-        raise StoreError(f"Spark: {first_line(error)}") from error
-
-
-def first_line(error: Exception) -> str:
-    """What an error says first; Spark's go on for pages."""
-    return str(error).strip().splitlines()[0]
-
-
-def quoted(path: Path) -> str:
-    return str(path).replace("'", "''")

@@ -3,7 +3,15 @@
 -- key: user_id
 -- by: all
 -- reads: core.payment, mart.horizon, mart.subscriber_state
--- rule: refunds (kind 4) and reversals (9) are none; of several at one time the greatest payment_id
+-- rule: refunds (kind 4) and reversals (9) are none, nor are payments that a reversal known by E names; of several at
+--   one time the greatest payment_id
+
+with reversed as (
+    select r.reversed_payment_id as payment_id
+    from core.payment as r
+    cross join mart.horizon as h
+    where r.is_current and r.reversed_payment_id is not null and r.paid_at < h.end_at
+)
 
 select
     p.user_id,
@@ -13,4 +21,5 @@ from core.payment as p
 inner join mart.subscriber_state as s on s.user_id = p.user_id
 cross join mart.horizon as h
 where p.is_current and p.paid_at < h.end_at and p.kind not in ('4', '9')
+    and p.payment_id not in (select payment_id from reversed)
 group by p.user_id
