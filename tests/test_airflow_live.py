@@ -9,7 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -138,6 +138,14 @@ def _offer(live: Live, hour: datetime) -> int:
     return sum(path.suffix == ".CHK" for path in found)
 
 
+def _await(is_so: Callable[[], object], otherwise: str) -> None:
+    """Wait for what Airflow does by itself; fail where it does not come in a time that is long on any machine."""
+    end = time.monotonic() + 600
+    while not is_so():
+        assert time.monotonic() < end, otherwise
+        time.sleep(1)
+
+
 def test_hours_of_cycles_are_loaded_once_each(live: Live) -> None:
     """Hours pass in a minute or two: each cycle is loaded once, and what was loaded is published."""
     token = live.airflow.token("admin")
@@ -158,21 +166,15 @@ def test_hours_of_cycles_are_loaded_once_each(live: Live) -> None:
         assert states.count("loaded") == (each["state"] == "loaded"), f"{stem}: {states}"
         assert each["state"] in ("loaded", "refused"), f"{stem}: {states}"
     cycles = json.loads(tierline(live.home, "cycles", "--json", now=live.now()).out)
-    end = time.monotonic() + 600
-    while not list((live.home / "publish").rglob("TIER_110_F_*.END")):
-        assert time.monotonic() < end, "the assets did not start marts and lists"
-        time.sleep(1)
+    _await(lambda: list((live.home / "publish").rglob("TIER_110_F_*.END")), "the assets did not start marts and lists")
     hourly = [each for each in cycles if each["feed"] in ("PAYM", "CHNG") and each["cycle"] >= f"{BEGIN:%Y%m%d%H}"]
     assert len(hourly) >= 2 * HOURS
 
 
 def test_lineage_goes_from_the_server_to_the_published_lists_with_row_counts(live: Live) -> None:
     """What OpenLineage's file transport got from the hours before, held against the ledger."""
-    end = time.monotonic() + 600
     # A file is published while its task still runs, and a task tells its lineage after its end.
-    while ("list.tier", "list/TIER") not in _lineage(live)[0]:
-        assert time.monotonic() < end, "the publication told no lineage"
-        time.sleep(1)
+    _await(lambda: ("list.tier", "list/TIER") in _lineage(live)[0], "the publication told no lineage")
     edges, rows, inputs = _lineage(live)
     way = ["outgoing/PAYM", "archive/PAYM", "staged/PAYM", "core.payment", "mart.tier"]
     assert set(pairwise(way)) <= edges
@@ -238,10 +240,7 @@ def test_a_past_day_is_published_again_where_that_is_asked_for(live: Live) -> No
     past = f"{BEGIN - timedelta(days=7):%Y-%m-%d}"
     assert live.run("build_marts", as_of=past)[0] == "failed"
     assert live.run("build_marts", as_of=past, republish=True)[0] == "success"
-    end = time.monotonic() + 300
-    while _published(live) != past:
-        assert time.monotonic() < end, "the past day was not published"
-        time.sleep(1)
+    _await(lambda: _published(live) == past, "the past day was not published")
     assert live.run("build_marts")[0] == "success"
 
 
